@@ -1,0 +1,30 @@
+//! Every maximum of the program, with its reason. Asked before memory is allocated.
+
+/// Time steps: the spike train of a neuron is one 64-bit word.
+pub const MAX_TIME_STEPS: usize = 64;
+/// Layers in a notation: far beyond any published spiking network; bounds the work of the parser.
+pub const MAX_LAYERS: usize = 200;
+/// Channels or units of one layer: 2^20 units are already 4 MiB of membrane potentials per sample.
+pub const MAX_UNITS: usize = 1 << 20;
+/// Convolution kernel size (odd): larger ones belong to a different algorithm (FFT).
+pub const MAX_KERNEL: usize = 15;
+/// Pooling window: a 64x64 frame pooled to one pixel.
+pub const MAX_POOL: usize = 64;
+/// Parameters of a network: 2^31 need 32 GiB with the optimiser's moments.
+pub const MAX_PARAMETERS: usize = 1 << 31;
+/// Height or width of an input in pixels: the largest event sensors are 1280x720.
+pub const MAX_SIDE: usize = 2048;
+/// Input channels: colour or polarity, with room for stacked sensors.
+pub const MAX_INPUT_CHANNELS: usize = 64;
+/// Samples in one batch.
+pub const MAX_BATCH: usize = 65_536;
+/// Epochs of one run.
+pub const MAX_EPOCHS: usize = 100_000;
+/// Classes of a data set (labels are stored as u16).
+pub const MAX_CLASSES: usize = 10_000;
+/// Bytes of one decompressed data file: ten times the largest official one (CIFAR10's tar is 184 MB).
+pub const MAX_DECOMPRESSED: u64 = 2 << 30;
+/// Bytes of a user's picture after decoding.
+pub const MAX_IMAGE_BYTES: u64 = 512 << 20;
+/// Bytes of a checkpoint's header; the tensors behind it are bounded by MAX_PARAMETERS.
+pub const MAX_CHECKPOINT_HEADER: u64 = 16 << 20;
