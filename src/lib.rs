@@ -6,6 +6,7 @@ pub mod shape;
 pub mod data;
 pub mod neuron;
 pub mod engine;
+pub mod doctor;
 pub mod storage;
 pub mod checkpoint;
 pub mod run_folder;

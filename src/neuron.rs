@@ -157,15 +157,10 @@ pub fn inverse_error<F: Float>(decay: F, alpha: F, u: F, fired: bool, s: F, e_ne
 mod tests {
     use super::*;
 
-    /// A naive walk over T, used by the golden vectors here and by `doctor`.
-    fn walk(surrogate: Surrogate, current: &[f64], s: &[f64]) -> (Vec<bool>, Vec<f64>) {
-        crate::doctor::golden::walk(surrogate, Lif::default(), current, s)
-    }
-
     #[test]
     fn golden_vectors_of_the_method() {
         for case in crate::doctor::golden::cases() {
-            let (o, e) = walk(case.surrogate, case.current, case.s);
+            let (o, e) = crate::doctor::golden::walk(case.surrogate, Lif::default(), case.current, case.s);
             assert_eq!(o, case.spikes.iter().map(|&b| b == 1).collect::<Vec<_>>());
             for (t, (got, want)) in e.iter().zip(case.error).enumerate() {
                 assert!((got - want).abs() < 1e-6, "{}: e[{t}] = {got}, expected {want}", case.name);
