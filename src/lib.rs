@@ -1,17 +1,39 @@
-//! placeholder
+//! Train deep spiking neural networks by backpropagation through time with biologically plausible spatio-temporal
+//! adjustment (Shen, Zhao, Zeng, Patterns 3(6), 2022), on spikes only: forward, weight gradient and input gradient cost in
+//! proportion to the spikes, exactly.
+//!
+//! # A tour, in the order the data takes
+//!
+//! - [`data`]: image sets in memory, where they come from, and batches of them.
+//! - [`notation`] and [`plan`]: `128C3-MP2-…-10Voting` as text, and laid out for an input shape.
+//! - [`neuron`]: the paper's equations, forward beside backward, written once.
+//! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
+//! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
+//! - [`config`]: everything a run is, as one value.
+//! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
+//! - [`train`]: the loop.
+//! - [`doctor`]: golden vectors and fixtures that judge every engine.
+//! - [`cli`]: arguments → configuration → a call.
+//!
+//! A module uses only what stands before it in this list ([`error`], [`limits`], [`rng`] and [`shape`] serve all).
+
+pub mod checkpoint;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod doctor;
+pub mod engine;
 pub mod error;
 pub mod limits;
-pub mod rng;
-pub mod shape;
-pub mod data;
+pub mod loss;
+pub mod network;
 pub mod neuron;
 pub mod notation;
 pub mod plan;
-pub mod network;
-pub mod loss;
-pub mod engine;
-pub mod doctor;
-pub mod storage;
-pub mod checkpoint;
+pub mod rng;
 pub mod run_folder;
+pub mod schedule;
+pub mod shape;
+pub mod storage;
 pub mod tensorboard;
+pub mod train;

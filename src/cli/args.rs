@@ -1,0 +1,313 @@
+//! Every option of every command, with the help that teaches it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{BestOn, EngineName, NormMode, Options, defaults_table};
+use crate::data::DatasetName;
+use crate::loss::Loss;
+use crate::neuron::Rule;
+use crate::schedule::{Schedule, WarmUp};
+use crate::shape::Chw;
+
+/// Train deep spiking neural networks, event-driven, from one binary.
+///
+/// `spiketrain train` without any option trains a small network on built-in digits in about two minutes.
+#[derive(Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 bug or failed check, 2 wrong usage or data, 3 diverged, 4 storage, 5 memory, 130/143 stopped with a checkpoint.";
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a network, or go on with a stopped run.
+    Train(Box<TrainArgs>),
+    /// Accuracy, loss and firing rates of a checkpoint on its data set.
+    Eval(EvalArgs),
+    /// Classify pictures with a checkpoint.
+    Predict(PredictArgs),
+    /// Show a network: layers, shapes, parameters, cost, memory.
+    Net(NetArgs),
+    /// List, download and check data sets.
+    Data(DataArgs),
+    /// Check that this machine computes the paper's numbers.
+    Doctor(DoctorArgs),
+}
+
+#[derive(Args)]
+#[command(after_long_help = train_help())]
+pub struct TrainArgs {
+    /// Data set: glyphs, mnist, fashion-mnist, cifar10, or `images DIR`.
+    #[arg(long, num_args = 1..=2, value_names = ["NAME", "DIR"])]
+    pub dataset: Option<Vec<String>>,
+    /// Folder that holds mnist/, cifar10/, …
+    #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Use an incomplete data set (some CIFAR10 batches) as it is; said and stored.
+    #[arg(long)]
+    pub allow_partial: bool,
+    /// Resize pictures of `--dataset images` to HEIGHTxWIDTH.
+    #[arg(long, value_name = "HxW", value_parser = height_width)]
+    pub size: Option<[usize; 2]>,
+    /// Make pictures of `--dataset images` grey.
+    #[arg(long)]
+    pub grey: bool,
+    /// Network: small, middle, large, released-…, or a notation such as 16C3-MP2-256FC-DP-10Voting.
+    #[arg(long, value_name = "NET")]
+    pub net: Option<String>,
+    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: bpsa+bpta].
+    #[arg(long, value_parser = rule)]
+    pub rule: Option<Rule>,
+    /// Share of the error that crosses a spike under bpsa+bpta [default: 0.8].
+    #[arg(long)]
+    pub alpha: Option<f64>,
+    /// Firing threshold u_th [default: 0.5].
+    #[arg(long)]
+    pub threshold: Option<f64>,
+    /// Decay λ of the membrane potential per step [default: 0.9].
+    #[arg(long)]
+    pub decay: Option<f64>,
+    /// Time steps T, 1 to 64.
+    #[arg(short = 'T', long)]
+    pub time_steps: Option<usize>,
+    /// Samples per step.
+    #[arg(short, long)]
+    pub batch: Option<usize>,
+    /// Passes over the training set.
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Base learning rate of AdamW [default: 0.001].
+    #[arg(long)]
+    pub lr: Option<f64>,
+    /// Weight decay of AdamW [default: 0.0001].
+    #[arg(long)]
+    pub weight_decay: Option<f64>,
+    /// Learning-rate schedule: restarts:EPOCHS[:FACTOR] (cosine with warm restarts), ramp-cosine, constant.
+    #[arg(long)]
+    pub schedule: Option<Schedule>,
+    /// First epochs: none, ann:N (neurons pass their input on) or tssl:N (quiet layers get a smooth surrogate).
+    #[arg(long)]
+    pub warm_up: Option<WarmUp>,
+    /// BatchNorm statistics: per-step or merged [default: per-step].
+    #[arg(long, value_parser = norm_mode)]
+    pub bn: Option<NormMode>,
+    /// Loss on firing rates: mse or ce [default: mse].
+    #[arg(long, value_parser = loss)]
+    pub loss: Option<Loss>,
+    /// Random crop (4 pixels) and horizontal flip of training samples.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    pub augment: Option<bool>,
+    /// Seed of everything random [default: 1].
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Worker threads [default: one per core]. The result does not depend on it.
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
+    /// Run folder [default: runs/<dataset>-<net>-<rule>-<n>].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with a stopped run; needs no other option (-j may change).
+    #[arg(long, value_name = "RUN_FOLDER")]
+    pub resume: Option<PathBuf>,
+    /// Use the first N training samples (glyphs: draw N).
+    #[arg(long, value_name = "N")]
+    pub train_limit: Option<usize>,
+    /// Use the first N test samples (glyphs: draw N).
+    #[arg(long, value_name = "N")]
+    pub test_limit: Option<usize>,
+    /// Evaluate every N epochs, and after the last [default: 1].
+    #[arg(long, value_name = "N")]
+    pub eval_every: Option<usize>,
+    /// Save a checkpoint every N steps besides the one after each epoch [default: 0, none].
+    #[arg(long, value_name = "N")]
+    pub checkpoint_every: Option<usize>,
+    /// Hold out this share of the training set and choose the best epoch on it.
+    #[arg(long, value_name = "SHARE")]
+    pub val_split: Option<f64>,
+    /// Choose the best epoch on: validation, test (biased, and said so), last [default: validation with --val-split, else last].
+    #[arg(long, value_parser = best_on)]
+    pub best_on: Option<BestOn>,
+    /// Engine: cpu (event-driven) or reference (slow, f64) [default: cpu].
+    #[arg(long, value_parser = engine)]
+    pub engine: Option<EngineName>,
+    /// Read options from a TOML file (a run's config.toml is one); options given here win.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// Show plan, memory, disk and time per epoch from two real steps; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+fn train_help() -> String {
+    format!("Defaults by data set:\n{}\nA warm-up by default takes at most a third of a run. The paper trains 300 epochs at T = 16.", defaults_table())
+}
+
+impl TrainArgs {
+    /// What was said on the command line.
+    pub fn options(&self) -> Result<Options, crate::error::Error> {
+        let (dataset, images_dir) = match self.dataset.as_deref() {
+            None => (None, None),
+            Some([name]) => (Some(name.parse::<DatasetName>()?), None),
+            Some([name, dir, ..]) => {
+                let name = name.parse::<DatasetName>()?;
+                if name != DatasetName::Images {
+                    return Err(crate::error::Error::usage(format!("'{dir}' after data set {name}"))
+                        .at("--dataset")
+                        .remedy("only `--dataset images DIR` takes a folder; other sets are found through --data-dir"));
+                }
+                (Some(name), Some(PathBuf::from(dir)))
+            }
+            Some([]) => (None, None),
+        };
+        Ok(Options {
+            dataset,
+            data_dir: self.data_dir.clone(),
+            images_dir,
+            size: self.size,
+            grey: self.grey.then_some(true),
+            allow_partial: self.allow_partial.then_some(true),
+            net: self.net.clone(),
+            rule: self.rule,
+            alpha: self.alpha,
+            threshold: self.threshold,
+            decay: self.decay,
+            time_steps: self.time_steps,
+            batch: self.batch,
+            epochs: self.epochs,
+            lr: self.lr,
+            weight_decay: self.weight_decay,
+            schedule: self.schedule,
+            warm_up: self.warm_up,
+            bn: self.bn,
+            loss: self.loss,
+            seed: self.seed,
+            train_limit: self.train_limit,
+            test_limit: self.test_limit,
+            eval_every: self.eval_every,
+            checkpoint_every: self.checkpoint_every,
+            val_split: self.val_split,
+            best_on: self.best_on,
+            augment: self.augment,
+            engine: self.engine,
+        })
+    }
+}
+
+#[derive(Args)]
+pub struct EvalArgs {
+    /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt.
+    pub checkpoint: PathBuf,
+    /// Folder that holds the data sets' folders [default: the one of the run].
+    #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Worker threads [default: one per core].
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct PredictArgs {
+    /// A checkpoint file, or a run folder: its best.ckpt.
+    pub checkpoint: PathBuf,
+    /// PNG or JPEG pictures.
+    #[arg(required = true)]
+    pub images: Vec<PathBuf>,
+    /// Print one JSON object per picture.
+    #[arg(long)]
+    pub json: bool,
+    /// Worker threads [default: one per core].
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct NetArgs {
+    /// A preset or a notation.
+    pub net: String,
+    /// Input: channels x height x width, e.g. 1x28x28.
+    #[arg(long, value_name = "CxHxW")]
+    pub shape: Chw,
+    /// Number of classes for presets.
+    #[arg(long, default_value_t = 10)]
+    pub classes: usize,
+    /// Time steps T for the memory plan.
+    #[arg(short = 'T', long, default_value_t = 16)]
+    pub time_steps: usize,
+    /// Batch size for the memory plan.
+    #[arg(short, long, default_value_t = 16)]
+    pub batch: usize,
+}
+
+#[derive(Args)]
+pub struct DataArgs {
+    /// Folder that holds mnist/, cifar10/, … [default: ~/.local/share/spiketrain].
+    #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// What there is, and what is here.
+    List,
+    /// Fetch a data set: resumes, verifies checksums, tries the next mirror.
+    Download {
+        /// mnist, fashion-mnist, cifar10, …
+        name: String,
+    },
+    /// Verify the checksums of the files that are here.
+    Check {
+        /// Which set [default: all that are here].
+        name: Option<String>,
+    },
+}
+
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// A folder of further fixtures (*.safetensors).
+    #[arg(long, value_name = "DIR")]
+    pub fixtures: Option<PathBuf>,
+    /// Print every tensor, not only the worst of each kind.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+fn named<T: Copy>(what: &str, choices: &[(&str, T)], text: &str) -> Result<T, String> {
+    let found = choices.iter().find(|c| c.0 == text).map(|c| c.1);
+    found.ok_or_else(|| format!("no such {what}; choose {}", choices.iter().map(|c| c.0).collect::<Vec<_>>().join(", ")))
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    named("rule", &Rule::ALL.map(|r| (r.name(), r)), text)
+}
+
+fn norm_mode(text: &str) -> Result<NormMode, String> {
+    named("BatchNorm mode", &[("per-step", NormMode::PerStep), ("merged", NormMode::Merged)], text)
+}
+
+fn loss(text: &str) -> Result<Loss, String> {
+    named("loss", &[("mse", Loss::Mse), ("ce", Loss::Ce)], text)
+}
+
+fn best_on(text: &str) -> Result<BestOn, String> {
+    named("choice", &[("validation", BestOn::Validation), ("test", BestOn::Test), ("last", BestOn::Last)], text)
+}
+
+fn engine(text: &str) -> Result<EngineName, String> {
+    named("engine", &[("cpu", EngineName::Cpu), ("reference", EngineName::Reference)], text)
+}
+
+fn height_width(text: &str) -> Result<[usize; 2], String> {
+    let side = |s: &str| s.parse::<usize>().ok().filter(|n| (1..=crate::limits::MAX_SIDE).contains(n));
+    let both = text.split_once('x').and_then(|(h, w)| Some([side(h)?, side(w)?]));
+    both.ok_or_else(|| format!("write HEIGHTxWIDTH, 1 to {} each, e.g. 32x32", crate::limits::MAX_SIDE))
+}

@@ -1,0 +1,55 @@
+//! The command line: arguments → configuration → a call into the library. Only `main` prints errors and exits.
+
+mod args;
+mod data;
+mod doctor;
+mod eval;
+mod net;
+mod progress;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::error::Result;
+use args::{Cli, Command};
+
+/// Parses the command line, runs the command, prints what went wrong, and says how to exit.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8> {
+    match cli.command {
+        Command::Train(a) => train::run(*a),
+        Command::Eval(a) => eval::run_eval(&a),
+        Command::Predict(a) => eval::run_predict(&a),
+        Command::Net(a) => net::run(&a),
+        Command::Data(a) => data::run(&a),
+        Command::Doctor(a) => doctor::run(&a),
+    }
+}
+
+/// Sets the number of worker threads; 0 or nothing: one per core. Results do not depend on it.
+fn set_threads(threads: Option<usize>) -> Result<()> {
+    use crate::error::Error;
+    let threads = threads.unwrap_or(0);
+    if threads > 1024 {
+        return Err(Error::usage(format!("{threads} threads")).at("--threads").remedy("choose at most 1024; the number of cores is best"));
+    }
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| Error::bug(format!("thread pool: {e}")))
+}
+
+/// Prints to standard output; a reader that went away (`| head`) is not an error.
+fn print(text: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

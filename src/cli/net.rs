@@ -1,0 +1,87 @@
+//! `spiketrain net`: what a network is and what it costs.
+
+use super::args::NetArgs;
+use super::print;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::notation::Notation;
+use crate::plan::{Front, Memory, Plan};
+
+/// Prints the layers of a network.
+pub fn run(a: &NetArgs) -> Result<u8> {
+    if !(1..=limits::MAX_TIME_STEPS).contains(&a.time_steps) || !(1..=limits::MAX_BATCH).contains(&a.batch) {
+        return Err(Error::usage(format!("T = {} and batch {}", a.time_steps, a.batch))
+            .remedy(format!("T: 1 to {}, batch: 1 to {}", limits::MAX_TIME_STEPS, limits::MAX_BATCH)));
+    }
+    let classes = a.classes;
+    let notation = match Notation::preset(&a.net, classes) {
+        Some(n) => n,
+        None => a.net.parse()?,
+    };
+    let plan = Plan::new(notation, a.shape)?;
+    print(table(&plan));
+    print(memory_lines(&plan.memory(a.time_steps, a.batch, a.shape.c != 2), a.time_steps, a.batch));
+    Ok(0)
+}
+
+/// Layers, shapes, parameters and dense cost per time step.
+pub fn table(plan: &Plan) -> String {
+    let mut out = format!("{}\n\n{:<12} {:<14} {:<14} {:>14} {:>14}\n", plan.notation, "layer", "input", "output", "parameters", "MAC per step");
+    for b in &plan.blocks {
+        for f in &b.fronts {
+            let name = match f.front {
+                Front::MaxPool(k) => format!("MP{k}"),
+                Front::AvgPool(k) => format!("AP{k}"),
+                Front::Dropout => "DP".to_string(),
+            };
+            out += &format!("{name:<12} {:<14} {:<14}\n", f.input.to_string(), f.output.to_string());
+        }
+        let (i, o) = (b.input.to_string(), b.output.to_string());
+        out += &format!("{:<12} {i:<14} {o:<14} {:>14} {:>14}\n", b.name(), thousands(b.parameters()), thousands(b.macs()));
+    }
+    out + &format!("{:<12} {:<14} {:<14} {:>14} {:>14}\n", "total", "", "", thousands(plan.parameters()), thousands(plan.macs()))
+}
+
+/// The memory plan of a training step, in words.
+pub fn memory_lines(m: &Memory, steps: usize, batch: usize) -> String {
+    let mb = |bytes: usize| format!("{:>8.1} MB", bytes as f64 / 1e6);
+    format!(
+        "memory of a training step at T = {steps}, batch {batch} (cpu engine):\n  \
+         weights, gradients, AdamW  {}\n  input currents             {}\n  spike trains               {}\n  \
+         largest layer gradient     {}\n  together                   {}",
+        mb(m.optimiser),
+        mb(m.currents),
+        mb(m.spikes),
+        mb(m.gradients),
+        mb(m.total())
+    )
+}
+
+/// 1234567 → 1,234,567
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_shows_every_layer() {
+        let plan = Plan::new(Notation::preset("small", 10).unwrap(), "1x28x28".parse().unwrap()).unwrap();
+        let text = table(&plan);
+        for word in ["128C3", "MP2", "4096FC", "DP", "10Voting", "256x7x7", "51,384,320", "139,"] {
+            assert!(text.contains(word), "{word} not in\n{text}");
+        }
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(thousands(123), "123");
+    }
+}

@@ -1,0 +1,82 @@
+//! Progress of a run for people: a bar per epoch, a line when it is done.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::train::trainer::Tally;
+use crate::train::{EpochLine, Observer};
+
+/// Bars on standard error where it is a terminal; lines everywhere.
+pub struct Terminal {
+    bar: ProgressBar,
+    plain: bool,
+}
+
+impl Terminal {
+    /// Nothing is drawn before the first step.
+    pub fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+        let style = "epoch {prefix} [{bar:24}] {pos}/{len} {msg} {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        let plain = bar.is_hidden();
+        Terminal { bar, plain }
+    }
+
+    fn line(&self, text: &str) {
+        if self.plain {
+            eprintln!("{text}");
+        } else {
+            self.bar.println(text);
+        }
+    }
+}
+
+fn percents(rates: &[f64]) -> String {
+    rates.iter().map(|r| format!("{:.1}", 100.0 * r)).collect::<Vec<_>>().join(" ")
+}
+
+impl Observer for Terminal {
+    fn step(&mut self, epoch: usize, i: usize, of: usize, tally: &Tally, rates: &[f64]) {
+        if self.bar.position() as usize + 1 != i || self.bar.length() != Some(of as u64) {
+            self.bar.set_length(of as u64);
+            self.bar.set_position(i as u64);
+            self.bar.reset_eta();
+        }
+        self.bar.set_prefix((epoch + 1).to_string());
+        self.bar.set_position(i as u64);
+        let seen = tally.samples as f64;
+        self.bar.set_message(format!(
+            "{:.0} samples/s  loss {:.4}  acc {:.2} %  rates {} %",
+            seen / tally.seconds,
+            tally.loss / seen,
+            100.0 * tally.correct as f64 / seen,
+            percents(rates)
+        ));
+    }
+
+    fn epoch(&mut self, l: &EpochLine, epochs: usize) {
+        let percent = |v: Option<f64>| v.map_or("-".to_string(), |a| format!("{:.2} %", 100.0 * a));
+        let validation = l.validation_accuracy.map_or(String::new(), |a| format!("  validation {:.2} %", 100.0 * a));
+        let phase = if l.warm_up == "none" { String::new() } else { format!("  ({} warm-up)", l.warm_up) };
+        let left = Duration::from_secs_f64(l.seconds * (epochs as f64 - l.epoch as f64));
+        let rates = l.test_firing_rates.as_ref().unwrap_or(&l.firing_rates);
+        self.line(&format!(
+            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}  rates {} %  {:.0} samples/s  {:.0} s, {} left{phase}",
+            l.epoch,
+            l.loss,
+            percent(Some(l.train_accuracy)),
+            percent(l.test_accuracy),
+            percents(rates),
+            l.samples_per_s,
+            l.seconds,
+            indicatif::HumanDuration(left),
+        ));
+    }
+
+    fn note(&mut self, text: &str) {
+        self.line(text);
+    }
+}

@@ -1,0 +1,260 @@
+//! `spiketrain train`: from options to a run folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::args::TrainArgs;
+use super::net::{memory_lines, table, thousands};
+use super::progress::Terminal;
+use super::{print, set_threads};
+use crate::checkpoint;
+use crate::config::{BestOn, Config, EngineName, Options};
+use crate::data::{self, ImageSet, LoadOptions};
+use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::error::{Error, Result};
+use crate::notation::PRESETS;
+use crate::run_folder::RunFolder;
+use crate::storage::Disk;
+use crate::train::record::available_memory;
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer};
+
+/// Starts, resumes or rehearses a run.
+pub fn run(a: TrainArgs) -> Result<u8> {
+    set_threads(a.threads)?;
+    let said = a.options()?;
+    let start = match &a.resume {
+        Some(folder) => resume(&a, said, folder)?,
+        None => fresh(&a, said)?,
+    };
+    match start.config.engine {
+        EngineName::Cpu => session(&Cpu::new(), start),
+        EngineName::Reference => session(&Reference, start),
+    }
+}
+
+/// What a session begins with.
+struct Start {
+    config: Config,
+    data: ImageSet,
+    mode: Mode,
+}
+
+enum Mode {
+    DryRun,
+    Fresh(Option<PathBuf>),
+    Resume(RunFolder),
+}
+
+fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
+    let file = a.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
+    let config = said.or(file).complete()?;
+    let data = load(&config)?;
+    let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
+    Ok(Start { config, data, mode })
+}
+
+fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
+    let others = Options { data_dir: None, ..said.clone() } != Options::default();
+    if others || a.config.is_some() || a.out.is_some() || a.dry_run {
+        return Err(Error::usage("a resumed run takes its options from its folder").at("--resume").remedy("give -j and --data-dir at most"));
+    }
+    let folder = RunFolder::open(folder)?;
+    let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
+    let mut config = Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?;
+    config.data_dir = said.data_dir.or(config.data_dir);
+    let data = load(&config)?;
+    Ok(Start { config, data, mode: Mode::Resume(folder) })
+}
+
+/// Loads the data set of a configuration.
+pub fn load(c: &Config) -> Result<ImageSet> {
+    data::load(
+        c.dataset,
+        &LoadOptions {
+            data_dir: c.data_dir.clone(),
+            images_dir: c.images_dir.clone(),
+            size: c.size.map(|[h, w]| (h, w)),
+            grey: c.grey,
+            allow_partial: c.allow_partial,
+            seed: c.seed,
+            train_limit: c.train_limit,
+            test_limit: c.test_limit,
+        },
+    )
+}
+
+fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
+    let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
+    let mut trainer = Trainer::new(engine, start.config, &start.data)?;
+    let mut watch = Terminal::new();
+    check_memory(&trainer)?;
+    describe(&trainer, preset, &mut watch);
+    let mut folder = match start.mode {
+        Mode::DryRun => return dry_run(&mut trainer),
+        Mode::Resume(mut folder) => {
+            restore(&mut trainer, &mut folder, &mut watch)?;
+            folder
+        }
+        Mode::Fresh(out) => {
+            let name = preset.map_or_else(|| trainer.config.net.to_lowercase(), str::to_string);
+            let folder = match out {
+                Some(path) => RunFolder::create(&path)?,
+                None => RunFolder::create_next(Path::new("runs"), &format!("{}-{name}-{}", trainer.config.dataset, trainer.config.rule.name()))?,
+            };
+            folder.write_config(&trainer.config.to_toml()?)?;
+            folder
+        }
+    };
+    watch.note(&format!("run folder {}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {0})", folder.path().display()));
+    let stop = handle_signals()?;
+    match train::run(&mut trainer, &mut folder, &stop, &mut watch)? {
+        Outcome::Finished(r) => {
+            print(summary(&r, folder.path()));
+            Ok(0)
+        }
+        Outcome::Stopped(signal) => {
+            let step = trainer.progress.step;
+            watch.note(&format!("stopped after step {step}, checkpoint saved; go on with: spiketrain train --resume {}", folder.path().display()));
+            Ok(128 + signal)
+        }
+    }
+}
+
+fn restore<E: Engine>(trainer: &mut Trainer<E>, folder: &mut RunFolder, watch: &mut Terminal) -> Result<()> {
+    let newest = checkpoint::load_newest(&Disk, folder.path())?;
+    newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
+    let place = newest.path.display().to_string();
+    trainer.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
+    folder.truncate_metrics(trainer.progress.epoch as u64)?;
+    watch.note(&format!("resumed from {place}: step {}, epoch {}", trainer.progress.step, trainer.progress.epoch + 1));
+    Ok(())
+}
+
+fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut Terminal) {
+    let (c, plan) = (&trainer.config, &trainer.net.plan);
+    let held_out = if trainer.validation.is_empty() { String::new() } else { format!(", {} validation", trainer.validation.len()) };
+    watch.note(&format!(
+        "{}: {} training{held_out}, {} test samples, {} classes, {}",
+        c.dataset,
+        trainer.train.len(),
+        trainer.data.test.len(),
+        trainer.data.classes.len(),
+        plan.shape
+    ));
+    trainer.data.notes.iter().for_each(|n| watch.note(&format!("  note: {n}")));
+    let name = preset.map_or(String::new(), |p| format!("{p} = "));
+    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), trainer.engine.name()));
+    let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
+    watch.note(&format!(
+        "rule {}{alpha}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
+        c.rule.name(),
+        c.time_steps,
+        c.batch,
+        c.epochs,
+        c.lr,
+        c.schedule,
+        c.warm_up,
+        c.seed
+    ));
+    if trainer.dropped_samples() > 0 {
+        watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", trainer.dropped_samples()));
+    }
+    if c.best_on == BestOn::Test {
+        watch.note("warning: the best epoch is chosen on the test set (--best-on test); its accuracy is a biased estimate");
+    }
+}
+
+/// Refuses a plan that the machine cannot hold, before any work.
+fn check_memory<E: Engine>(trainer: &Trainer<E>) -> Result<()> {
+    let c = &trainer.config;
+    let needs = |batch| trainer.net.plan.memory(c.time_steps, batch, true).total() as u64;
+    // The weights and moments are there already.
+    let Some(room) = available_memory().map(|m| m + 12 * trainer.net.plan.parameters() as u64) else { return Ok(()) };
+    if needs(c.batch) <= room {
+        return Ok(());
+    }
+    let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
+    let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| format!("choose --batch {b} or fewer time steps"));
+    let mb = |bytes: u64| bytes / 1_000_000;
+    Err(Error::memory(format!("a step needs about {} MB, this machine has {} MB left", mb(needs(c.batch)), mb(room)))
+        .at(format!("--batch {} -T {}", c.batch, c.time_steps))
+        .remedy(advice))
+}
+
+/// Plan, memory, disk, and the time of an epoch from two real steps.
+fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
+    let (c, plan) = (&trainer.config, &trainer.net.plan);
+    print(table(plan));
+    print(memory_lines(&plan.memory(c.time_steps, c.batch, true), c.time_steps, c.batch));
+    let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
+    print(format!(
+        "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",
+        mb(3 * plan.parameters()),
+        mb(plan.parameters())
+    ));
+    let per_epoch = trainer.steps_per_epoch();
+    // The phase most epochs are in: after the warm-up.
+    let epoch = trainer.config.warm_up.epochs().min(trainer.config.epochs - 1);
+    let order = trainer.order(epoch);
+    let mut seconds = Vec::new();
+    for indices in order.chunks(trainer.config.batch).take(per_epoch.min(3)) {
+        let started = Instant::now();
+        trainer.step(epoch, indices, trainer.config.lr)?;
+        seconds.push(started.elapsed().as_secs_f64());
+    }
+    // The first step also pays for touching fresh memory.
+    let timed = if seconds.len() > 2 { &seconds[1..] } else { &seconds[..] };
+    let step = timed.iter().sum::<f64>() / timed.len() as f64;
+    print(format!(
+        "time: {step:.3} s per step at the firing rates of untrained weights, {:.0} s per epoch of {per_epoch} steps without evaluation, about {} for {} epochs",
+        step * per_epoch as f64,
+        indicatif::HumanDuration(std::time::Duration::from_secs_f64(step * (per_epoch * trainer.config.epochs) as f64)),
+        trainer.config.epochs
+    ));
+    print("nothing was written");
+    Ok(0)
+}
+
+/// SIGINT and SIGTERM ask to stop after the step; a second one ends the process at once.
+fn handle_signals() -> Result<Stop> {
+    let stop = Stop::default();
+    let armed = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let status = 128 + signal;
+        signal_hook::flag::register_conditional_shutdown(signal, status, Arc::clone(&armed))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&armed)))
+            .and_then(|_| signal_hook::flag::register_usize(signal, Arc::clone(&stop.0), signal as usize))
+            .map_err(|e| Error::bug(format!("signal handler: {e}")))?;
+    }
+    Ok(stop)
+}
+
+fn summary(r: &RunResult, folder: &Path) -> String {
+    let percent = |v: f64| format!("{:.2} %", 100.0 * v);
+    let best = match r.best_chosen_on {
+        BestOn::Last => String::new(),
+        BestOn::Validation => {
+            format!("\nbest epoch on the validation split: {} of {}, test accuracy {}", r.best_epoch, r.epochs, percent(r.best_test_accuracy))
+        }
+        BestOn::Test => {
+            format!("\nbest epoch, chosen on the test set (biased): {} of {}, {}", r.best_epoch, r.epochs, percent(r.best_test_accuracy))
+        }
+    };
+    let rates: Vec<String> = r.firing_rates.iter().map(|v| format!("{:.1}", 100.0 * v)).collect();
+    format!(
+        "test accuracy after the last epoch: {}{best}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}",
+        percent(r.last_test_accuracy),
+        rates.join(" "),
+        percent(r.mean_firing_rate),
+        percent(r.weighted_firing_rate),
+        r.samples_per_s,
+        r.train_seconds,
+        r.peak_rss_mb.map_or("?".to_string(), |m| m.to_string()),
+        r.weights_sha256,
+        folder.display()
+    )
+}

@@ -1,0 +1,424 @@
+//! Configuration is data: one struct, complete, written into the run folder and into every checkpoint.
+//!
+//! [`Options`] is what a user says (command line or TOML, everything optional); [`Config`] is what a run uses.
+//! What is not said comes from the table of defaults per data set, [`DEFAULTS`].
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::DatasetName;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::loss::Loss;
+use crate::network::Method;
+use crate::neuron::{Lif, Rule};
+use crate::schedule::{Schedule, WarmUp};
+
+/// What is not said otherwise, by data set.
+pub struct Defaults {
+    /// Which set.
+    pub dataset: DatasetName,
+    /// Preset or notation; `{n}` = number of classes.
+    pub net: &'static str,
+    /// T.
+    pub time_steps: usize,
+    /// B.
+    pub batch: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Random crop and flip of training samples.
+    pub augment: bool,
+    /// Warm-up.
+    pub warm_up: &'static str,
+    /// Learning-rate schedule.
+    pub schedule: &'static str,
+}
+
+/// The one table of defaults, shown by `spiketrain train --help` and the README.
+pub const DEFAULTS: [Defaults; 5] = [
+    Defaults {
+        dataset: DatasetName::Glyphs,
+        net: "16C3-MP2-32C3-MP2-128FC-{n}Voting",
+        time_steps: 4,
+        batch: 64,
+        epochs: 12,
+        augment: false,
+        warm_up: "ann:1",
+        schedule: "restarts:12",
+    },
+    Defaults {
+        dataset: DatasetName::Mnist,
+        net: "small",
+        time_steps: 16,
+        batch: 128,
+        epochs: 30,
+        augment: false,
+        warm_up: "ann:1",
+        schedule: "restarts:10:2",
+    },
+    Defaults {
+        dataset: DatasetName::FashionMnist,
+        net: "small",
+        time_steps: 16,
+        batch: 128,
+        epochs: 30,
+        augment: false,
+        warm_up: "ann:1",
+        schedule: "restarts:10:2",
+    },
+    Defaults {
+        dataset: DatasetName::Cifar10,
+        net: "middle",
+        time_steps: 16,
+        batch: 128,
+        epochs: 150,
+        augment: true,
+        warm_up: "ann:10",
+        schedule: "restarts:10:2",
+    },
+    Defaults {
+        dataset: DatasetName::Images,
+        net: "32C3-MP2-64C3-MP2-64C3-AP2-256FC-{n}Voting",
+        time_steps: 8,
+        batch: 32,
+        epochs: 30,
+        augment: false,
+        warm_up: "ann:1",
+        schedule: "restarts:10:2",
+    },
+];
+
+/// The table as text, for `--help`.
+pub fn defaults_table() -> String {
+    let mut out = format!(
+        "{:<14} {:>3} {:>5} {:>6}  {:<9} {:<8} {:<14} {}\n",
+        "data set", "T", "batch", "epochs", "crop/flip", "warm-up", "schedule", "net"
+    );
+    for d in &DEFAULTS {
+        let augment = if d.augment { "yes" } else { "no" };
+        out += &format!(
+            "{:<14} {:>3} {:>5} {:>6}  {:<9} {:<8} {:<14} {}\n",
+            d.dataset.to_string(),
+            d.time_steps,
+            d.batch,
+            d.epochs,
+            augment,
+            d.warm_up,
+            d.schedule,
+            d.net.replace("{n}", "n")
+        );
+    }
+    out
+}
+
+/// BatchNorm statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormMode {
+    /// One per time step (the paper).
+    #[default]
+    PerStep,
+    /// One over all steps.
+    Merged,
+}
+
+/// On what the best epoch is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BestOn {
+    /// The samples held out by `--val-split`.
+    Validation,
+    /// The test set: the authors' way, and a bias the result names.
+    Test,
+    /// No choice: the last epoch.
+    Last,
+}
+
+/// Which engine computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// Event-driven, f32.
+    #[default]
+    Cpu,
+    /// The slow f64 oracle.
+    Reference,
+}
+
+macro_rules! options {
+    ($($(#[$doc:meta])* $field:ident: $t:ty),* $(,)?) => {
+        /// What a user says; everything is optional.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Options {
+            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$t>,)*
+        }
+
+        impl Options {
+            /// What `self` says, and where it is silent what `other` says.
+            pub fn or(self, other: Options) -> Options {
+                Options { $($field: self.$field.or(other.$field),)* }
+            }
+        }
+    };
+}
+
+options! {
+    /// Data set.
+    dataset: DatasetName,
+    /// Folder that holds the data sets' folders.
+    data_dir: PathBuf,
+    /// Folder of pictures, one folder per class (`--dataset images`).
+    images_dir: PathBuf,
+    /// Height and width pictures are resized to.
+    size: [usize; 2],
+    /// Pictures are made grey.
+    grey: bool,
+    /// An incomplete data set is used as it is.
+    allow_partial: bool,
+    /// Preset or notation.
+    net: String,
+    /// Learning rule.
+    rule: Rule,
+    /// α of bpsa+bpta.
+    alpha: f64,
+    /// u_th.
+    threshold: f64,
+    /// λ.
+    decay: f64,
+    /// T.
+    time_steps: usize,
+    /// B.
+    batch: usize,
+    /// Epochs.
+    epochs: usize,
+    /// Base learning rate.
+    lr: f64,
+    /// AdamW's weight decay.
+    weight_decay: f64,
+    /// Learning-rate schedule.
+    schedule: Schedule,
+    /// Warm-up.
+    warm_up: WarmUp,
+    /// BatchNorm statistics.
+    bn: NormMode,
+    /// Loss.
+    loss: Loss,
+    /// Seed of everything random.
+    seed: u64,
+    /// First N training samples only.
+    train_limit: usize,
+    /// First N test samples only.
+    test_limit: usize,
+    /// Evaluate every N epochs (and after the last).
+    eval_every: usize,
+    /// Also save a checkpoint every N steps; 0: after each epoch only.
+    checkpoint_every: usize,
+    /// Share of the training set held out.
+    val_split: f64,
+    /// On what the best epoch is chosen.
+    best_on: BestOn,
+    /// Random crop and flip.
+    augment: bool,
+    /// Engine.
+    engine: EngineName,
+}
+
+/// A complete configuration. `net` is the resolved notation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs)] // the fields are those of Options, one for one
+pub struct Config {
+    pub dataset: DatasetName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[usize; 2]>,
+    pub grey: bool,
+    pub allow_partial: bool,
+    pub net: String,
+    pub rule: Rule,
+    pub alpha: f64,
+    pub threshold: f64,
+    pub decay: f64,
+    pub time_steps: usize,
+    pub batch: usize,
+    pub epochs: usize,
+    pub lr: f64,
+    pub weight_decay: f64,
+    pub schedule: Schedule,
+    pub warm_up: WarmUp,
+    pub bn: NormMode,
+    pub loss: Loss,
+    pub seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_limit: Option<usize>,
+    pub eval_every: usize,
+    pub checkpoint_every: usize,
+    pub val_split: f64,
+    pub best_on: BestOn,
+    pub augment: bool,
+    pub engine: EngineName,
+}
+
+impl Options {
+    /// Reads a TOML file; a complete `config.toml` of a run is one.
+    ///
+    /// # Errors
+    /// Storage: unreadable. Usage: not TOML, or an unknown key or value (the parser names line and column).
+    pub fn read(path: &Path) -> Result<Options> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading", &e))?;
+        Self::from_toml(&text).map_err(|e| e.at(path.display()))
+    }
+
+    /// Reads TOML text.
+    ///
+    /// # Errors
+    /// Usage, as [`Options::read`].
+    pub fn from_toml(text: &str) -> Result<Options> {
+        toml::from_str(text)
+            .map_err(|e| Error::usage(e.to_string().trim_end()).remedy("the keys are the options of `spiketrain train` without the dashes"))
+    }
+
+    /// Fills in the defaults of the data set and checks every value.
+    ///
+    /// # Errors
+    /// Usage: a value out of range, naming the option.
+    pub fn complete(self) -> Result<Config> {
+        let dataset = self.dataset.unwrap_or(DatasetName::Glyphs);
+        let Some(d) = DEFAULTS.iter().find(|d| d.dataset == dataset) else {
+            return Err(Error::bug(format!("no defaults for {dataset}")));
+        };
+        let val_split = self.val_split.unwrap_or(0.0);
+        let epochs = self.epochs.unwrap_or(d.epochs);
+        let warm_up = match self.warm_up {
+            Some(w) => w,
+            None => shorter(d.warm_up.parse()?, epochs),
+        };
+        let config = Config {
+            dataset,
+            data_dir: self.data_dir,
+            images_dir: self.images_dir,
+            size: self.size,
+            grey: self.grey.unwrap_or(false),
+            allow_partial: self.allow_partial.unwrap_or(false),
+            net: self.net.unwrap_or_else(|| d.net.to_string()),
+            rule: self.rule.unwrap_or(Rule::BpsaBpta),
+            alpha: self.alpha.unwrap_or(0.8),
+            threshold: self.threshold.unwrap_or(Lif::default().threshold),
+            decay: self.decay.unwrap_or(Lif::default().decay),
+            time_steps: self.time_steps.unwrap_or(d.time_steps),
+            batch: self.batch.unwrap_or(d.batch),
+            epochs,
+            lr: self.lr.unwrap_or(1e-3),
+            weight_decay: self.weight_decay.unwrap_or(1e-4),
+            schedule: match self.schedule {
+                Some(s) => s,
+                None => d.schedule.parse()?,
+            },
+            warm_up,
+            bn: self.bn.unwrap_or_default(),
+            loss: self.loss.unwrap_or_default(),
+            seed: self.seed.unwrap_or(1),
+            train_limit: self.train_limit,
+            test_limit: self.test_limit,
+            eval_every: self.eval_every.unwrap_or(1),
+            checkpoint_every: self.checkpoint_every.unwrap_or(0),
+            val_split,
+            best_on: self.best_on.unwrap_or(if val_split > 0.0 { BestOn::Validation } else { BestOn::Last }),
+            augment: self.augment.unwrap_or(d.augment),
+            engine: self.engine.unwrap_or_default(),
+        };
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// A default warm-up never takes more than a third of a short run.
+fn shorter(warm_up: WarmUp, epochs: usize) -> WarmUp {
+    let n = warm_up.epochs().min(epochs / 3);
+    match warm_up {
+        WarmUp::Ann(_) if n > 0 => WarmUp::Ann(n),
+        WarmUp::Tssl(_) if n > 0 => WarmUp::Tssl(n),
+        _ => WarmUp::None,
+    }
+}
+
+impl Config {
+    /// The preset or notation with the number of classes put in.
+    pub fn net_for(&self, classes: usize) -> String {
+        self.net.replace("{n}", &classes.to_string())
+    }
+
+    /// What a pass of `epoch` (from 0) computes.
+    pub fn method(&self, epoch: usize) -> Method {
+        Method {
+            lif: Lif { decay: self.decay, threshold: self.threshold },
+            rule: self.rule,
+            alpha: self.alpha,
+            merged_norm: self.bn == NormMode::Merged,
+            ann: self.warm_up.is_ann(epoch),
+            tssl_rate: self.warm_up.tssl_rate(epoch),
+        }
+    }
+
+    /// What an evaluation after `epoch` computes.
+    pub fn evaluation(&self, epoch: usize) -> Method {
+        Method { tssl_rate: None, ..self.method(epoch) }
+    }
+
+    fn check(&self) -> Result<()> {
+        let whole = |option: &str, value: usize, low: usize, high: usize| {
+            if (low..=high).contains(&value) { Ok(()) } else { Err(out_of_range(option, value, &format!("{low} to {high}"))) }
+        };
+        let real = |option: &str, value: f64, ok: bool, range: &str| {
+            if ok && value.is_finite() { Ok(()) } else { Err(out_of_range(option, value, range)) }
+        };
+        whole("--time-steps", self.time_steps, 1, limits::MAX_TIME_STEPS)?;
+        whole("--batch", self.batch, 1, limits::MAX_BATCH)?;
+        whole("--epochs", self.epochs, 1, limits::MAX_EPOCHS)?;
+        whole("--eval-every", self.eval_every, 1, limits::MAX_EPOCHS)?;
+        whole("--train-limit", self.train_limit.unwrap_or(1), 1, usize::MAX)?;
+        whole("--test-limit", self.test_limit.unwrap_or(1), 1, usize::MAX)?;
+        real("--alpha", self.alpha, (0.0..=10.0).contains(&self.alpha), "0 to 10")?;
+        real("--threshold", self.threshold, self.threshold > 0.0 && self.threshold <= 1e3, "above 0, at most 1000")?;
+        real("--decay", self.decay, (0.0..=1.0).contains(&self.decay), "0 to 1")?;
+        real("--lr", self.lr, self.lr > 0.0 && self.lr <= 10.0, "above 0, at most 10")?;
+        real("--weight-decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "0 to 1")?;
+        real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
+        if self.best_on == BestOn::Validation && self.val_split == 0.0 {
+            return Err(Error::usage("there are no validation samples to choose on").at("--best-on validation").remedy("add --val-split 0.1"));
+        }
+        if self.dataset == DatasetName::Images && self.images_dir.is_none() {
+            return Err(Error::usage("no folder of pictures is given").at("--dataset images").remedy("write --dataset images DIR"));
+        }
+        Ok(())
+    }
+
+    /// As TOML, complete.
+    ///
+    /// # Errors
+    /// Bug: never, for a checked configuration.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
+    }
+
+    /// From the TOML in a run folder or checkpoint.
+    ///
+    /// # Errors
+    /// Format: not a complete configuration.
+    pub fn from_toml(text: &str) -> Result<Config> {
+        let config: Config = toml::from_str(text).map_err(|e| Error::format(format!("configuration: {}", e.to_string().trim_end())))?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn out_of_range(option: &str, value: impl std::fmt::Display, range: &str) -> Error {
+    Error::usage(format!("{value} is out of range")).at(option).remedy(format!("choose {range}"))
+}

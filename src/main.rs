@@ -1,0 +1,5 @@
+//! The `spiketrain` command; everything it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    spiketrain::cli::main()
+}

@@ -1,0 +1,221 @@
+//! The training loop: epochs, evaluation, checkpoints, and what a run leaves behind.
+
+pub mod evaluate;
+pub mod record;
+pub mod save;
+pub mod trainer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+pub use evaluate::Evaluation;
+pub use record::{EpochLine, RunResult};
+pub use trainer::{Best, Progress, Trainer};
+
+use crate::checkpoint::{self, Kind};
+use crate::config::BestOn;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::run_folder::RunFolder;
+use crate::tensorboard::EventWriter;
+
+/// Checkpoints kept: the newest and, should it be damaged, the one before.
+const KEPT: usize = 2;
+
+/// The number of the signal that asked to stop, 0 for none; set by a handler or a test, read after every step.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(pub Arc<AtomicUsize>);
+
+impl Stop {
+    /// The signal that asked to stop, if any.
+    pub fn requested(&self) -> Option<u8> {
+        Some(self.0.load(Ordering::Relaxed) as u8).filter(|&s| s != 0)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All epochs done.
+    Finished(Box<RunResult>),
+    /// Stopped by this signal, checkpoint saved.
+    Stopped(u8),
+}
+
+/// Who watches a run.
+pub trait Observer {
+    /// After every step: epoch from 0, step within it from 1, steps per epoch, and the sums of the epoch so far.
+    fn step(&mut self, epoch: usize, i: usize, of: usize, tally: &trainer::Tally, rates: &[f64]);
+    /// After every epoch.
+    fn epoch(&mut self, line: &EpochLine, epochs: usize);
+    /// Something the user should know.
+    fn note(&mut self, text: &str);
+}
+
+/// Trains until all epochs are done or `stop` asks: THE LOOP.
+///
+/// # Errors
+/// Diverged: something is not finite; the weights of the last good step are in the folder's newest checkpoint. Storage: the disk.
+pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &mut RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
+    let mut events = Events::create(folder)?;
+    let per_epoch = trainer.steps_per_epoch();
+    for epoch in trainer.progress.epoch..trainer.config.epochs {
+        let started = Instant::now();
+        let order = trainer.order(epoch);
+        let done = trainer.progress.step as usize - epoch * per_epoch;
+        for (i, indices) in order.chunks(trainer.config.batch).enumerate().take(per_epoch).skip(done) {
+            let lr = trainer.learning_rate(epoch, i);
+            trainer.step(epoch, indices, lr)?;
+            watch.step(epoch, i + 1, per_epoch, &trainer.progress.tally, &trainer.training_rates(epoch));
+            if let Some(signal) = stop.requested() {
+                save(trainer, folder)?;
+                return Ok(Outcome::Stopped(signal));
+            }
+            let every = trainer.config.checkpoint_every as u64;
+            if every > 0 && trainer.progress.step % every == 0 {
+                save(trainer, folder)?;
+            }
+        }
+        let line = finish_epoch(trainer, epoch, started)?;
+        folder.append_metrics(&line)?;
+        events.epoch(&line)?;
+        if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
+            trainer.save(folder.storage(), &folder.best(), Kind::WeightsOnly)?;
+        }
+        save(trainer, folder)?;
+        watch.epoch(&line, trainer.config.epochs);
+        if let Some(signal) = stop.requested() {
+            return Ok(Outcome::Stopped(signal));
+        }
+    }
+    let result = result(trainer)?;
+    folder.write_result(&result)?;
+    Ok(Outcome::Finished(Box::new(result)))
+}
+
+fn save<E: Engine>(trainer: &Trainer<E>, folder: &RunFolder) -> Result<()> {
+    trainer.save(folder.storage(), &folder.checkpoint(trainer.progress.step), Kind::Training)?;
+    checkpoint::prune(folder.storage(), folder.path(), trainer.progress.step, KEPT)
+}
+
+/// Evaluates where it is due, chooses the best, closes the epoch's sums.
+fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, started: Instant) -> Result<EpochLine> {
+    let due = (epoch + 1).is_multiple_of(trainer.config.eval_every) || epoch + 1 == trainer.config.epochs;
+    let (test, validation) =
+        if due { (Some(trainer.evaluate_test(epoch)?), trainer.evaluate_validation(epoch)?) } else { (None, None) };
+    if let Some(test) = &test {
+        let score = match trainer.config.best_on {
+            BestOn::Validation => validation.as_ref().map_or(0.0, |v| v.accuracy),
+            BestOn::Test => test.accuracy,
+            BestOn::Last => epoch as f64,
+        };
+        if trainer.progress.best.as_ref().is_none_or(|b| score > b.score) {
+            trainer.progress.best = Some(Best { epoch: epoch as u64 + 1, score, test_accuracy: test.accuracy });
+        }
+        trainer.progress.last_test = Some(test.clone());
+    }
+    let tally = &trainer.progress.tally;
+    let seen = tally.samples as f64;
+    let line = EpochLine {
+        epoch: epoch as u64 + 1,
+        step: trainer.progress.step,
+        warm_up: warm_up_name(trainer, epoch).to_string(),
+        loss: tally.loss / seen,
+        train_accuracy: tally.correct as f64 / seen,
+        test_accuracy: test.as_ref().map(|t| t.accuracy),
+        test_loss: test.as_ref().map(|t| t.loss),
+        validation_accuracy: validation.as_ref().map(|v| v.accuracy),
+        validation_loss: validation.as_ref().map(|v| v.loss),
+        learning_rate: trainer.learning_rate(epoch, trainer.steps_per_epoch() - 1),
+        firing_rates: trainer.training_rates(epoch),
+        test_firing_rates: test.map(|t| t.firing_rates),
+        samples_per_s: seen / tally.seconds,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    trainer.progress.train_seconds += line.seconds;
+    trainer.progress.samples_per_s = line.samples_per_s;
+    trainer.progress.epoch = epoch + 1;
+    trainer.clear_tally();
+    Ok(line)
+}
+
+fn warm_up_name<E: Engine>(trainer: &Trainer<E>, epoch: usize) -> &'static str {
+    let method = trainer.config.method(epoch);
+    match (method.ann, method.tssl_rate) {
+        (true, _) => "ann",
+        (_, Some(_)) => "tssl",
+        _ => "none",
+    }
+}
+
+fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
+    let (p, c, data) = (&trainer.progress, &trainer.config, trainer.data);
+    let (Some(last), Some(best)) = (&p.last_test, &p.best) else {
+        return Err(Error::bug("a finished run without an evaluation"));
+    };
+    let (mean_firing_rate, weighted_firing_rate) = record::mean_rates(&trainer.net.plan, &last.firing_rates);
+    Ok(RunResult {
+        dataset: data.name.to_string(),
+        dataset_fingerprint: data.fingerprint.clone(),
+        dataset_notes: data.notes.clone(),
+        train_samples: trainer.train.len(),
+        validation_samples: trainer.validation.len(),
+        test_samples: data.test.len(),
+        net: c.net.clone(),
+        rule: c.rule.name().to_string(),
+        alpha: c.alpha,
+        time_steps: c.time_steps,
+        batch: c.batch,
+        seed: c.seed,
+        epochs: c.epochs,
+        warm_up: c.warm_up.to_string(),
+        last_test_accuracy: last.accuracy,
+        best_test_accuracy: best.test_accuracy,
+        best_epoch: best.epoch,
+        best_chosen_on: c.best_on,
+        firing_rates: last.firing_rates.clone(),
+        mean_firing_rate,
+        weighted_firing_rate,
+        samples_per_s: p.samples_per_s,
+        peak_rss_mb: record::peak_rss_mb(),
+        train_seconds: p.train_seconds,
+        weights_sha256: trainer.weights_sha256(),
+        engine: trainer.engine.name().to_string(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+    })
+}
+
+/// The TensorBoard file of this session.
+struct Events(EventWriter);
+
+impl Events {
+    fn create(folder: &RunFolder) -> Result<Events> {
+        Ok(Events(EventWriter::create(&folder.events(now() as u64))?))
+    }
+
+    fn epoch(&mut self, line: &EpochLine) -> Result<()> {
+        let step = line.epoch as i64;
+        let mut scalar = |tag: &str, value: f64| self.0.scalar(tag, step, value as f32, now());
+        scalar("train_loss", line.loss)?;
+        scalar("train_acc", line.train_accuracy)?;
+        scalar("learning_rate", line.learning_rate)?;
+        for (tag, value) in [
+            ("test_loss", line.test_loss),
+            ("test_acc", line.test_accuracy),
+            ("validation_loss", line.validation_loss),
+            ("validation_acc", line.validation_accuracy),
+        ] {
+            value.map_or(Ok(()), |v| scalar(tag, v))?;
+        }
+        for (i, rate) in line.firing_rates.iter().enumerate() {
+            scalar(&format!("rates/layer_{}", i + 1), *rate)?;
+        }
+        self.0.flush()
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}

@@ -1,0 +1,104 @@
+//! What a run writes for people: a line per epoch, and the result.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::BestOn;
+use crate::plan::Plan;
+
+/// One line of metrics.jsonl. Accuracies are fractions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochLine {
+    /// From 1.
+    pub epoch: u64,
+    /// Optimiser steps so far.
+    pub step: u64,
+    /// `ann`, `tssl` or `none`.
+    pub warm_up: String,
+    /// Mean training loss of the epoch, measured while training.
+    pub loss: f64,
+    /// Training accuracy, measured while training.
+    pub train_accuracy: f64,
+    /// Absent in epochs without evaluation.
+    pub test_accuracy: Option<f64>,
+    /// The same.
+    pub test_loss: Option<f64>,
+    /// With `--val-split`.
+    pub validation_accuracy: Option<f64>,
+    /// With `--val-split`.
+    pub validation_loss: Option<f64>,
+    /// Learning rate of the epoch's last step.
+    pub learning_rate: f64,
+    /// Per LIF layer, on the training batches of the epoch.
+    pub firing_rates: Vec<f64>,
+    /// Per LIF layer, on the test set.
+    pub test_firing_rates: Option<Vec<f64>>,
+    /// Training speed without evaluation.
+    pub samples_per_s: f64,
+    /// Seconds of the whole epoch, evaluation included.
+    pub seconds: f64,
+}
+
+/// result.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)] // the names say it; units as in EpochLine
+pub struct RunResult {
+    pub dataset: String,
+    pub dataset_fingerprint: String,
+    pub dataset_notes: Vec<String>,
+    pub train_samples: usize,
+    pub validation_samples: usize,
+    pub test_samples: usize,
+    pub net: String,
+    pub rule: String,
+    pub alpha: f64,
+    #[serde(rename = "T")]
+    pub time_steps: usize,
+    pub batch: usize,
+    pub seed: u64,
+    pub epochs: usize,
+    pub warm_up: String,
+    pub last_test_accuracy: f64,
+    /// Test accuracy at `best_epoch`.
+    pub best_test_accuracy: f64,
+    /// From 1.
+    pub best_epoch: u64,
+    /// On what the best epoch was chosen: `validation`, `test` (a biased choice) or `last` (no choice).
+    pub best_chosen_on: BestOn,
+    /// Per LIF layer in network order, on the test set, after the last epoch.
+    pub firing_rates: Vec<f64>,
+    /// Mean over the layers (the paper's style).
+    pub mean_firing_rate: f64,
+    /// Mean over the neurons.
+    pub weighted_firing_rate: f64,
+    /// Of the last epoch.
+    pub samples_per_s: f64,
+    pub peak_rss_mb: Option<u64>,
+    /// Over all sessions of the run, evaluation included.
+    pub train_seconds: f64,
+    /// SHA-256 over all parameters and running statistics in order (f32, little-endian).
+    pub weights_sha256: String,
+    pub engine: String,
+    pub version: String,
+}
+
+/// Mean firing rate over layers, and over neurons.
+pub fn mean_rates(plan: &Plan, rates: &[f64]) -> (f64, f64) {
+    let neurons: Vec<f64> = plan.blocks.iter().map(|b| b.output.len() as f64).collect();
+    let weighted = rates.iter().zip(&neurons).map(|(r, n)| r * n).sum::<f64>() / neurons.iter().sum::<f64>();
+    (rates.iter().sum::<f64>() / rates.len() as f64, weighted)
+}
+
+/// Peak resident memory of this process in MB, where the system tells (Linux).
+pub fn peak_rss_mb() -> Option<u64> {
+    status_kb("/proc/self/status", "VmHWM:").map(|kb| kb / 1024)
+}
+
+/// Memory the system could still give, in bytes, where it tells (Linux).
+pub fn available_memory() -> Option<u64> {
+    status_kb("/proc/meminfo", "MemAvailable:").map(|kb| kb * 1024)
+}
+
+fn status_kb(file: &str, key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    text.lines().find_map(|l| l.strip_prefix(key))?.trim().strip_suffix("kB")?.trim().parse().ok()
+}

@@ -1,0 +1,159 @@
+//! A trainer into a checkpoint and back.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::trainer::{Progress, Trainer};
+use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
+use crate::config::Config;
+use crate::data::ImageSet;
+use crate::engine::{Engine, Layout};
+use crate::error::{Error, Result};
+use crate::network::{Network, Running, Tensors, tensor_names};
+use crate::notation::Notation;
+use crate::plan::Plan;
+use crate::storage::Storage;
+
+/// Prefixes of the tensors' names: parameters, first and second moments.
+const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
+
+/// Shape of a parameter on the host.
+fn shape(layout: Layout) -> Vec<usize> {
+    match layout {
+        Layout::Conv { out, inp, k } => vec![out, inp, k, k],
+        Layout::Linear { out, inp } => vec![out, inp.len()],
+        Layout::PerChannel(n) => vec![n],
+    }
+}
+
+/// Where a stored tensor lives in a trainer.
+enum Place {
+    Device { role: usize, block: usize, tensor: usize },
+    Mean(usize),
+    Var(usize),
+}
+
+/// Every tensor of a checkpoint in order: per role and block the parameters, then the running statistics.
+fn places(plan: &Plan, kind: Kind) -> Vec<(TensorEntry, Place)> {
+    let mut all = Vec::new();
+    let roles = if kind == Kind::Training { 3 } else { 1 };
+    for (role, prefix) in ROLES.iter().enumerate().take(roles) {
+        for (block, b) in plan.blocks.iter().enumerate() {
+            for (tensor, (name, layout)) in tensor_names(b).into_iter().enumerate() {
+                let entry = TensorEntry { name: format!("{prefix}.{name}"), shape: shape(layout) };
+                all.push((entry, Place::Device { role, block, tensor }));
+            }
+        }
+    }
+    for (block, b) in plan.blocks.iter().enumerate().filter(|(_, b)| b.has_norm()) {
+        let entry = |what: &str| TensorEntry { name: format!("bn.{}.{what}", b.index), shape: vec![b.output.c] };
+        all.push((entry("running_mean"), Place::Mean(block)));
+        all.push((entry("running_var"), Place::Var(block)));
+    }
+    all
+}
+
+impl<E: Engine> Trainer<'_, E> {
+    /// Writes a checkpoint, whole or not at all.
+    ///
+    /// # Errors
+    /// Storage: the disk. Diverged: a value is not finite.
+    pub fn save(&self, storage: &dyn Storage, path: &Path, kind: Kind) -> Result<()> {
+        let places = places(&self.net.plan, kind);
+        let header = Header {
+            kind,
+            config_toml: self.config.to_toml()?,
+            network: self.config.net.clone(),
+            input_shape: self.net.plan.shape.to_string(),
+            classes: self.data.classes.clone(),
+            dataset: self.data.name.to_string(),
+            dataset_fingerprint: self.data.fingerprint.clone(),
+            step: self.progress.step,
+            progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
+            tensors: places.iter().map(|(entry, _)| entry.clone()).collect(),
+        };
+        let mut next = places.iter();
+        let sources = [&self.net.params, &self.moments[0], &self.moments[1]];
+        checkpoint::save(storage, path, &header, |_| {
+            let (_, place) = next.next().ok_or_else(|| Error::bug("more tensors than places"))?;
+            let running = |block: usize| self.net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
+            Ok(match *place {
+                Place::Device { role, block, tensor } => {
+                    let p = sources[role][block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
+                    Cow::Owned(self.engine.host(p))
+                }
+                Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
+                Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
+            })
+        })
+        .map(|_| ())
+    }
+
+    /// Puts a checkpoint's tensors and progress into this trainer.
+    ///
+    /// # Errors
+    /// Usage: the checkpoint holds no optimiser state, or is of another data set. Format: of another network.
+    pub fn restore(&mut self, mut c: Checkpoint) -> Result<()> {
+        if c.header.kind != Kind::Training {
+            return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
+        }
+        if c.header.dataset_fingerprint != self.data.fingerprint {
+            return Err(Error::usage(format!("the data set {} is not the one this run was trained on (other files or limits)", self.data.name))
+                .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
+        }
+        let progress: Progress = serde_json::from_value(c.header.progress.clone())
+            .map_err(|e| Error::format(format!("the checkpoint's progress cannot be understood: {e}")))?;
+        if progress.tally.spikes.len() != self.net.plan.blocks.len() || progress.step != c.header.step {
+            return Err(Error::format("the checkpoint's progress does not belong to its network"));
+        }
+        let [m, v] = &mut self.moments;
+        fill(self.engine, &mut c, &self.net.plan, Kind::Training, [&mut self.net.params, m, v], &mut self.net.running)?;
+        self.progress = progress;
+        Ok(())
+    }
+}
+
+fn fill<E: Engine>(
+    engine: &E,
+    c: &mut Checkpoint,
+    plan: &Plan,
+    kind: Kind,
+    targets: [&mut Vec<Tensors<E::Param>>; 3],
+    running: &mut [Option<Running>],
+) -> Result<()> {
+    let expected = places(plan, kind).len();
+    for (entry, place) in places(plan, kind) {
+        let values = c.take(&entry.name, &entry.shape)?;
+        match place {
+            Place::Device { role, block, tensor } => {
+                let layout = tensor_names(&plan.blocks[block])[tensor].1;
+                if let Some(p) = targets[role][block].each_mut().nth(tensor) {
+                    *p = engine.param(layout, &values);
+                }
+            }
+            Place::Mean(block) => running[block].as_mut().map_or((), |r| r.mean = values),
+            Place::Var(block) => running[block].as_mut().map_or((), |r| r.var = values),
+        }
+    }
+    if c.header.kind == kind && !c.tensors.is_empty() {
+        return Err(Error::format(format!("the checkpoint holds {} tensors that its network of {expected} does not have", c.tensors.len())));
+    }
+    Ok(())
+}
+
+/// Configuration and network of a checkpoint, for evaluation.
+///
+/// # Errors
+/// Format: configuration, notation and tensors do not fit each other.
+pub fn network<E: Engine>(engine: &E, c: &mut Checkpoint) -> Result<(Config, Network<E>)> {
+    let config = Config::from_toml(&c.header.config_toml)?;
+    let notation: Notation = c.header.network.parse()?;
+    if notation.classes() != c.header.classes.len() {
+        return Err(Error::format(format!("the network votes for {} classes, {} are named", notation.classes(), c.header.classes.len())));
+    }
+    let plan = Plan::new(notation, c.header.input_shape.parse()?)?;
+    let mut net = Network::init(engine, plan.clone(), config.seed);
+    let (mut unused_m, mut unused_v) = (Vec::new(), Vec::new());
+    fill(engine, c, &plan, Kind::WeightsOnly, [&mut net.params, &mut unused_m, &mut unused_v], &mut net.running)?;
+    Ok((config, net))
+}

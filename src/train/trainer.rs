@@ -1,0 +1,257 @@
+//! The state of a training run and one step of it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::evaluate::{Evaluation, batch_of, evaluate, hits};
+use crate::config::Config;
+use crate::data::{ImageSet, Preparation, hold_out};
+use crate::engine::{AdamW, Engine};
+use crate::error::{Error, Result};
+use crate::network::{Network, Tensors};
+use crate::notation::Notation;
+use crate::plan::Plan;
+use crate::rng::{Purpose, Rng};
+
+/// Sums over the epoch under way; in the checkpoint, so that a resumed epoch reports what an undisturbed one would.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Σ loss · samples.
+    pub loss: f64,
+    /// Rightly classified.
+    pub correct: u64,
+    /// Samples seen.
+    pub samples: u64,
+    /// Spikes per block.
+    pub spikes: Vec<u64>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// The best epoch so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// From 1.
+    pub epoch: u64,
+    /// Accuracy it was chosen by.
+    pub score: f64,
+    /// Test accuracy then.
+    pub test_accuracy: f64,
+}
+
+/// Where a run stands; everything a resume needs besides the tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Epochs finished, evaluation included; also the index of the one under way.
+    pub epoch: usize,
+    /// Optimiser steps done.
+    pub step: u64,
+    /// The epoch under way.
+    pub tally: Tally,
+    /// The best epoch so far.
+    pub best: Option<Best>,
+    /// Seconds of all finished epochs.
+    pub train_seconds: f64,
+    /// Of the last evaluation on the test set.
+    pub last_test: Option<Evaluation>,
+    /// Training speed of the last finished epoch.
+    pub samples_per_s: f64,
+}
+
+/// A training run in memory.
+pub struct Trainer<'a, E: Engine> {
+    /// The device.
+    pub engine: &'a E,
+    /// Complete; `net` is the resolved notation.
+    pub config: Config,
+    /// The samples.
+    pub data: &'a ImageSet,
+    prep: Preparation,
+    /// Indices trained on.
+    pub train: Vec<u32>,
+    /// Indices held out.
+    pub validation: Vec<u32>,
+    /// The weights.
+    pub net: Network<E>,
+    /// AdamW's first and second moments.
+    pub moments: [Vec<Tensors<E::Param>>; 2],
+    /// Where the run stands.
+    pub progress: Progress,
+}
+
+impl<'a, E: Engine> Trainer<'a, E> {
+    /// A fresh run.
+    ///
+    /// # Errors
+    /// Usage: the network does not fit the data, the batch is larger than the set, or too small for statistics.
+    pub fn new(engine: &'a E, mut config: Config, data: &'a ImageSet) -> Result<Self> {
+        let classes = data.classes.len();
+        let notation = Notation::resolve(&config.net_for(classes), classes)?;
+        config.net = notation.to_string();
+        let plan = Plan::new(notation, data.shape)?;
+        let all: Vec<u32> = (0..data.train.len() as u32).collect();
+        let (train, validation) =
+            if config.val_split > 0.0 { hold_out(&data.train.labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
+        if data.test.is_empty() {
+            return Err(Error::usage("the test set is empty").at(config.dataset));
+        }
+        check_batch(&config, &plan, train.len())?;
+        let prep = Preparation::of(config.dataset, data.shape.c);
+        let net = Network::init(engine, plan, config.seed);
+        let moments = [net.zeros(engine), net.zeros(engine)];
+        let progress = Progress { tally: fresh_tally(&net.plan), ..Progress::default() };
+        Ok(Trainer { engine, config, data, prep, train, validation, net, moments, progress })
+    }
+
+    /// Optimiser steps of one epoch: a last batch too small for statistics is dropped.
+    pub fn steps_per_epoch(&self) -> usize {
+        let (whole, rest) = (self.train.len() / self.config.batch, self.train.len() % self.config.batch);
+        whole + usize::from(rest >= smallest_batch(self.config.batch))
+    }
+
+    /// Samples left out of every epoch because the last batch would be too small.
+    pub fn dropped_samples(&self) -> usize {
+        let rest = self.train.len() % self.config.batch;
+        if rest < smallest_batch(self.config.batch) { rest } else { 0 }
+    }
+
+    /// The samples of `epoch` in the order they are trained.
+    pub fn order(&self, epoch: usize) -> Vec<u32> {
+        let p = Rng::at(self.config.seed, Purpose::Order, epoch as u64, 0).permutation(self.train.len());
+        p.into_iter().map(|i| self.train[i as usize]).collect()
+    }
+
+    /// Learning rate of step `i` of `epoch`.
+    pub fn learning_rate(&self, epoch: usize, i: usize) -> f64 {
+        self.config.lr * self.config.schedule.factor(epoch, i as f64 / self.steps_per_epoch() as f64, self.config.epochs)
+    }
+
+    /// One optimiser step on the samples `indices`. Nothing is changed unless loss and all gradients are finite.
+    ///
+    /// # Errors
+    /// Diverged: a current, the loss or a gradient is not finite; names layer and step.
+    pub fn step(&mut self, epoch: usize, indices: &[u32], lr: f64) -> Result<()> {
+        let started = std::time::Instant::now();
+        let method = self.config.method(epoch);
+        let augment = self.config.augment.then_some((self.config.seed, epoch as u64));
+        let (batch, labels) = batch_of(&self.config, &self.data.train, self.data.shape, &self.prep, indices, &method, augment);
+        let step = self.progress.step + 1;
+        let masks = self.net.masks(self.config.seed, step, batch.samples);
+        let here = |e: Error| e.at(format!("epoch {}, step {step}", epoch + 1));
+
+        let (out, tape) = self.net.forward(self.engine, &batch, &masks, &method).map_err(here)?;
+        let (loss, d_rates) = self.config.loss.of(&out.rates, &labels);
+        if !loss.is_finite() {
+            return Err(here(Error::diverged(format!("the loss is {loss}")).remedy(LESS)));
+        }
+        let running = self.net.updated_running(&tape);
+        let grads = self.net.backward(self.engine, tape, &d_rates, &masks, &method);
+        if let Some(name) = self.net.first_not_finite(self.engine, &grads) {
+            return Err(here(Error::diverged(format!("the gradient of {name} is not finite")).remedy(LESS)));
+        }
+        self.net.running = running;
+        self.update(&grads, lr, step);
+
+        self.progress.step = step;
+        let tally = &mut self.progress.tally;
+        tally.loss += loss * labels.len() as f64;
+        tally.correct += hits(&out.rates, &labels, self.net.plan.classes()) as u64;
+        tally.samples += labels.len() as u64;
+        tally.spikes.iter_mut().zip(&out.spikes).for_each(|(sum, s)| *sum += s);
+        tally.seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn update(&mut self, grads: &[Tensors<E::Param>], lr: f64, step: u64) {
+        let c = AdamW { lr, weight_decay: self.config.weight_decay, beta1: 0.9, beta2: 0.999, eps: 1e-8, step };
+        let [m, v] = &mut self.moments;
+        for (i, g) in grads.iter().enumerate() {
+            let moving = self.net.params[i].each_mut().zip(m[i].each_mut()).zip(v[i].each_mut());
+            moving.zip(g.each()).for_each(|(((p, m), v), g)| self.engine.adamw(p, m, v, g, &c));
+        }
+    }
+
+    /// Firing rate per block over the epoch so far.
+    pub fn training_rates(&self, epoch: usize) -> Vec<f64> {
+        let steps = if self.config.method(epoch).ann { 1 } else { self.config.time_steps } as u64;
+        let t = &self.progress.tally;
+        let seen = (t.samples * steps).max(1) as f64;
+        t.spikes.iter().zip(&self.net.plan.blocks).map(|(&s, b)| s as f64 / seen / b.output.len() as f64).collect()
+    }
+
+    /// Starts the sums of the next epoch.
+    pub fn clear_tally(&mut self) {
+        self.progress.tally = fresh_tally(&self.net.plan);
+    }
+
+    /// On the whole test set, as the network computes after `epoch`.
+    ///
+    /// # Errors
+    /// Diverged: a layer's currents are not finite.
+    pub fn evaluate_test(&self, epoch: usize) -> Result<Evaluation> {
+        let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
+        let samples = (&self.data.test, self.data.shape, &self.prep);
+        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &all)
+    }
+
+    /// On the samples held out, without augmentation; `None` if there are none.
+    ///
+    /// # Errors
+    /// Diverged: a layer's currents are not finite.
+    pub fn evaluate_validation(&self, epoch: usize) -> Result<Option<Evaluation>> {
+        if self.validation.is_empty() {
+            return Ok(None);
+        }
+        let samples = (&self.data.train, self.data.shape, &self.prep);
+        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &self.validation).map(Some)
+    }
+
+    /// SHA-256 (hex) over parameters and running statistics, block by block: weight, bias, γ, β, mean, variance.
+    pub fn weights_sha256(&self) -> String {
+        weights_sha256(self.engine, &self.net)
+    }
+}
+
+/// SHA-256 (hex) over parameters and running statistics of a network, in order, as f32 little-endian.
+pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |values: &[f32]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hash.update(&bytes);
+    };
+    for (t, r) in net.params.iter().zip(&net.running) {
+        t.each().for_each(|p| add(&engine.host(p)));
+        if let Some(r) = r {
+            add(&r.mean);
+            add(&r.var);
+        }
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+const LESS: &str = "lower --lr or --alpha, shorten -T, or look for NaN in the data; the last good checkpoint is kept";
+
+/// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.
+fn smallest_batch(batch: usize) -> usize {
+    (batch / 4).max(1)
+}
+
+fn fresh_tally(plan: &Plan) -> Tally {
+    Tally { spikes: vec![0; plan.blocks.len()], ..Tally::default() }
+}
+
+fn check_batch(config: &Config, plan: &Plan, samples: usize) -> Result<()> {
+    if config.batch > samples {
+        return Err(Error::usage(format!("a batch of {} is larger than the training set of {samples} samples", config.batch))
+            .at("--batch")
+            .remedy(format!("choose --batch {samples} or less")));
+    }
+    // The unbiased variance divides by n - 1.
+    let lonely = plan.blocks.iter().find(|b| b.has_norm() && b.output.area() * smallest_batch(config.batch) < 2);
+    match lonely {
+        Some(b) => Err(Error::usage(format!("BatchNorm of layer {} ({}) sees one value per channel", b.index, b.name()))
+            .at(format!("--batch {}", config.batch))
+            .remedy("choose --batch 8 or more")),
+        None => Ok(()),
+    }
+}
