@@ -1,1 +1,266 @@
-//! placeholder
+//! The folder of one run: who may use it, and what lies where.
+//!
+//! | file                                    | content                                                |
+//! |-----------------------------------------|--------------------------------------------------------|
+//! | `config.toml`                           | the run's whole configuration                          |
+//! | `metrics.jsonl`                         | one JSON object a line, with its `epoch`               |
+//! | `result.json`                           | what came out; its presence says the run is complete   |
+//! | `checkpoint-<step>.ckpt`                | the newest two, to go on from ([`crate::checkpoint`])  |
+//! | `best.ckpt`                             | the best weights on validation                         |
+//! | `events.out.tfevents.<time>.spiketrain` | one per session, for TensorBoard                       |
+//! | `.lock`                                 | held while a process uses the folder                   |
+//!
+//! The lock is the operating system's: it ends with the process, however that ends. The file stays, because removing it
+//! could take away a lock that another process has just got.
+
+use std::borrow::Cow;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::checkpoint::{self, Header, Newest, TensorEntry};
+use crate::error::{Error, Result};
+use crate::storage::{self, Storage, folder_of};
+
+/// Checkpoints kept besides the best one: the newest, and the one before in case the newest gets damaged.
+pub const KEPT_CHECKPOINTS: usize = 2;
+
+const LOCK: &str = ".lock";
+const CONFIG: &str = "config.toml";
+const METRICS: &str = "metrics.jsonl";
+const RESULT: &str = "result.json";
+const BEST: &str = "best.ckpt";
+const EVENTS: &str = "events.out.tfevents.";
+
+/// A run folder that this process, and no other, may write to until the value is dropped.
+pub struct RunFolder {
+    path: PathBuf,
+    storage: Box<dyn Storage>,
+    // Never read: holding the file open holds the lock.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes the folder for a new run. With `overwrite`, the files of an earlier run in it are removed (and only those).
+    ///
+    /// Errors: Usage if something is there already; Storage if the folder cannot be made or another run uses it.
+    pub fn create(storage: Box<dyn Storage>, path: &Path, overwrite: bool) -> Result<Self> {
+        make_folder(storage.as_ref(), path)?;
+        // Asked twice: before, so that no lock file is left in a folder that is none of ours; after, since another run may have come and gone.
+        if !overwrite {
+            refuse_occupied(storage.as_ref(), path)?;
+        }
+        let folder = Self::locked(storage, path)?;
+        if overwrite {
+            folder.remove_run()?;
+        } else {
+            refuse_occupied(folder.storage(), path)?;
+        }
+        Ok(folder)
+    }
+
+    /// Opens the folder of an earlier run to resume it, and removes temporary files a killed process has left.
+    ///
+    /// Errors: Usage if there is no such folder or no checkpoint in it; Storage if another run uses it.
+    pub fn open(storage: Box<dyn Storage>, path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::usage("there is no such run folder").at(path.display()).remedy("check the path given to --resume"));
+        }
+        if checkpoint::steps(storage.as_ref(), path)?.is_empty() {
+            return Err(Error::usage("there is no checkpoint in this folder to resume from")
+                .at(path.display())
+                .remedy("check the path given to --resume, or start afresh without it"));
+        }
+        Self::locked(storage, path)
+    }
+
+    fn locked(storage: Box<dyn Storage>, path: &Path) -> Result<Self> {
+        let lock = path.join(LOCK);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| Error::io(&lock, "opening", &e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::storage("another spiketrain process is using this folder")
+                    .at(path.display())
+                    .remedy("wait for it or stop it, or choose another folder with --out"));
+            }
+            Err(TryLockError::Error(e)) => return Err(Error::io(&lock, "locking", &e)),
+        }
+        storage::sweep(storage.as_ref(), path)?;
+        Ok(RunFolder { path: path.to_owned(), storage, _lock: file })
+    }
+
+    /// Removes what [`is_of_a_run`] names. Checkpoints last in the list's order or not does not matter: a run cut off
+    /// here is simply overwritten again.
+    fn remove_run(&self) -> Result<()> {
+        let names = self.storage.list(&self.path).map_err(|e| Error::io(&self.path, "listing", &e))?;
+        names.iter().filter(|n| is_of_a_run(n)).try_for_each(|n| storage::remove_if_there(self.storage(), &self.path.join(n)))
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// The storage it lies on.
+    pub fn storage(&self) -> &dyn Storage {
+        self.storage.as_ref()
+    }
+    /// Path of `config.toml`.
+    pub fn config(&self) -> PathBuf {
+        self.path.join(CONFIG)
+    }
+    /// Path of `metrics.jsonl`.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join(METRICS)
+    }
+    /// Path of `result.json`.
+    pub fn result(&self) -> PathBuf {
+        self.path.join(RESULT)
+    }
+    /// Path of `best.ckpt`.
+    pub fn best(&self) -> PathBuf {
+        self.path.join(BEST)
+    }
+    /// Path of the checkpoint after `step` optimiser steps.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.path.join(checkpoint::file_name(step))
+    }
+    /// A path for this session's event file that is still free; `unix_time` in seconds.
+    pub fn events(&self, unix_time: u64) -> PathBuf {
+        first_free((0u64..).map(|n| {
+            let again = if n == 0 { String::new() } else { format!(".{n}") };
+            // TensorBoard reads the files in the order of their names.
+            self.path.join(format!("{EVENTS}{unix_time:010}.spiketrain{again}"))
+        }))
+    }
+
+    /// Writes `config.toml`.
+    pub fn write_config(&self, toml: &str) -> Result<()> {
+        storage::write_text(self.storage(), &self.config(), toml).map(|_| ())
+    }
+
+    /// Writes `result.json`, indented for people.
+    pub fn write_result(&self, result: &impl Serialize) -> Result<()> {
+        let mut json = serde_json::to_string_pretty(result).map_err(|e| Error::bug(format!("{RESULT}: {e}")))?;
+        json.push('\n');
+        storage::write_text(self.storage(), &self.result(), &json).map(|_| ())
+    }
+
+    /// Saves `checkpoint-<header.step>.ckpt` ([`checkpoint::save`]), then removes all but the newest
+    /// [`KEPT_CHECKPOINTS`].
+    pub fn save_checkpoint<'a>(&self, header: &Header, values: impl FnMut(&TensorEntry) -> Result<Cow<'a, [f32]>>) -> Result<PathBuf> {
+        let path = self.checkpoint(header.step);
+        checkpoint::save(self.storage(), &path, header, values)?;
+        checkpoint::prune(self.storage(), &self.path, header.step, KEPT_CHECKPOINTS)?;
+        Ok(path)
+    }
+
+    /// Saves `best.ckpt`.
+    pub fn save_best<'a>(&self, header: &Header, values: impl FnMut(&TensorEntry) -> Result<Cow<'a, [f32]>>) -> Result<()> {
+        checkpoint::save(self.storage(), &self.best(), header, values).map(|_| ())
+    }
+
+    /// The checkpoint to go on from ([`checkpoint::load_newest`]).
+    pub fn load_newest(&self) -> Result<Newest> {
+        checkpoint::load_newest(self.storage(), &self.path)
+    }
+
+    /// Appends one line to `metrics.jsonl` and syncs it. Give it an object with an integer `epoch`, counted from 1.
+    pub fn append_metrics(&self, line: &impl Serialize) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::bug(format!("{METRICS}: {e}")))?;
+        bytes.push(b'\n');
+        let path = self.metrics();
+        self.storage.append(&path, &bytes).map_err(|e| Error::io(&path, "appending", &e))
+    }
+
+    /// On resume from a checkpoint with `epochs` complete epochs: drops a cut last line and the lines of later epochs from
+    /// `metrics.jsonl` (rewritten atomically, the other lines byte for byte) and returns the lines kept.
+    ///
+    /// Errors: Format if a line in between is no JSON object with an `epoch`.
+    pub fn truncate_metrics(&self, epochs: u64) -> Result<Vec<Value>> {
+        let path = self.metrics();
+        let mut bytes = Vec::new();
+        match self.storage.open(&path) {
+            Ok((mut file, _)) => file.read_to_end(&mut bytes).map_err(|e| Error::io(&path, "reading", &e))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io(&path, "opening", &e)),
+        };
+        let (mut kept, mut lines) = (Vec::with_capacity(bytes.len()), Vec::new());
+        for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
+            match metrics_line(line) {
+                Some((epoch, value)) if epoch <= epochs => {
+                    kept.extend(line.trim_ascii_end());
+                    kept.push(b'\n');
+                    lines.push(value);
+                }
+                Some(_) => {}
+                None if !line.ends_with(b"\n") => {}
+                None => {
+                    return Err(Error::format("this line is not a JSON object with an epoch")
+                        .at(format!("{}: line {}", path.display(), i + 1))
+                        .remedy("remove the line, then resume again"));
+                }
+            }
+        }
+        if kept != bytes {
+            storage::write_atomically(self.storage(), &path, |draft| draft.put(&kept))?;
+        }
+        Ok(lines)
+    }
+}
+
+/// A whole line of metrics and its epoch.
+fn metrics_line(line: &[u8]) -> Option<(u64, Value)> {
+    let value: Value = serde_json::from_slice(line).ok()?;
+    Some((value.get("epoch")?.as_u64()?, value))
+}
+
+/// Makes the folder and those above it that are missing, and syncs their names.
+fn make_folder(storage: &dyn Storage, path: &Path) -> Result<()> {
+    if path.exists() && !path.is_dir() {
+        return Err(Error::usage("this is a file, not a folder").at(path.display()).remedy("choose another folder with --out"));
+    }
+    let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    std::fs::create_dir_all(path).map_err(|e| Error::io(path, "creating the folder", &e))?;
+    missing.iter().try_for_each(|made| {
+        let above = folder_of(made);
+        storage.sync_folder(above).map_err(|e| Error::io(above, "syncing the folder", &e))
+    })
+}
+
+/// A lock file and temporary files alone do not count: a run that was killed before it wrote anything leaves those.
+fn refuse_occupied(storage: &dyn Storage, path: &Path) -> Result<()> {
+    let names = storage.list(path).map_err(|e| Error::io(path, "listing", &e))?;
+    match names.iter().find(|n| *n != LOCK && !storage::is_temporary(n)) {
+        None => Ok(()),
+        Some(name) => Err(Error::usage(format!("this folder is not empty (it holds {name})"))
+            .at(path.display())
+            .remedy(format!("go on with the run in it: --resume {}; or choose another folder: --out", path.display()))),
+    }
+}
+
+fn is_of_a_run(name: &str) -> bool {
+    [CONFIG, METRICS, RESULT, BEST].contains(&name) || name.starts_with(EVENTS) || checkpoint::step_of(name).is_some()
+}
+
+/// `runs/<dataset>-<net>-<rule>-<n>` with the first n, from 1, that is free. Characters that are awkward in file names
+/// become `_`, and long parts (a notation, a path) are cut.
+pub fn next_free(runs: &Path, dataset: &str, net: &str, rule: &str) -> PathBuf {
+    const LONGEST_PART: usize = 40;
+    let plain = |part: &str| -> String {
+        let keep = |c: char| if c.is_alphanumeric() || "-_+.".contains(c) { c } else { '_' };
+        part.trim_matches(['/', '.']).chars().map(keep).take(LONGEST_PART).collect()
+    };
+    let name = [dataset, net, rule].map(plain).join("-");
+    first_free((1u64..).map(|n| runs.join(format!("{name}-{n}"))))
+}
+
+fn first_free(mut candidates: impl Iterator<Item = PathBuf>) -> PathBuf {
+    candidates.find(|p| p.symlink_metadata().is_err()).expect("fewer than 2^64 files")
+}
+
+#[cfg(test)]
+mod tests;

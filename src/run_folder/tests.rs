@@ -1,0 +1,206 @@
+use std::fs;
+
+use serde_json::json;
+
+use super::*;
+use crate::checkpoint::Kind as What;
+use crate::error::Kind;
+use crate::storage::Disk;
+use crate::storage::faulty::{Fault, FaultyDisk};
+
+fn create(path: &Path) -> Result<RunFolder> {
+    RunFolder::create(Box::new(Disk), path, false)
+}
+
+fn open(path: &Path) -> Result<RunFolder> {
+    RunFolder::open(Box::new(Disk), path)
+}
+
+fn names(path: &Path) -> Vec<String> {
+    Disk.list(path).unwrap()
+}
+
+fn error<T>(result: Result<T>) -> Error {
+    result.err().expect("an error")
+}
+
+fn save(folder: &RunFolder, step: u64) {
+    let header = Header {
+        kind: What::Training,
+        config_toml: String::new(),
+        network: "10".into(),
+        input_shape: "1x1x3".into(),
+        classes: vec![],
+        dataset: "glyphs".into(),
+        dataset_fingerprint: String::new(),
+        step,
+        progress: json!({"epoch": step}),
+        tensors: vec![TensorEntry { name: "w".into(), shape: vec![3] }],
+    };
+    let path = folder.save_checkpoint(&header, |_| Ok(vec![step as f32; 3].into())).unwrap();
+    assert_eq!(path, folder.checkpoint(step));
+    folder.save_best(&Header { kind: What::WeightsOnly, ..header }, |_| Ok(vec![0.5; 3].into())).unwrap();
+}
+
+#[test]
+fn a_run_from_start_to_resume() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("runs/a/b");
+    let folder = create(&path).unwrap();
+    folder.write_config("seed = 1\n").unwrap();
+    for step in [8, 9, 10, 11] {
+        save(&folder, step);
+        folder.append_metrics(&json!({"epoch": step, "loss": 0.1 + 0.2})).unwrap();
+    }
+    folder.write_result(&json!({"accuracy": 0.99})).unwrap();
+    let here = [".lock", "best.ckpt", "checkpoint-10.ckpt", "checkpoint-11.ckpt", "config.toml", "metrics.jsonl", "result.json"];
+    assert_eq!(names(&path), here);
+    assert_eq!(fs::read_to_string(folder.config()).unwrap(), "seed = 1\n");
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(folder.result()).unwrap()).unwrap(), json!({"accuracy": 0.99}));
+    drop(folder);
+
+    fs::write(path.join(".checkpoint-12.ckpt.tmp-77-0"), "half").unwrap();
+    let folder = open(&path).unwrap();
+    assert_eq!(names(&path), here, "the temporary file is swept");
+    let newest = folder.load_newest().unwrap();
+    assert_eq!((newest.checkpoint.header.step, newest.checkpoint.tensors[0].values.clone()), (11, vec![11.0; 3]));
+    assert_eq!(folder.truncate_metrics(9).unwrap().last(), Some(&json!({"epoch": 9, "loss": 0.1 + 0.2})));
+}
+
+#[test]
+fn an_occupied_folder_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("thesis.tex"), "x").unwrap();
+    let e = error(create(folder.path()));
+    assert_eq!(e.kind, Kind::Usage);
+    assert!(e.remedy.contains("--resume") && e.remedy.contains("--out") && e.what.contains("thesis.tex"), "{e}");
+    assert_eq!(names(folder.path()), ["thesis.tex"], "no lock file either");
+    let e = error(create(&folder.path().join("thesis.tex")));
+    assert_eq!(e.kind, Kind::Usage);
+}
+
+#[test]
+fn what_a_run_killed_at_its_start_leaves_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [".lock", ".config.toml.tmp-1-0"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let run = create(folder.path()).unwrap();
+    assert_eq!(names(run.path()), [".lock"]);
+}
+
+#[test]
+fn overwriting_removes_the_run_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let run =
+        ["best.ckpt", "checkpoint-3.ckpt", "config.toml", "events.out.tfevents.0000000001.spiketrain", "metrics.jsonl", "result.json"];
+    for name in run.iter().chain(&["checkpoint-3.ckpt.bak", "notes.txt"]) {
+        fs::write(folder.path().join(name), "x").unwrap();
+    }
+    let run = RunFolder::create(Box::new(Disk), folder.path(), true).unwrap();
+    assert_eq!(names(run.path()), [".lock", "checkpoint-3.ckpt.bak", "notes.txt"]);
+}
+
+#[test]
+fn two_runs_cannot_share_a_folder() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let first = create(&path).unwrap();
+    let e = error(create(&path));
+    assert_eq!((e.kind, e.exit_code()), (Kind::Storage, 4));
+    assert!(e.what.contains("another spiketrain process"), "{e}");
+    save(&first, 1);
+    // The second must not sweep away what the first is writing.
+    fs::write(path.join(".config.toml.tmp-1-0"), "being written").unwrap();
+    assert_eq!(error(open(&path)).exit_code(), 4);
+    assert_eq!(error(RunFolder::create(Box::new(Disk), &path, true)).exit_code(), 4);
+    assert!(path.join(".config.toml.tmp-1-0").exists() && path.join("checkpoint-1.ckpt").exists());
+    drop(first);
+    let again = open(&path).unwrap();
+    assert!(!again.path().join(".config.toml.tmp-1-0").exists());
+}
+
+#[test]
+fn folders_that_cannot_be_opened_or_made_say_why() {
+    let parent = tempfile::tempdir().unwrap();
+    let e = error(open(&parent.path().join("absent")));
+    assert!(e.kind == Kind::Usage && e.remedy.contains("--resume"), "{e}");
+    let e = error(open(parent.path()));
+    assert!(e.kind == Kind::Usage && e.what.contains("no checkpoint"), "{e}");
+    assert!(names(parent.path()).is_empty());
+    fs::write(parent.path().join("file"), "").unwrap();
+    assert_eq!(error(create(&parent.path().join("file/run"))).kind, Kind::Storage);
+    // Operation 0 of a new folder is the sync of the one above.
+    let e = error(RunFolder::create(Box::new(FaultyDisk::new(Fault::Once, 0)), &parent.path().join("new"), false));
+    assert_eq!(e.kind, Kind::Storage);
+}
+
+#[test]
+fn cut_and_later_metrics_are_dropped_the_others_stay_to_the_byte() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = create(&parent.path().join("run")).unwrap();
+    assert!(folder.truncate_metrics(3).unwrap().is_empty());
+    assert!(!folder.metrics().exists());
+    // Own spacing, to see that kept lines are not written anew.
+    let good = "{\"epoch\": 1,  \"loss\": 2.50}\n{\"epoch\": 2}\n";
+    for cut in ["", "{\"epoch\": 3}\n", "{\"epoch\": 3}\n{\"epo", "{\"epoch\": 3", "{\"epoch\":2,\"x\"", "\0\0\0\0", "{\"epoch\": 4}"] {
+        fs::write(folder.metrics(), format!("{good}{cut}")).unwrap();
+        assert_eq!(folder.truncate_metrics(2).unwrap().len(), 2, "{cut}");
+        assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), good, "{cut}");
+    }
+    // Whole but for its line end: kept and ended.
+    fs::write(folder.metrics(), good.trim_end()).unwrap();
+    assert_eq!(folder.truncate_metrics(2).unwrap()[1], json!({"epoch": 2}));
+    assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), good);
+    folder.append_metrics(&json!({"epoch": 3})).unwrap();
+    assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), format!("{good}{{\"epoch\":3}}\n"));
+
+    for bad in ["{\"epoch\": 1}\n{\"ep\n{\"epoch\": 3}\n", "\n", "[1]\n", "{\"epoch\": -1}\n", "{}\n"] {
+        fs::write(folder.metrics(), bad).unwrap();
+        let e = error(folder.truncate_metrics(9));
+        assert!(e.kind == Kind::Format && e.place.contains("line"), "{e}");
+        assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), bad);
+    }
+}
+
+#[test]
+fn a_failed_rewrite_leaves_the_metrics_as_they_were() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let text = "{\"epoch\":1}\n{\"epoch\":2}\n{\"ep";
+    let mut tried = 0;
+    loop {
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("metrics.jsonl"), text).unwrap();
+        fs::write(path.join("checkpoint-1.ckpt"), "").unwrap();
+        let storage = FaultyDisk::new(Fault::Once, tried);
+        let result = RunFolder::open(Box::new(storage), &path).and_then(|folder| folder.truncate_metrics(1));
+        let now = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+        assert_eq!(names(&path).iter().filter(|n| storage::is_temporary(n)).count(), 0);
+        match result {
+            Ok(lines) => break assert_eq!((now.as_str(), lines.len()), ("{\"epoch\":1}\n", 1)),
+            Err(e) => assert!(now == text || e.what.contains("in place"), "operation {tried}: {e}"),
+        }
+        tried += 1;
+    }
+    println!("{tried} operations failed in turn");
+    assert!(tried >= 8, "{tried}");
+}
+
+#[test]
+fn names_of_new_runs_and_event_files_are_free_ones() {
+    let parent = tempfile::tempdir().unwrap();
+    let runs = parent.path().join("runs");
+    assert_eq!(next_free(&runs, "glyphs", "small", "paper"), runs.join("glyphs-small-paper-1"));
+    fs::create_dir_all(runs.join("glyphs-small-paper-1")).unwrap();
+    fs::create_dir_all(runs.join("glyphs-small-paper-3")).unwrap();
+    assert_eq!(next_free(&runs, "glyphs", "small", "paper"), runs.join("glyphs-small-paper-2"));
+    let odd = next_free(&runs, "../my data/", &"128C3-".repeat(50), "p");
+    assert_eq!(odd, runs.join(format!("my_data-{}-p-1", &"128C3-".repeat(50)[..40])));
+
+    let folder = create(&runs.join("x")).unwrap();
+    let first = folder.events(1_700_000_000);
+    assert!(first.ends_with("events.out.tfevents.1700000000.spiketrain"));
+    fs::write(&first, "").unwrap();
+    assert!(folder.events(1_700_000_000).ends_with("events.out.tfevents.1700000000.spiketrain.1"));
+}
