@@ -245,12 +245,12 @@ pub trait Engine: Sync {
         surrogate: Surrogate,
         d: Self::Grad,
     ) -> (Self::Currents, Option<NormGrads<Self>>);
-    /// First non-finite entry of the currents, if any, as a word for the error message.
+    /// Whether all currents are finite. A NaN never exceeds the threshold, so it would hide as silence.
     fn currents_finite(&self, y: &Self::Currents) -> bool;
 
     /// Output: mean over T and over each contiguous group of [`VOTERS`] units. `[B, classes]`, row-major.
-    fn vote(&self, x: &Self::Acts) -> Vec<f32>;
+    fn vote(&self, x: &Self::Acts) -> Vec<f64>;
     /// Its gradient, from dL/d(rates) `[B, classes]`; `x` is the input of [`Engine::vote`].
-    fn vote_backward(&self, x: &Self::Acts, d_rates: &[f32]) -> Self::Grad;
+    fn vote_backward(&self, x: &Self::Acts, d_rates: &[f64]) -> Self::Grad;
 }
 

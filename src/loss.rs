@@ -1,0 +1,87 @@
+//! Losses on firing rates, forward beside backward. f64 on the host: B x classes numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// Which loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// Mean over batch and classes of (rate - one-hot)².
+    #[default]
+    Mse,
+    /// Cross-entropy of softmax(rates), mean over the batch.
+    Ce,
+}
+
+impl Loss {
+    /// Loss and dL/d(rates) `[B, classes]` for target classes `labels` `[B]`.
+    pub fn of(self, rates: &[f64], labels: &[u16]) -> (f64, Vec<f64>) {
+        let classes = rates.len() / labels.len();
+        let samples = labels.len() as f64;
+        let mut d = vec![0.0; rates.len()];
+        let mut loss = 0.0;
+        for (b, &label) in labels.iter().enumerate() {
+            let row = b * classes..(b + 1) * classes;
+            let (r, d) = (&rates[row.clone()], &mut d[row]);
+            let hot = |c: usize| f64::from(u8::from(c == label as usize));
+            match self {
+                Loss::Mse => {
+                    let n = samples * classes as f64;
+                    for c in 0..classes {
+                        loss += (r[c] - hot(c)).powi(2) / n;
+                        d[c] = 2.0 * (r[c] - hot(c)) / n;
+                    }
+                }
+                Loss::Ce => {
+                    let p = softmax(r);
+                    loss -= p[label as usize].ln() / samples;
+                    for c in 0..classes {
+                        d[c] = (p[c] - hot(c)) / samples;
+                    }
+                }
+            }
+        }
+        (loss, d)
+    }
+}
+
+/// exp(r) / Σ exp(r), shifted by the largest entry.
+pub fn softmax(r: &[f64]) -> Vec<f64> {
+    let top = r.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let e: Vec<f64> = r.iter().map(|v| (v - top).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    e.iter().map(|v| v / sum).collect()
+}
+
+/// Index of the largest rate, the lowest on ties.
+pub fn predict(rates: &[f64]) -> usize {
+    (1..rates.len()).fold(0, |best, c| if rates[c] > rates[best] { c } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_are_differences_of_the_loss() {
+        let (rates, labels) = ([0.1, 0.5, 0.2, 0.9, 0.0, 0.3], [1u16, 0]);
+        for loss in [Loss::Mse, Loss::Ce] {
+            let (_, d) = loss.of(&rates, &labels);
+            for i in 0..rates.len() {
+                let moved = |h: f64| {
+                    let mut r = rates;
+                    r[i] += h;
+                    loss.of(&r, &labels).0
+                };
+                let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+                assert!((slope - d[i]).abs() < 1e-8, "{loss:?} {i}: {slope} {}", d[i]);
+            }
+        }
+    }
+
+    #[test]
+    fn ties_go_to_the_lowest_class() {
+        assert_eq!(predict(&[0.2, 0.7, 0.7]), 1);
+        assert_eq!(predict(&[0.0, 0.0]), 0);
+    }
+}

@@ -1,0 +1,242 @@
+//! A notation on an input shape: the blocks of the network with shapes, parameters and cost.
+//!
+//! A block is one weight layer with what stands before it: `[pools and dropout]* → conv or linear → norm → ReLU → LIF`.
+
+use crate::engine::{Layout, VOTERS};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::notation::{Layer, Notation};
+use crate::shape::Chw;
+
+/// What happens to spikes between two weight layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Max pooling of this side.
+    MaxPool(usize),
+    /// Average pooling of this side.
+    AvgPool(usize),
+    /// Dropout, p = 0.5.
+    Dropout,
+}
+
+/// One pooling or dropout on the way into a block.
+#[derive(Clone, Copy, Debug)]
+pub struct FrontStep {
+    /// Position in the notation, from 0.
+    pub index: usize,
+    /// What it does.
+    pub front: Front,
+    /// Shape before.
+    pub input: Chw,
+    /// Shape after.
+    pub output: Chw,
+}
+
+/// The weight layer of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Convolution of this kernel side, with BatchNorm and ReLU.
+    Conv(usize),
+    /// Fully connected with ReLU.
+    Full,
+    /// The voters: no ReLU.
+    Vote,
+}
+
+/// One weight layer and what stands before it.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Position of the weight layer in the notation, from 0; names its parameters.
+    pub index: usize,
+    /// Pools and dropout before it, in order.
+    pub fronts: Vec<FrontStep>,
+    /// Input of the weight layer.
+    pub input: Chw,
+    /// Its output, one LIF neuron per element.
+    pub output: Chw,
+    /// Which layer.
+    pub kind: Kind,
+}
+
+impl Block {
+    /// How the weights are laid out.
+    pub fn weight(&self) -> Layout {
+        match self.kind {
+            Kind::Conv(k) => Layout::Conv { out: self.output.c, inp: self.input.c, k },
+            Kind::Full | Kind::Vote => Layout::Linear { out: self.output.c, inp: self.input },
+        }
+    }
+    /// Whether BatchNorm follows.
+    pub fn has_norm(&self) -> bool {
+        matches!(self.kind, Kind::Conv(_))
+    }
+    /// Whether ReLU follows.
+    pub fn has_relu(&self) -> bool {
+        self.kind != Kind::Vote
+    }
+    /// Inputs of one neuron; weights start uniform in ±1/sqrt of it.
+    pub fn fan_in(&self) -> usize {
+        match self.kind {
+            Kind::Conv(k) => self.input.c * k * k,
+            Kind::Full | Kind::Vote => self.input.len(),
+        }
+    }
+    /// Weights, bias, and γ, β where there is a norm.
+    pub fn parameters(&self) -> usize {
+        self.weight().len() + self.output.c * if self.has_norm() { 3 } else { 1 }
+    }
+    /// Multiply-accumulates of one sample at one step, if it were dense (borders counted as if padded with zeros).
+    pub fn macs(&self) -> usize {
+        self.fan_in() * self.output.len()
+    }
+    /// As in the notation, e.g. `256C3`.
+    pub fn name(&self) -> String {
+        match self.kind {
+            Kind::Conv(k) => Layer::Conv { out: self.output.c, k }.to_string(),
+            Kind::Full => Layer::Full(self.output.c).to_string(),
+            Kind::Vote => Layer::Voting(self.output.c / VOTERS).to_string(),
+        }
+    }
+}
+
+/// A network laid out for an input shape.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The text it came from.
+    pub notation: Notation,
+    /// Input of one sample at one step.
+    pub shape: Chw,
+    /// The blocks in order; the last one votes.
+    pub blocks: Vec<Block>,
+}
+
+impl Plan {
+    /// Lays `notation` out for inputs of `shape`.
+    ///
+    /// # Errors
+    /// Usage, naming the column: pooling leaves nothing, or the network has more than [`limits::MAX_PARAMETERS`].
+    pub fn new(notation: Notation, shape: Chw) -> Result<Plan> {
+        let (mut at, mut fronts, mut blocks) = (shape, Vec::new(), Vec::new());
+        let mut parameters = 0usize;
+        for (index, &layer) in notation.layers().iter().enumerate() {
+            let place = || format!("network notation, column {}", notation.column(index));
+            let input = at;
+            let kind = match layer {
+                Layer::MaxPool(k) | Layer::AvgPool(k) => {
+                    at = Chw::new(input.c, input.h / k, input.w / k);
+                    if at.is_empty() {
+                        return Err(Error::usage(format!("{layer} of a {input} map leaves nothing"))
+                            .at(place())
+                            .remedy("use a smaller window, fewer pools, or larger inputs"));
+                    }
+                    let front = if matches!(layer, Layer::MaxPool(_)) { Front::MaxPool(k) } else { Front::AvgPool(k) };
+                    fronts.push(FrontStep { index, front, input, output: at });
+                    continue;
+                }
+                Layer::Dropout => {
+                    fronts.push(FrontStep { index, front: Front::Dropout, input, output: at });
+                    continue;
+                }
+                Layer::Conv { out, k } => {
+                    at = Chw::new(out, input.h, input.w);
+                    Kind::Conv(k)
+                }
+                Layer::Full(n) => {
+                    at = Chw::new(n, 1, 1);
+                    Kind::Full
+                }
+                Layer::Voting(n) => {
+                    at = Chw::new(n * VOTERS, 1, 1);
+                    Kind::Vote
+                }
+            };
+            let block = Block { index, fronts: std::mem::take(&mut fronts), input, output: at, kind };
+            parameters = block.fan_in().checked_mul(at.c).and_then(|n| parameters.checked_add(n)).unwrap_or(usize::MAX);
+            if parameters > limits::MAX_PARAMETERS || at.len() > limits::MAX_PARAMETERS {
+                return Err(Error::usage(format!("with {layer} the network has more than {} parameters or neurons", limits::MAX_PARAMETERS))
+                    .at(place())
+                    .remedy("use fewer channels or units, or pool before this layer"));
+            }
+            blocks.push(block);
+        }
+        Ok(Plan { notation, shape, blocks })
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.notation.classes()
+    }
+    /// All parameters.
+    pub fn parameters(&self) -> usize {
+        self.blocks.iter().map(Block::parameters).sum()
+    }
+    /// Dense multiply-accumulates of one sample at one step.
+    pub fn macs(&self) -> usize {
+        self.blocks.iter().map(Block::macs).sum()
+    }
+    /// What a training step on the cpu engine needs.
+    pub fn memory(&self, steps: usize, batch: usize, direct: bool) -> Memory {
+        let words = 8;
+        let mut m = Memory { optimiser: 16 * self.parameters(), ..Memory::default() };
+        let mut largest = 0;
+        for (i, b) in self.blocks.iter().enumerate() {
+            let stored = if i == 0 && direct { 1 } else { steps };
+            m.currents += 4 * stored * batch * b.output.len();
+            m.spikes += words * batch * b.output.len();
+            m.spikes += b.fronts.iter().map(|f| words * batch * f.output.len()).sum::<usize>();
+            largest = largest.max(if i == 0 { 0 } else { 4 * steps * batch * b.input.len() });
+        }
+        m.gradients = largest;
+        m
+    }
+}
+
+/// Bytes of a training step.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    /// Parameters, their gradients and AdamW's two moments, f32.
+    pub optimiser: usize,
+    /// Input currents of every layer, kept for the backward pass.
+    pub currents: usize,
+    /// Spike trains, one 64-bit word per neuron.
+    pub spikes: usize,
+    /// The largest gradient between two layers.
+    pub gradients: usize,
+}
+
+impl Memory {
+    /// Sum of all parts.
+    pub fn total(&self) -> usize {
+        self.optimiser + self.currents + self.spikes + self.gradients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(net: &str, shape: &str) -> Result<Plan> {
+        Plan::new(Notation::preset(net, 10).map_or_else(|| net.parse(), Ok)?, shape.parse()?)
+    }
+
+    #[test]
+    fn table_1_costs_what_the_method_says() {
+        let small = plan("small", "1x28x28").unwrap();
+        assert_eq!((small.macs() as f64 / 1e6).round(), 139.0);
+        assert_eq!(small.blocks[3].input, Chw::new(256, 7, 7));
+        assert_eq!((small.parameters() as f64 / 1e6).round(), 52.0);
+        assert_eq!((plan("large", "2x64x64").unwrap().macs() as f64 / 1e6).round(), 992.0);
+    }
+
+    #[test]
+    fn pooling_to_nothing_names_the_column() {
+        let e = plan("8C3-MP2-AP7-10Voting", "1x8x8").unwrap_err();
+        assert!(e.place.contains("column 9") && e.what.contains("8x4x4"), "{e}");
+    }
+
+    #[test]
+    fn absurd_networks_are_refused_before_memory_is_taken() {
+        let e = plan("1048576FC-1048576FC-10Voting", "1x28x28").unwrap_err();
+        assert!(e.what.contains("parameters"), "{e}");
+    }
+}
