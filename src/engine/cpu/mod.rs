@@ -1,1 +1,172 @@
-//! placeholder
+//! The event-driven engine for CPUs.
+//!
+//! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
+//! spikes of its input (method, section 2). Where they live: [`field`] (values and spike words), [`lists`] (spikes as work
+//! lists), [`conv`], [`conv_back`] and [`linear`] (kernels over lists, with [`dense`] beside them for reals), [`pool`] (word
+//! arithmetic), [`fire`] (norm, neuron), [`grad`] (gradients that are spread only when read), [`simd`] (instruction sets).
+//!
+//! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
+//! gives the same bits.
+
+mod conv;
+mod conv_back;
+mod dense;
+mod field;
+mod fire;
+mod grad;
+mod linear;
+mod lists;
+mod param;
+mod pool;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod vote;
+
+pub use field::{Acts, Field, Spikes};
+pub use grad::Grad;
+pub use param::Param;
+pub use simd::Isa;
+
+use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads};
+use crate::neuron::Surrogate;
+use crate::shape::Chw;
+
+/// The CPU engine; holds nothing but the instruction set it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    isa: Isa,
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Cpu::new()
+    }
+}
+
+impl Cpu {
+    /// With the widest instruction set of this processor.
+    pub fn new() -> Cpu {
+        Cpu { isa: Isa::best() }
+    }
+
+    /// Without instruction-set extensions: what runs on processors we have no kernels for.
+    pub fn portable() -> Cpu {
+        Cpu { isa: Isa::PORTABLE }
+    }
+
+    /// With a given instruction set, one of [`Isa::available`].
+    pub fn with_isa(isa: Isa) -> Cpu {
+        Cpu { isa }
+    }
+}
+
+impl Engine for Cpu {
+    type Acts = Acts;
+    type Currents = Field;
+    type Grad = Grad;
+    type Param = Param;
+
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn param(&self, layout: Layout, host: &[f32]) -> Param {
+        Param::from_host(layout, host)
+    }
+
+    fn host(&self, p: &Param) -> Vec<f32> {
+        p.to_host()
+    }
+
+    fn adamw(&self, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
+        param::adamw(p, m, v, grad, c);
+    }
+
+    fn is_finite(&self, p: &Param) -> bool {
+        p.is_finite()
+    }
+
+    fn input(&self, batch: &Batch) -> Acts {
+        Acts::from_batch(batch)
+    }
+
+    fn shape(&self, x: &Acts) -> Chw {
+        x.shape()
+    }
+
+    fn spike_count(&self, x: &Acts) -> u64 {
+        x.nonzero()
+    }
+
+    fn max_pool(&self, x: &Acts, k: usize) -> Acts {
+        pool::max(x, k)
+    }
+
+    fn max_pool_backward(&self, x: &Acts, k: usize, d: Grad) -> Grad {
+        d.through_max(k, x)
+    }
+
+    fn avg_pool(&self, x: &Acts, k: usize) -> Acts {
+        pool::avg(x, k)
+    }
+
+    fn avg_pool_backward(&self, x: &Acts, k: usize, d: Grad) -> Grad {
+        d.through_avg(k, x.shape())
+    }
+
+    fn dropout(&self, x: &Acts, mask: &DropMask) -> Acts {
+        pool::dropout(x, mask)
+    }
+
+    fn dropout_backward(&self, mask: &DropMask, d: Grad) -> Grad {
+        d.through_dropout(mask)
+    }
+
+    fn affine(&self, x: &Acts, weight: &Param, bias: &Param) -> Field {
+        match weight.layout {
+            Layout::Conv { .. } => conv::forward(self.isa, x, weight, bias),
+            Layout::Linear { .. } | Layout::PerChannel(_) => linear::forward(self.isa, x, weight, bias),
+        }
+    }
+
+    fn affine_backward(&self, x: &Acts, weight: &Param, e: &Field, need: Need) -> AffineGrads<Self> {
+        let (weight, bias, input) = match weight.layout {
+            Layout::Conv { .. } => conv_back::backward(self.isa, x, weight, e, need),
+            Layout::Linear { .. } | Layout::PerChannel(_) => linear::backward(self.isa, x, weight, e, need),
+        };
+        AffineGrads { weight, bias, input }
+    }
+
+    fn moments(&self, y: &Field, merged: bool) -> Moments {
+        fire::moments(self.isa, y, merged)
+    }
+
+    fn fire(&self, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Acts {
+        fire::fire(self.isa, y, norm, cell)
+    }
+
+    fn fire_backward(
+        &self,
+        mut y: Field,
+        norm: Option<&Norm<Param>>,
+        cell: &Cell,
+        surrogate: Surrogate,
+        d: Grad,
+    ) -> (Field, Option<NormGrads<Self>>) {
+        let grads = fire::fire_backward(self.isa, &mut y, norm, cell, surrogate, &d);
+        (y, grads.map(|(gamma, beta)| NormGrads { gamma, beta }))
+    }
+
+    fn currents_finite(&self, y: &Field) -> bool {
+        param::all_finite(&y.data)
+    }
+
+    fn vote(&self, x: &Acts) -> Vec<f64> {
+        vote::vote(x)
+    }
+
+    fn vote_backward(&self, x: &Acts, d_rates: &[f64]) -> Grad {
+        vote::vote_backward(x, d_rates)
+    }
+}

@@ -1,0 +1,267 @@
+//! Convolution backward: one walk over the input's spikes for both gradients, or matrix products on the dense path.
+//!
+//! The walk: for one input channel, the weights of its taps to 16 outputs and the accumulators of their gradients stay in
+//! registers. Each spike reads the rows of e under its taps once: they are added to the accumulators (dL/dW) and multiplied
+//! with the weights (dL/dx at the spike).
+
+use rayon::prelude::*;
+
+use super::conv::{interleave, multiply_back, side};
+use super::dense::{TILE, Unfold};
+use super::field::{Acts, Field, Spikes, blocks};
+use super::grad::{Grad, Order};
+use super::lists::{Lists, by_channel};
+use super::param::{Group, Param, groups, outputs};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd};
+use crate::engine::{Layout, Need};
+use crate::shape::Chw;
+
+/// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
+const PARTS: usize = 8;
+
+/// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
+pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Param, Option<Grad>) {
+    let (samples, shape) = (x.samples(), x.shape());
+    let part = samples.div_ceil(PARTS).max(1);
+    let sample_len = blocks(shape.c) * e.stored * shape.area();
+    let mut d_x = vec![Lane::ZERO; if need == Need::Nothing { 0 } else { samples * sample_len }];
+    let pass = Pass { isa, weight, e, need };
+    let mut parts: Vec<&mut [Lane]> = d_x.chunks_mut((part * sample_len).max(1)).collect();
+    parts.resize_with(samples.div_ceil(part), Default::default);
+    let mut sums: Vec<Param> = parts
+        .into_par_iter()
+        .enumerate()
+        .map(|(i, d_x)| {
+            let mut d_weight = Param::zeros(weight.layout);
+            let mut scratch = Scratch::default();
+            for (j, b) in (i * part..samples.min((i + 1) * part)).enumerate() {
+                let d_x = if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] };
+                match x {
+                    Acts::Spikes(s) => pass.walk_sample(s, b, &mut d_weight, d_x, &mut scratch),
+                    Acts::Real(f) => pass.dense_sample(Some(f), f.shape, b, &mut d_weight, d_x, &mut scratch),
+                }
+            }
+            d_weight
+        })
+        .collect();
+    let scale = if let Acts::Spikes(s) = x { s.scale } else { 1.0 };
+    let mut d_weight = sums.remove(0);
+    add_scaled(&mut d_weight, &sums, scale);
+    let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, e.stored, Order::ByStep, d_x));
+    (d_weight, bias_gradient(e), d_x)
+}
+
+/// total = (total + parts, in order) · scale
+fn add_scaled(total: &mut Param, parts: &[Param], scale: f32) {
+    const CHUNK: usize = 1 << 10;
+    total.data.par_chunks_mut(CHUNK).enumerate().for_each(|(i, total)| {
+        for part in parts {
+            for (total, part) in total.iter_mut().zip(&part.data[i * CHUNK..]) {
+                (0..LANES).for_each(|l| total.0[l] += part.0[l]);
+            }
+        }
+        if scale != 1.0 {
+            total.iter_mut().for_each(|lane| lane.0.iter_mut().for_each(|v| *v *= scale));
+        }
+    });
+}
+
+/// Sum of e over steps, samples and positions, per output channel, in f64.
+pub fn bias_gradient(e: &Field) -> Param {
+    let data = (0..blocks(e.shape.c)).into_par_iter().map(|block| {
+        let mut sum = [0f64; LANES];
+        for b in 0..e.samples {
+            for lane in e.block(b, block) {
+                (0..LANES).for_each(|l| sum[l] += f64::from(lane.0[l]));
+            }
+        }
+        Lane(sum.map(|v| v as f32))
+    });
+    Param { layout: Layout::PerChannel(e.shape.c), data: data.collect() }
+}
+
+#[derive(Default)]
+struct Scratch {
+    lists: Lists,
+    /// Corner of the window of e under each listed spike.
+    corner: Vec<u32>,
+    /// dL/dx of each listed spike.
+    dots: Vec<f32>,
+    /// One block of e at one step with a border of zeros.
+    bordered: Vec<Lane>,
+    unfolded: Vec<f32>,
+    folded: Vec<f32>,
+    rows: Vec<Lane>,
+}
+
+struct Pass<'a> {
+    isa: Isa,
+    weight: &'a Param,
+    e: &'a Field,
+    need: Need,
+}
+
+impl Pass<'_> {
+    /// Spikes of one sample: both gradients by the walk, or dL/dx by products where it is needed everywhere.
+    fn walk_sample(&self, x: &Spikes, b: usize, d_weight: &mut Param, d_x: &mut [Lane], scratch: &mut Scratch) {
+        let (k, Chw { h, w, .. }) = (side(self.weight), x.shape);
+        let (pad, pitch) = (k / 2, w + k - 1);
+        by_channel(x, b, &mut scratch.lists);
+        scratch.corner.clear();
+        scratch.corner.extend(scratch.lists.index.iter().map(|&p| p / w as u32 * pitch as u32 + p % w as u32));
+        scratch.dots.clear();
+        scratch.dots.resize(scratch.corner.len(), 0.0);
+        scratch.bordered.clear();
+        scratch.bordered.resize(pitch * (h + k - 1), Lane::ZERO);
+        for group in groups(outputs(self.weight.layout)) {
+            for n in 0..group.width {
+                let e = self.e.block(b, group.first + n);
+                for t in 0..x.steps {
+                    for (y, row) in e[t * h * w..(t + 1) * h * w].chunks_exact(w).enumerate() {
+                        scratch.bordered[(y + pad) * pitch + pad..][..w].copy_from_slice(row);
+                    }
+                    self.walk(x, group, n, t, d_weight, scratch);
+                }
+            }
+        }
+        match self.need {
+            Need::Nothing => {}
+            Need::AtSpikes => scatter(x, scratch, d_x),
+            Need::Everywhere => self.dense_sample(None, x.shape, b, d_weight, d_x, scratch),
+        }
+    }
+
+    /// One block of outputs at one step; large kernels in several passes, to stay within the registers.
+    fn walk(&self, x: &Spikes, group: Group, n: usize, t: usize, d_weight: &mut Param, scratch: &mut Scratch) {
+        let (k, rows) = (side(self.weight), super::param::rows(self.weight.layout));
+        let d_weight = &mut d_weight.data[group.first * rows..(group.first + group.width) * rows];
+        let (weight, offset) = (self.weight.group(group), (group.width, n));
+        let mut job = Walk { scratch, channels: x.shape.c, t, weight, d_weight, offset, k, pitch: x.shape.w + k - 1, at: (0, 0) };
+        let (isa, graded, dot) = (self.isa, x.graded(), self.need == Need::AtSpikes);
+        match k {
+            1 => job.run::<1, 1>(isa, graded, dot),
+            3 => job.run::<3, 3>(isa, graded, dot),
+            5 => (0..5).for_each(|y| job.at((y, 0)).run::<5, 1>(isa, graded, dot)),
+            7 => (0..7).for_each(|y| job.at((y, 0)).run::<7, 1>(isa, graded, dot)),
+            _ => (0..k * k).for_each(|tap| job.at((tap / k, tap % k)).run::<1, 1>(isa, graded, dot)),
+        }
+    }
+
+    /// One sample by matrix products: dL/dW if `x` is given, dL/dx if needed.
+    fn dense_sample(&self, x: Option<&Field>, shape: Chw, b: usize, d_weight: &mut Param, d_x: &mut [Lane], scratch: &mut Scratch) {
+        let geometry = Unfold { shape, k: side(self.weight), steps: self.e.stored };
+        let (all, rows_in_weight) = (self.e.block_len(), super::param::rows(self.weight.layout));
+        for first in (0..all).step_by(TILE) {
+            let rows = TILE.min(all - first);
+            if let Some(x) = x {
+                geometry.unfold(x.sample(b), first, rows, &mut scratch.unfolded);
+            }
+            scratch.folded.clear();
+            scratch.folded.resize(if d_x.is_empty() { 0 } else { rows * geometry.columns() }, 0.0);
+            for group in groups(outputs(self.weight.layout)) {
+                interleave(self.e.sample(b), all, group, first, rows, &mut scratch.rows);
+                let part = &mut d_weight.data[group.first * rows_in_weight..(group.first + group.width) * rows_in_weight];
+                let unfolded = x.map(|_| (&scratch.unfolded[..], part));
+                let folded = (!d_x.is_empty()).then_some((&mut scratch.folded[..], self.weight.group(group)));
+                multiply_back(&geometry, (first, rows), (&scratch.rows, group), unfolded, folded);
+            }
+            if !d_x.is_empty() {
+                geometry.fold(&scratch.folded, first, rows, d_x);
+            }
+        }
+    }
+}
+
+/// The listed dots to their places in `d_x` `[C/16][T][H·W]`.
+fn scatter(x: &Spikes, scratch: &Scratch, d_x: &mut [Lane]) {
+    let (channels, area) = (blocks(x.shape.c) * LANES, x.shape.area());
+    for list in 0..x.steps * channels {
+        let (t, c) = (list / channels, list % channels);
+        let row = &mut d_x[(c / LANES * x.steps + t) * area..][..area];
+        for i in scratch.lists.range(list) {
+            row[scratch.lists.index[i] as usize].0[c % LANES] = scratch.dots[i];
+        }
+    }
+}
+
+struct Walk<'a> {
+    scratch: &'a mut Scratch,
+    channels: usize,
+    t: usize,
+    /// `[tap][C][width]`, of which block n counts: `offset` = (width, n).
+    weight: &'a [Lane],
+    d_weight: &'a mut [Lane],
+    offset: (usize, usize),
+    k: usize,
+    /// Positions per row of the bordered e.
+    pitch: usize,
+    /// Row and column, in the window under a spike, where this pass begins.
+    at: (usize, usize),
+}
+
+impl Walk<'_> {
+    fn at(&mut self, at: (usize, usize)) -> &mut Self {
+        self.at = at;
+        self
+    }
+
+    /// A pass over `W` columns and `R` rows of the window.
+    fn run<const W: usize, const R: usize>(&mut self, isa: Isa, graded: bool, dot: bool) {
+        match (graded, dot) {
+            (false, false) => isa.run(Taps::<'_, '_, W, R, false, false>(self)),
+            (false, true) => isa.run(Taps::<'_, '_, W, R, false, true>(self)),
+            (true, false) => isa.run(Taps::<'_, '_, W, R, true, false>(self)),
+            (true, true) => isa.run(Taps::<'_, '_, W, R, true, true>(self)),
+        }
+    }
+}
+
+struct Taps<'a, 'b, const W: usize, const R: usize, const GRADED: bool, const DOT: bool>(&'a mut Walk<'b>);
+
+impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel for Taps<'_, '_, W, R, GRADED, DOT> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Walk { scratch, channels, t, weight, d_weight, offset: (width, n), k, pitch, at: (y0, x0) } = self.0;
+        let Scratch { lists, corner, dots, bordered, .. } = &mut **scratch;
+        let (k, shift) = (*k, *y0 * *pitch + *x0);
+        for c in 0..*channels {
+            let list = lists.range(*t * channels.next_multiple_of(LANES) + c);
+            if list.is_empty() {
+                continue;
+            }
+            // y[p] reads x[p + tap - pad], so a spike meets the taps in reverse order.
+            let place = |r: usize, x: usize| (((k - 1 - *y0 - r) * k + k - 1 - *x0 - x) * *channels + c) * *width + *n;
+            let mut acc = [[S::splat(0.0); W]; R];
+            let mut taps = acc;
+            for r in 0..R {
+                for x in 0..W {
+                    taps[r][x] = S::load(&weight[place(r, x)]);
+                }
+            }
+            let level = if GRADED { &lists.level[list.clone()] } else { &[] };
+            for (i, (&corner, out)) in corner[list.clone()].iter().zip(&mut dots[list]).enumerate() {
+                let mut dot = S::splat(0.0);
+                for r in 0..R {
+                    let row: &[Lane; W] = bordered[corner as usize + shift + r * *pitch..].first_chunk().expect("the border keeps windows inside");
+                    for x in 0..W {
+                        let e = S::load(&row[x]);
+                        acc[r][x] = if GRADED { S::fma(S::splat(level[i]), e, acc[r][x]) } else { S::add(acc[r][x], e) };
+                        if DOT {
+                            dot = S::fma(e, taps[r][x], dot);
+                        }
+                    }
+                }
+                if DOT {
+                    *out += S::sum(dot);
+                }
+            }
+            for r in 0..R {
+                for x in 0..W {
+                    let to = &mut d_weight[place(r, x)];
+                    S::store(S::add(S::load(to), acc[r][x]), to);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Where values live: blocked fields of reals, words of spikes, and what flows between layers.
+//!
+//! Channels are cut into blocks of 16 lanes, padded with lanes that stay zero. Reals: `[B][C/16][T][H·W][16]` f32.
+//! Spikes: one 64-bit word per neuron, bit t = step t, `[B][C/16][H·W][16]`. Graded spikes (counts, after average
+//! pooling) are several planes of such words: level(t) = Σ_p bit_t(plane_p) 2^p, value = level · scale.
+
+use std::sync::Arc;
+
+use super::simd::{LANES, Lane};
+use crate::engine::{Batch, Input};
+use crate::shape::Chw;
+
+/// Sixteen spike trains: one position of a block of channels.
+pub type Words = [u64; LANES];
+
+/// Number of 16-lane blocks that hold `channels`.
+pub fn blocks(channels: usize) -> usize {
+    channels.div_ceil(LANES)
+}
+
+/// Channels of block `block` that are not padding.
+pub fn live_lanes(channels: usize, block: usize) -> usize {
+    (channels - block * LANES).min(LANES)
+}
+
+/// Reals, `[B][C/16][stored][H·W]` lanes: input currents, their gradients, real-valued activations.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// One sample at one step.
+    pub shape: Chw,
+    /// B.
+    pub samples: usize,
+    /// T.
+    pub steps: usize,
+    /// T, or 1 where one stored step stands for all T.
+    pub stored: usize,
+    /// The values.
+    pub data: Vec<Lane>,
+}
+
+impl Field {
+    /// All zero.
+    pub fn zeros(shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
+        let data = vec![Lane::ZERO; samples * blocks(shape.c) * stored * shape.area()];
+        Field { shape, samples, steps, stored, data }
+    }
+
+    /// Lanes of one block of one sample: stored · H·W.
+    pub fn block_len(&self) -> usize {
+        self.stored * self.shape.area()
+    }
+
+    /// Lanes of one sample.
+    pub fn sample_len(&self) -> usize {
+        blocks(self.shape.c) * self.block_len()
+    }
+
+    /// `[stored][H·W]` of one block of one sample.
+    pub fn block(&self, sample: usize, block: usize) -> &[Lane] {
+        let start = (sample * blocks(self.shape.c) + block) * self.block_len();
+        &self.data[start..start + self.block_len()]
+    }
+
+    /// `[C/16][stored][H·W]` of one sample.
+    pub fn sample(&self, sample: usize) -> &[Lane] {
+        &self.data[sample * self.sample_len()..(sample + 1) * self.sample_len()]
+    }
+
+    /// From canonical `[stored,B,C,H,W]`.
+    fn from_host(shape: Chw, samples: usize, steps: usize, stored: usize, host: &[f32]) -> Field {
+        let mut field = Field::zeros(shape, samples, steps, stored);
+        let (area, lanes) = (shape.area(), field.block_len());
+        for (row, values) in host.chunks_exact(area).enumerate() {
+            let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
+            let start = (b * blocks(shape.c) + c / LANES) * lanes + t * area;
+            for (lane, &value) in field.data[start..start + area].iter_mut().zip(values) {
+                lane.0[c % LANES] = value;
+            }
+        }
+        field
+    }
+}
+
+/// Spike trains of a layer, possibly graded.
+#[derive(Clone, Debug)]
+pub struct Spikes {
+    /// One sample at one step.
+    pub shape: Chw,
+    /// B.
+    pub samples: usize,
+    /// T, at most 64.
+    pub steps: usize,
+    /// Bit planes of the level, lowest first; each `[B][C/16][H·W]`.
+    pub planes: Vec<Arc<Vec<Words>>>,
+    /// Value of level 1.
+    pub scale: f32,
+}
+
+impl Spikes {
+    /// Positions of words in one sample and plane.
+    pub fn sample_len(&self) -> usize {
+        blocks(self.shape.c) * self.shape.area()
+    }
+
+    /// Whether levels above 1 occur.
+    pub fn graded(&self) -> bool {
+        self.planes.len() > 1
+    }
+
+    /// The planes of positions `start .. start + len` (an index over `[B][C/16][H·W]`).
+    pub fn window(&self, start: usize, len: usize) -> Vec<&[Words]> {
+        self.planes.iter().map(|plane| &plane[start..start + len]).collect()
+    }
+
+    /// Number of entries that are not zero.
+    pub fn count(&self) -> u64 {
+        let (first, rest) = self.planes.split_first().expect("spikes have at least one plane");
+        let any = |i: usize, l: usize| rest.iter().fold(first[i][l], |word, plane| word | plane[i][l]);
+        (0..first.len()).map(|i| (0..LANES).map(|l| u64::from(any(i, l).count_ones())).sum::<u64>()).sum()
+    }
+
+    /// Share of entries that are not zero.
+    pub fn density(&self) -> f64 {
+        self.count() as f64 / (self.shape.len() * self.samples * self.steps) as f64
+    }
+
+    /// Values of steps `from..to` of one sample as reals, `[C/16][to-from][H·W]`.
+    pub fn expand(&self, sample: usize, from: usize, to: usize, out: &mut Vec<Lane>) {
+        let area = self.shape.area();
+        out.clear();
+        out.resize(blocks(self.shape.c) * (to - from) * area, Lane::ZERO);
+        let planes = self.window(sample * self.sample_len(), self.sample_len());
+        for (block, steps) in out.chunks_exact_mut((to - from) * area).enumerate() {
+            for (i, row) in steps.chunks_exact_mut(area).enumerate() {
+                for (p, lane) in row.iter_mut().enumerate() {
+                    for (power, plane) in planes.iter().enumerate() {
+                        let (words, unit) = (&plane[block * area + p], (1u64 << power) as f32 * self.scale);
+                        for l in 0..LANES {
+                            lane.0[l] += if words[l] >> (from + i) & 1 == 1 { unit } else { 0.0 };
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What flows between layers. Cheap to clone: the values are shared.
+#[derive(Clone, Debug)]
+pub enum Acts {
+    /// Binary or graded spikes.
+    Spikes(Spikes),
+    /// Reals: the input, and everything in the `ann` warm-up.
+    Real(Arc<Field>),
+}
+
+impl Acts {
+    /// Brings a batch into blocks.
+    pub fn from_batch(batch: &Batch) -> Acts {
+        let (stored, host) = match &batch.input {
+            Input::Direct(host) => (1, host),
+            Input::Frames(host) => (batch.steps, host),
+        };
+        Acts::Real(Arc::new(Field::from_host(batch.shape, batch.samples, batch.steps, stored, host)))
+    }
+
+    /// One sample at one step.
+    pub fn shape(&self) -> Chw {
+        match self {
+            Acts::Spikes(s) => s.shape,
+            Acts::Real(f) => f.shape,
+        }
+    }
+
+    /// B.
+    pub fn samples(&self) -> usize {
+        match self {
+            Acts::Spikes(s) => s.samples,
+            Acts::Real(f) => f.samples,
+        }
+    }
+
+    /// T.
+    pub fn steps(&self) -> usize {
+        match self {
+            Acts::Spikes(s) => s.steps,
+            Acts::Real(f) => f.steps,
+        }
+    }
+
+    /// T, or 1 where one stored step stands for all.
+    pub fn stored(&self) -> usize {
+        match self {
+            Acts::Spikes(s) => s.steps,
+            Acts::Real(f) => f.stored,
+        }
+    }
+
+    /// Number of nonzero entries over T, B and neurons.
+    pub fn nonzero(&self) -> u64 {
+        match self {
+            Acts::Spikes(s) => s.count(),
+            Acts::Real(f) => {
+                let stored: usize = f.data.iter().map(|lane| lane.0.iter().filter(|&&v| v != 0.0).count()).sum();
+                (stored * (f.steps / f.stored)) as u64
+            }
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Norm → ReLU → neuron, forward and backward, each a sweep over T per neuron.
+//!
+//! Nothing but the currents y is kept for backward. Sweep 1 computes the potentials anew, walks back for e\[t\] and sums d and
+//! d·x̂ per channel (d = dL/dz); sweep 2 does the same again and overwrites y with its gradient
+//! γ/σ · (d - mean(d) - x̂ mean(d·x̂)). Where one stored step stands for all T, both are linear in d: d is summed over t first.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::field::{Acts, Field, Spikes, Words, blocks, live_lanes};
+use super::grad::{Grad, Scratch};
+use super::param::Param;
+use super::simd::{Isa, Kernel, LANES, Lane, Simd};
+use crate::engine::{BN_EPS, Cell, Layout, Moments, Neuron, Norm};
+use crate::limits::MAX_TIME_STEPS;
+use crate::neuron::{self, Lif, Surrogate};
+
+type Sums = [f64; LANES];
+
+/// Batch statistics, in f64: sums per sample and block, added in order.
+pub fn moments(isa: Isa, y: &Field, merged: bool) -> Moments {
+    let (channels, all) = (y.shape.c, blocks(y.shape.c));
+    let rows = if merged { 1 } else { y.stored };
+    let sums = |i: usize| isa.run(Squares { y: y.block(i / all, i % all), stored: y.stored, rows });
+    let parts: Vec<Vec<[Sums; 2]>> = (0..y.samples * all).into_par_iter().map(sums).collect();
+    let total = add_samples(&parts, all, rows);
+    let behind = y.samples * y.shape.area() * y.stored / rows;
+    let (mut mean, mut var) = (vec![0.0; rows * channels], vec![0.0; rows * channels]);
+    for (i, (mean, var)) in mean.iter_mut().zip(&mut var).enumerate() {
+        let (row, c) = (i / channels, i % channels);
+        let [sum, squares] = total[row * all + c / LANES];
+        *mean = sum[c % LANES] / behind as f64;
+        *var = (squares[c % LANES] / behind as f64 - *mean * *mean).max(0.0);
+    }
+    let repeats = y.steps / y.stored;
+    let (count, repeats) = if merged { (behind * repeats, 1) } else { (behind, repeats) };
+    Moments { mean, var, rows, channels, count, repeats }
+}
+
+/// Adds the parts `[B][C/16][rows]` over the samples, to `[rows][C/16]`.
+fn add_samples(parts: &[Vec<[Sums; 2]>], all: usize, rows: usize) -> Vec<[Sums; 2]> {
+    let mut total = vec![[[0.0; LANES]; 2]; rows * all];
+    for (i, part) in parts.iter().enumerate() {
+        for (row, sums) in part.iter().enumerate() {
+            let total = &mut total[row * all + i % all];
+            for l in 0..LANES {
+                total[0][l] += sums[0][l];
+                total[1][l] += sums[1][l];
+            }
+        }
+    }
+    total
+}
+
+struct Squares<'a> {
+    y: &'a [Lane],
+    stored: usize,
+    rows: usize,
+}
+
+impl Kernel for Squares<'_> {
+    type Out = Vec<[Sums; 2]>;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> Self::Out {
+        let mut out = vec![[[0.0; LANES]; 2]; self.rows];
+        for (t, step) in self.y.chunks_exact(self.y.len() / self.stored).enumerate() {
+            let [mut sum, mut squares] = out[t % self.rows];
+            for lane in step {
+                for l in 0..LANES {
+                    let value = f64::from(lane.0[l]);
+                    sum[l] += value;
+                    squares[l] += value * value;
+                }
+            }
+            out[t % self.rows] = [sum, squares];
+        }
+        out
+    }
+}
+
+/// The norm of one row and block, ready for 16 channels: z = y · scale + shift, x̂ = (y - mean) · rstd.
+#[derive(Clone, Copy)]
+struct Affine {
+    scale: Lane,
+    shift: Lane,
+    mean: Lane,
+    rstd: Lane,
+}
+
+/// `[rows][C/16]`; without a norm z = y.
+struct Affines {
+    rows: usize,
+    blocks: usize,
+    list: Vec<Affine>,
+}
+
+impl Affines {
+    fn new(channels: usize, norm: Option<&Norm<Param>>) -> Affines {
+        let all = blocks(channels);
+        let Some(norm) = norm else {
+            let unit = Affine { scale: Lane([1.0; LANES]), shift: Lane::ZERO, mean: Lane::ZERO, rstd: Lane::ZERO };
+            return Affines { rows: 1, blocks: all, list: vec![unit; all] };
+        };
+        let rows = norm.moments.rows;
+        let mut list = vec![Affine { scale: Lane::ZERO, shift: Lane::ZERO, mean: Lane::ZERO, rstd: Lane::ZERO }; rows * all];
+        for i in 0..rows * channels {
+            let (row, c) = (i / channels, i % channels);
+            let (affine, l) = (&mut list[row * all + c / LANES], c % LANES);
+            let (gamma, beta) = (f64::from(norm.gamma.data[c / LANES].0[l]), f64::from(norm.beta.data[c / LANES].0[l]));
+            let rstd = 1.0 / (norm.moments.var[i] + BN_EPS).sqrt();
+            affine.scale.0[l] = (gamma * rstd) as f32;
+            affine.shift.0[l] = (beta - norm.moments.mean[i] * gamma * rstd) as f32;
+            affine.mean.0[l] = norm.moments.mean[i] as f32;
+            affine.rstd.0[l] = rstd as f32;
+        }
+        Affines { rows, blocks: all, list }
+    }
+
+    /// One block at all T steps.
+    fn of_block(&self, block: usize, steps: usize) -> Vec<Affine> {
+        (0..steps).map(|t| self.list[t.min(self.rows - 1) * self.blocks + block]).collect()
+    }
+}
+
+/// Below this, z is cut off: 0 under ReLU.
+fn floor(cell: &Cell) -> f32 {
+    if cell.relu { 0.0 } else { f32::NEG_INFINITY }
+}
+
+/// z of one channel, after ReLU.
+#[inline(always)]
+fn current(y: f32, affine: &Affine, l: usize, floor: f32) -> f32 {
+    let z = y * affine.scale.0[l] + affine.shift.0[l];
+    if z > floor { z } else { floor }
+}
+
+/// Norm → ReLU → neuron over T.
+pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Acts {
+    let affines = Affines::new(y.shape.c, norm);
+    let (all, area, floor) = (blocks(y.shape.c), y.shape.area(), floor(cell));
+    match cell.neuron {
+        Neuron::Lif(lif) => {
+            let mut words = vec![[0u64; LANES]; y.samples * all * area];
+            words.par_chunks_mut(area).enumerate().for_each(|(i, words)| {
+                let affine = &affines.of_block(i % all, y.steps)[..];
+                isa.run(Sweep { y: y.block(i / all, i % all), stored: y.stored, affine, floor, lif, words });
+                for lane in live_lanes(y.shape.c, i % all)..LANES {
+                    words.iter_mut().for_each(|w| w[lane] = 0); // padding would fire under a negative threshold
+                }
+            });
+            Acts::Spikes(Spikes { shape: y.shape, samples: y.samples, steps: y.steps, planes: vec![Arc::new(words)], scale: 1.0 })
+        }
+        Neuron::Identity => {
+            let mut out = Field::zeros(y.shape, y.samples, y.steps, y.steps);
+            out.data.par_chunks_mut(y.steps * area).enumerate().for_each(|(i, out)| {
+                let affine = affines.of_block(i % all, y.steps);
+                for (j, lane) in out.iter_mut().enumerate() {
+                    let (t, p) = (j / area, j % area);
+                    let from = &y.block(i / all, i % all)[t.min(y.stored - 1) * area + p];
+                    *lane = Lane(std::array::from_fn(|l| current(from.0[l], &affine[t], l, floor)));
+                }
+            });
+            Acts::Real(Arc::new(out))
+        }
+    }
+}
+
+struct Sweep<'a> {
+    /// `[stored][H·W]`
+    y: &'a [Lane],
+    stored: usize,
+    /// `[T]`
+    affine: &'a [Affine],
+    floor: f32,
+    lif: Lif,
+    /// `[H·W]`
+    words: &'a mut [Words],
+}
+
+impl Kernel for Sweep<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (decay, threshold) = (self.lif.decay as f32, self.lif.threshold as f32);
+        let area = self.words.len();
+        for (p, words) in self.words.iter_mut().enumerate() {
+            let mut rest = [0f32; LANES];
+            for (t, affine) in self.affine.iter().enumerate() {
+                let y = &self.y[t.min(self.stored - 1) * area + p];
+                for l in 0..LANES {
+                    let u = neuron::potential(decay, rest[l], current(y.0[l], affine, l, self.floor));
+                    let fired = neuron::fires(threshold, u);
+                    rest[l] = neuron::rest(u, fired);
+                    words[l] |= u64::from(fired) << t;
+                }
+            }
+        }
+    }
+}
+
+/// Back through neuron, ReLU and norm: overwrites y with e = dL/dy; gives dL/dγ and dL/dβ.
+pub fn fire_backward(isa: Isa, y: &mut Field, norm: Option<&Norm<Param>>, cell: &Cell, rule: Surrogate, d: &Grad) -> Option<(Param, Param)> {
+    let affines = Affines::new(y.shape.c, norm);
+    let (all, channels) = (blocks(y.shape.c), y.shape.c);
+    let plan = Plan { isa, affines: &affines, cell, rule, d, stored: y.stored, steps: y.steps };
+    let block_len = y.block_len();
+    let sweep = |y: &mut Field, pass: Pass| -> Vec<Vec<[Sums; 2]>> {
+        let tasks = y.data.par_chunks_mut(block_len).enumerate();
+        tasks.map_init(Scratch::default, |scratch, (i, y)| plan.run(i / all, i % all, y, pass, scratch)).collect()
+    };
+    if norm.is_none() {
+        sweep(y, Pass::Write(&[]));
+        return None;
+    }
+    let rows = affines.rows.min(y.stored);
+    let sums = add_samples(&sweep(y, Pass::Sum), all, rows);
+    let behind = (y.samples * y.shape.area() * y.stored / rows) as f64;
+    let means: Vec<[Lane; 2]> = sums.iter().map(|pair| pair.map(|s| Lane(s.map(|v| (v / behind) as f32)))).collect();
+    sweep(y, Pass::Write(&means));
+    let total = |which: usize| {
+        let sum = |block: usize, l: usize| (0..rows).map(|row| sums[row * all + block][which][l]).sum::<f64>() as f32;
+        let data = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
+        Param { layout: Layout::PerChannel(channels), data }
+    };
+    Some((total(1), total(0)))
+}
+
+/// What a backward sweep is for.
+#[derive(Clone, Copy)]
+enum Pass<'a> {
+    /// Sums of d and d·x̂ per row.
+    Sum,
+    /// dL/dy in the place of y, given their means `[rows][C/16]`; empty without a norm.
+    Write(&'a [[Lane; 2]]),
+}
+
+/// What all tasks of a backward sweep share.
+struct Plan<'a> {
+    isa: Isa,
+    affines: &'a Affines,
+    cell: &'a Cell,
+    rule: Surrogate,
+    d: &'a Grad,
+    stored: usize,
+    steps: usize,
+}
+
+impl Plan<'_> {
+    /// One block of one sample; sums per row under [`Pass::Sum`].
+    fn run(&self, sample: usize, block: usize, y: &mut [Lane], pass: Pass, scratch: &mut Scratch) -> Vec<[Sums; 2]> {
+        let affine = &self.affines.of_block(block, self.steps)[..];
+        let rows = self.affines.rows.min(self.stored);
+        let means: Vec<[Lane; 2]> = match pass {
+            Pass::Sum => Vec::new(),
+            Pass::Write([]) => vec![[Lane::ZERO; 2]; rows],
+            Pass::Write(means) => (0..rows).map(|row| means[row * self.affines.blocks + block]).collect(),
+        };
+        let d = self.d.expand(sample, block, scratch);
+        let lif = if let Neuron::Lif(lif) = self.cell.neuron { lif } else { Lif::default() };
+        let (decay, threshold) = (lif.decay as f32, lif.threshold as f32);
+        let back = Back { y, d, stored: self.stored, rows, affine, floor: floor(self.cell), decay, threshold, means: &means };
+        match (self.cell.neuron, self.rule) {
+            (Neuron::Identity, _) => self.isa.run(With(back, |_, _, s, _| s)),
+            (_, Surrogate::Inverse { alpha }) => {
+                let alpha = alpha as f32;
+                self.isa.run(With(back, move |u, fired, s, next| neuron::inverse_error(decay, alpha, u, fired, s, next)))
+            }
+            (_, rule) => self.isa.run(With(back, move |u, fired, s, next| neuron::error(rule, decay, threshold, u, fired, s, next))),
+        }
+    }
+}
+
+struct Back<'a> {
+    /// `[stored][H·W]`
+    y: &'a mut [Lane],
+    /// `[T][H·W]`
+    d: &'a [Lane],
+    stored: usize,
+    rows: usize,
+    affine: &'a [Affine],
+    floor: f32,
+    decay: f32,
+    threshold: f32,
+    /// Per row, means of d and d·x̂; empty: sum instead.
+    means: &'a [[Lane; 2]],
+}
+
+/// [`Back`] with the equation for e\[t\], from u, fired, S and e\[t+1\].
+struct With<'a, F>(Back<'a>, F);
+
+impl<F: Fn(f32, bool, f32, f32) -> f32> Kernel for With<'_, F> {
+    type Out = Vec<[Sums; 2]>;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> Self::Out {
+        let With(Back { y, d, stored, rows, affine, floor, decay, threshold, means }, error) = self;
+        let (area, steps) = (y.len() / stored, affine.len());
+        let mut sums = vec![[[0.0; LANES]; 2]; rows];
+        let mut potentials = [[0f32; LANES]; MAX_TIME_STEPS];
+        for p in 0..area {
+            let mut rest = [0f32; LANES];
+            for t in 0..steps {
+                let y = &y[t.min(stored - 1) * area + p];
+                for l in 0..LANES {
+                    let u = neuron::potential(decay, rest[l], current(y.0[l], &affine[t], l, floor));
+                    rest[l] = neuron::rest(u, neuron::fires(threshold, u));
+                    potentials[t][l] = u;
+                }
+            }
+            let (mut e, mut d_z) = ([0f32; LANES], [0f32; LANES]);
+            for t in (0..steps).rev() {
+                let (row, at) = (t.min(stored - 1), t.min(stored - 1) * area + p);
+                let (affine, s) = (&affine[t], &d[t * area + p]);
+                for l in 0..LANES {
+                    let u = potentials[t][l];
+                    e[l] = error(u, neuron::fires(threshold, u), s.0[l], e[l]);
+                    let open = y[at].0[l] * affine.scale.0[l] + affine.shift.0[l] > floor;
+                    d_z[l] += if open { e[l] } else { 0.0 };
+                }
+                if row == t || t == 0 {
+                    finish(&mut y[at], &d_z, affine, means.get(row.min(rows - 1)), &mut sums[row.min(rows - 1)]);
+                    d_z = [0.0; LANES];
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// One stored step, once d is complete: adds to the sums, or writes dL/dy.
+#[inline(always)]
+fn finish(y: &mut Lane, d_z: &[f32; LANES], affine: &Affine, means: Option<&[Lane; 2]>, sums: &mut [Sums; 2]) {
+    for l in 0..LANES {
+        let x_hat = (y.0[l] - affine.mean.0[l]) * affine.rstd.0[l];
+        match means {
+            None => {
+                sums[0][l] += f64::from(d_z[l]);
+                sums[1][l] += f64::from(d_z[l] * x_hat);
+            }
+            Some([d, d_x_hat]) => y.0[l] = affine.scale.0[l] * (d_z[l] - d.0[l] - x_hat * d_x_hat.0[l]),
+        }
+    }
+}

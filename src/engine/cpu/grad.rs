@@ -1,0 +1,196 @@
+//! Gradients between layers, kept where they were computed.
+//!
+//! A gradient that passes a pool or a dropout on its way back only notes the route. It is spread to full resolution block by
+//! block, in [`Grad::expand`], just before the neuron reads it: the large gradient of a pooled layer never exists for the batch.
+
+use super::field::{Acts, Spikes, Words, blocks};
+use super::pool;
+use super::simd::{LANES, Lane};
+use crate::engine::DropMask;
+use crate::shape::Chw;
+
+/// Order of the stored lanes.
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// `[B][C/16][T][H·W]`, as convolutions write it.
+    ByStep,
+    /// `[C/16][H·W][B][T]`, as linear layers write it: an input neuron's entries lie together.
+    ByNeuron,
+}
+
+/// dL/d(activations).
+pub struct Grad {
+    /// Shape of the stored values.
+    inner: Chw,
+    /// Shape after all routes.
+    pub shape: Chw,
+    /// B.
+    pub samples: usize,
+    /// T.
+    pub steps: usize,
+    order: Order,
+    values: Vec<Lane>,
+    routes: Vec<Route>,
+}
+
+/// One layer without weights, passed backward.
+enum Route {
+    /// To the first maximum of each window of the pool's input.
+    Max { k: usize, input: Acts },
+    /// 1/k² to every element of a window of an input of this shape.
+    Avg { k: usize, input: Chw },
+    /// Times 0 or 2.
+    Drop { bits: Vec<u16> },
+}
+
+/// Buffers of [`Grad::expand`].
+#[derive(Default)]
+pub struct Scratch {
+    now: Vec<Lane>,
+    next: Vec<Lane>,
+}
+
+impl Grad {
+    /// A gradient as a layer computed it; `values` in the given order.
+    pub fn new(shape: Chw, samples: usize, steps: usize, order: Order, values: Vec<Lane>) -> Grad {
+        debug_assert_eq!(values.len(), samples * steps * blocks(shape.c) * shape.area());
+        Grad { inner: shape, shape, samples, steps, order, values, routes: Vec::new() }
+    }
+
+    /// Back through a max pool with this input.
+    pub fn through_max(mut self, k: usize, input: &Acts) -> Grad {
+        self.shape = input.shape();
+        self.routes.push(Route::Max { k, input: input.clone() });
+        self
+    }
+
+    /// Back through an average pool with an input of this shape.
+    pub fn through_avg(mut self, k: usize, input: Chw) -> Grad {
+        self.shape = input;
+        self.routes.push(Route::Avg { k, input });
+        self
+    }
+
+    /// Back through a dropout.
+    pub fn through_dropout(mut self, mask: &DropMask) -> Grad {
+        let bits = pool::block_mask(mask, self.shape, self.samples);
+        self.routes.push(Route::Drop { bits });
+        self
+    }
+
+    /// `[T][H·W]` of one block of one sample, after all routes.
+    pub fn expand<'a>(&'a self, sample: usize, block: usize, scratch: &'a mut Scratch) -> &'a [Lane] {
+        let area = self.inner.area();
+        if let (Order::ByStep, []) = (self.order, &self.routes[..]) {
+            let len = self.steps * area;
+            return &self.values[(sample * blocks(self.inner.c) + block) * len..][..len];
+        }
+        self.gather(sample, block, &mut scratch.now);
+        let mut shape = self.inner;
+        for route in &self.routes {
+            scratch.next.clear();
+            match route {
+                Route::Max { k, input } => {
+                    scratch.next.resize(self.steps * input.shape().area(), Lane::ZERO);
+                    spread_max(&scratch.now, &mut scratch.next, *k, input, sample, block);
+                    shape = input.shape();
+                }
+                Route::Avg { k, input } => {
+                    scratch.next.resize(self.steps * input.area(), Lane::ZERO);
+                    spread_avg(&scratch.now, &mut scratch.next, *k, *input);
+                    shape = *input;
+                }
+                Route::Drop { bits } => {
+                    let start = (sample * blocks(shape.c) + block) * shape.area();
+                    scratch.next.extend_from_slice(&scratch.now);
+                    for (i, lane) in scratch.next.iter_mut().enumerate() {
+                        pool::double_or_drop(lane, bits[start + i % shape.area()]);
+                    }
+                }
+            }
+            std::mem::swap(&mut scratch.now, &mut scratch.next);
+        }
+        &scratch.now
+    }
+
+    /// The stored values of one block of one sample as `[T][H·W]`.
+    fn gather(&self, sample: usize, block: usize, out: &mut Vec<Lane>) {
+        let (area, steps) = (self.inner.area(), self.steps);
+        out.clear();
+        match self.order {
+            Order::ByStep => out.extend_from_slice(&self.values[(sample * blocks(self.inner.c) + block) * steps * area..][..steps * area]),
+            Order::ByNeuron => {
+                let place = |t: usize, p: usize| ((block * area + p) * self.samples + sample) * steps + t;
+                out.extend((0..steps).flat_map(|t| (0..area).map(move |p| place(t, p))).map(|i| self.values[i]));
+            }
+        }
+    }
+}
+
+fn spread_avg(d: &[Lane], out: &mut [Lane], k: usize, input: Chw) {
+    let (windows, share) = (pool::pooled(input, k).area(), 1.0 / (k * k) as f32);
+    for (t, out) in out.chunks_exact_mut(input.area()).enumerate() {
+        for w in 0..windows {
+            let part = Lane(d[t * windows + w].0.map(|v| v * share));
+            for j in 0..k * k {
+                out[pool::element(input, k, w, j)] = part;
+            }
+        }
+    }
+}
+
+fn spread_max(d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sample: usize, block: usize) {
+    match input {
+        Acts::Spikes(s) => spread_max_spikes(d, out, k, s, sample, block),
+        Acts::Real(f) => {
+            let (area, windows) = (f.shape.area(), pool::pooled(f.shape, k).area());
+            for (t, out) in out.chunks_exact_mut(area).enumerate() {
+                let row = &f.block(sample, block)[t.min(f.stored - 1) * area..][..area];
+                for w in 0..windows {
+                    for l in 0..LANES {
+                        let mut best = pool::element(f.shape, k, w, 0);
+                        for j in 1..k * k {
+                            let p = pool::element(f.shape, k, w, j);
+                            best = if row[p].0[l] > row[best].0[l] { p } else { best };
+                        }
+                        out[best].0[l] = d[t * windows + w].0[l];
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn spread_max_spikes(d: &[Lane], out: &mut [Lane], k: usize, input: &Spikes, sample: usize, block: usize) {
+    let (shape, windows) = (input.shape, pool::pooled(input.shape, k).area());
+    let area = shape.area();
+    let planes = input.window((sample * blocks(shape.c) + block) * area, area);
+    let mut winners: Vec<Words> = vec![[0; LANES]; k * k];
+    for w in 0..windows {
+        find_winners(&planes, shape, k, w, &mut winners);
+        for (j, mask) in winners.iter().enumerate() {
+            let p = pool::element(shape, k, w, j);
+            for t in 0..input.steps {
+                let (from, to) = (&d[t * windows + w], &mut out[t * area + p]);
+                for l in 0..LANES {
+                    to.0[l] = if mask[l] >> t & 1 == 1 { from.0[l] } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+/// Per element of a window the steps at which it is the first maximum.
+fn find_winners(planes: &[&[Words]], shape: Chw, k: usize, w: usize, winners: &mut [Words]) {
+    winners.fill([0; LANES]);
+    winners[0] = [u64::MAX; LANES];
+    pool::max_and_winners(planes, shape, k, w, |j, greater| {
+        let (before, now) = winners.split_at_mut(j);
+        for mask in before {
+            for l in 0..LANES {
+                mask[l] &= !greater[l];
+            }
+        }
+        now[0] = *greater;
+    });
+}

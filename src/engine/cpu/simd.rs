@@ -1,0 +1,292 @@
+//! Sixteen f32 lanes: the one address of instruction sets.
+//!
+//! A kernel is written once, generic over [`Simd`], as a struct that implements [`Kernel`]. [`Isa::run`] instantiates it
+//! inside a function that enables the instruction set found at run time; the kernel's `run` must be `#[inline(always)]`, so
+//! that its loops are compiled with those features. Lanes are added in the same order by all instruction sets; the portable
+//! `fma` rounds twice (a fused one is a library call without the instruction), so last bits may differ between instruction
+//! sets, never between runs or thread counts.
+
+#![allow(unsafe_code)]
+
+/// Channels in a block, f32 lanes in one AVX-512 register.
+pub const LANES: usize = 16;
+
+/// Sixteen values on a cache line of their own: one position of a block of channels.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lane(pub [f32; LANES]);
+
+impl Lane {
+    /// All zero.
+    pub const ZERO: Lane = Lane([0.0; LANES]);
+}
+
+/// The same memory as plain numbers.
+pub fn floats(lanes: &[Lane]) -> &[f32] {
+    // SAFETY: Lane is repr(C), 64 bytes with 64-byte alignment: exactly 16 f32 and no padding.
+    unsafe { std::slice::from_raw_parts(lanes.as_ptr().cast(), lanes.len() * LANES) }
+}
+
+/// The same memory as plain numbers.
+pub fn floats_mut(lanes: &mut [Lane]) -> &mut [f32] {
+    // SAFETY: as in `floats`; every bit pattern is an f32, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len() * LANES) }
+}
+
+/// What kernels may do with 16 lanes.
+pub trait Simd: Copy {
+    /// Sixteen f32 in registers.
+    type V: Copy;
+    /// From memory.
+    fn load(x: &Lane) -> Self::V;
+    /// To memory.
+    fn store(v: Self::V, to: &mut Lane);
+    /// The same value in all lanes.
+    fn splat(x: f32) -> Self::V;
+    /// a + b
+    fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// a b + c
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Sum of the lanes: halves are folded, 16 → 8 → 4 → 2 → 1.
+    fn sum(v: Self::V) -> f32;
+    /// Bit t of sixteen words, word l giving bit l.
+    fn step_mask(words: &[u64; LANES], t: usize) -> u16;
+}
+
+/// A piece of work that wants an instruction set. `run` must be `#[inline(always)]`.
+pub trait Kernel {
+    /// What comes out.
+    type Out;
+    /// Does the work.
+    fn run<S: Simd>(self) -> Self::Out;
+}
+
+/// An instruction set that this processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// Plain Rust, on any processor.
+    pub const PORTABLE: Isa = Isa(Set::Portable);
+
+    /// All that this processor can run, slowest first.
+    pub fn available() -> Vec<Isa> {
+        let mut all = vec![Isa::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Isa(Set::Avx2));
+                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
+                    all.push(Isa(Set::Avx512));
+                }
+            }
+        }
+        all
+    }
+
+    /// The widest this processor can run.
+    pub fn best() -> Isa {
+        *Isa::available().last().expect("the portable set is always there")
+    }
+
+    /// For messages.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Set::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => "avx512",
+        }
+    }
+
+    /// Runs a kernel under this instruction set.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
+        match self.0 {
+            Set::Portable => kernel.run::<Portable>(),
+            // SAFETY: `available` is the only maker of this value and has asked the processor.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => unsafe { x86::with_avx2(kernel) },
+            // SAFETY: the same.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => unsafe { x86::with_avx512(kernel) },
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Portable;
+
+impl Simd for Portable {
+    type V = [f32; LANES];
+    #[inline(always)]
+    fn load(x: &Lane) -> Self::V {
+        x.0
+    }
+    #[inline(always)]
+    fn store(v: Self::V, to: &mut Lane) {
+        to.0 = v;
+    }
+    #[inline(always)]
+    fn splat(x: f32) -> Self::V {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn add(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    fn sum(v: Self::V) -> f32 {
+        let eight: [f32; 8] = std::array::from_fn(|i| v[i] + v[i + 8]);
+        let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+    #[inline(always)]
+    fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
+        words.iter().rev().fold(0, |mask, word| mask << 1 | (word >> t & 1) as u16)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    //! Every intrinsic below is sound because these types are named nowhere but in `with_avx2` and `with_avx512`,
+    //! which are called only after detection.
+    use super::{Kernel, LANES, Lane, Simd};
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
+    pub unsafe fn with_avx2<K: Kernel>(kernel: K) -> K::Out {
+        kernel.run::<Avx2>()
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
+    pub unsafe fn with_avx512<K: Kernel>(kernel: K) -> K::Out {
+        kernel.run::<Avx512>()
+    }
+
+    /// 8 → 4 → 2 → 1.
+    #[inline(always)]
+    fn sum8(v: __m256) -> f32 {
+        // SAFETY: AVX was detected (module comment).
+        unsafe {
+            let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Avx2;
+
+    impl Simd for Avx2 {
+        type V = (__m256, __m256);
+        #[inline(always)]
+        fn load(x: &Lane) -> Self::V {
+            // SAFETY: AVX2 was detected; a Lane is 64 bytes, aligned to 64.
+            unsafe { (_mm256_load_ps(x.0.as_ptr()), _mm256_load_ps(x.0.as_ptr().add(8))) }
+        }
+        #[inline(always)]
+        fn store(v: Self::V, to: &mut Lane) {
+            // SAFETY: as in `load`.
+            unsafe {
+                _mm256_store_ps(to.0.as_mut_ptr(), v.0);
+                _mm256_store_ps(to.0.as_mut_ptr().add(8), v.1);
+            }
+        }
+        #[inline(always)]
+        fn splat(x: f32) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+        }
+        #[inline(always)]
+        fn add(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: FMA was detected.
+            unsafe { (_mm256_fmadd_ps(a.0, b.0, c.0), _mm256_fmadd_ps(a.1, b.1, c.1)) }
+        }
+        #[inline(always)]
+        fn sum(v: Self::V) -> f32 {
+            // SAFETY: AVX2 was detected.
+            sum8(unsafe { _mm256_add_ps(v.0, v.1) })
+        }
+        #[inline(always)]
+        fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
+            let mut mask = 0;
+            for quarter in 0..4 {
+                // SAFETY: AVX2 was detected; four words lie at 4 * quarter.
+                let bits = unsafe {
+                    let four = _mm256_loadu_si256(words.as_ptr().add(4 * quarter).cast());
+                    let to_sign = _mm256_sll_epi64(four, _mm_cvtsi64_si128(63 - t as i64));
+                    _mm256_movemask_pd(_mm256_castsi256_pd(to_sign))
+                };
+                mask |= (bits as u16) << (4 * quarter);
+            }
+            mask
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Avx512;
+
+    impl Simd for Avx512 {
+        type V = __m512;
+        #[inline(always)]
+        fn load(x: &Lane) -> Self::V {
+            // SAFETY: AVX-512F was detected; a Lane is 64 bytes, aligned to 64.
+            unsafe { _mm512_load_ps(x.0.as_ptr()) }
+        }
+        #[inline(always)]
+        fn store(v: Self::V, to: &mut Lane) {
+            // SAFETY: as in `load`.
+            unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
+        }
+        #[inline(always)]
+        fn splat(x: f32) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_set1_ps(x) }
+        }
+        #[inline(always)]
+        fn add(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn sum(v: Self::V) -> f32 {
+            // SAFETY: AVX-512F and DQ were detected.
+            sum8(unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) })
+        }
+        #[inline(always)]
+        fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
+            // SAFETY: AVX-512F was detected; 16 words are two registers.
+            unsafe {
+                let bit = _mm512_set1_epi64((1u64 << t) as i64);
+                let low = _mm512_test_epi64_mask(_mm512_loadu_si512(words.as_ptr().cast()), bit);
+                let high = _mm512_test_epi64_mask(_mm512_loadu_si512(words.as_ptr().add(8).cast()), bit);
+                low as u16 | (high as u16) << 8
+            }
+        }
+    }
+}
