@@ -28,3 +28,5 @@ pub const MAX_DECOMPRESSED: u64 = 2 << 30;
 pub const MAX_IMAGE_BYTES: u64 = 512 << 20;
 /// Bytes of a checkpoint's header; the tensors behind it are bounded by MAX_PARAMETERS.
 pub const MAX_CHECKPOINT_HEADER: u64 = 16 << 20;
+/// Glyphs drawn per split: far more than a net for 28x28 pictures can use, 784 MB.
+pub const MAX_GLYPHS: usize = 1_000_000;

@@ -1,0 +1,232 @@
+//! From bytes to batches: scaling, normalisation, augmentation, and what is held out for validation.
+
+use rayon::prelude::*;
+
+use super::{DatasetName, Samples};
+use crate::error::{Error, Result};
+use crate::rng::{Purpose, Rng};
+use crate::shape::Chw;
+
+/// What happens to a picture on its way into the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparation {
+    /// Per channel: subtracted after scaling to [0,1].
+    pub mean: Vec<f32>,
+    /// Per channel: divided by after that.
+    pub std: Vec<f32>,
+    /// Training only: crop the picture's own size out of a black border of this many pixels; 0 = no crop.
+    pub crop_pad: usize,
+    /// Training only: mirror left-right half of the time.
+    pub flip: bool,
+}
+
+impl Preparation {
+    /// Scaling to [0,1] and nothing else.
+    pub fn scale_only(channels: usize) -> Self {
+        Preparation { mean: vec![0.0; channels], std: vec![1.0; channels], crop_pad: 0, flip: false }
+    }
+
+    /// The method's preparation (section 5): CIFAR10 is normalised, cropped and flipped, the others are scaled to [0,1].
+    pub fn of(name: DatasetName, channels: usize) -> Self {
+        match name {
+            DatasetName::Cifar10 => {
+                Preparation { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2470, 0.2435, 0.2616], crop_pad: 4, flip: true }
+            }
+            _ => Self::scale_only(channels),
+        }
+    }
+
+    /// The same without augmentation.
+    pub fn without_augmentation(self) -> Self {
+        Preparation { crop_pad: 0, flip: false, ..self }
+    }
+
+    /// `[C][256]`: the value of every byte, so that a batch is a table look-up.
+    fn tables(&self, channels: usize) -> Vec<[f32; 256]> {
+        assert!(self.mean.len() == channels && self.std.len() == channels, "one mean and one std per channel");
+        (0..channels).map(|c| std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c])).collect()
+    }
+}
+
+/// How one picture is moved: the crop's corner in the padded picture, and whether it is mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Draw {
+    top: usize,
+    left: usize,
+    mirror: bool,
+}
+
+impl Draw {
+    /// One draw per (seed, epoch, index), the same whatever the batch.
+    fn at(prep: &Preparation, seed: u64, epoch: u64, index: u32) -> Self {
+        let mut rng = Rng::at(seed, Purpose::Augment, epoch, index as u64);
+        let (top, left) = (rng.below(2 * prep.crop_pad + 1), rng.below(2 * prep.crop_pad + 1));
+        Draw { top, left, mirror: rng.bits() >> 63 == 1 && prep.flip }
+    }
+}
+
+/// The samples at `indices` as `[B,C,H,W]`, prepared; augmented if `augment` gives (seed, epoch).
+///
+/// The border of a crop is black *before* normalisation, as where the method comes from.
+///
+/// # Panics
+/// If an index is beyond the samples, or `prep` is for another number of channels: defects of the caller.
+pub fn assemble(samples: &Samples, shape: Chw, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Vec<f32> {
+    let size = shape.len();
+    let tables = prep.tables(shape.c);
+    let still = Draw { top: prep.crop_pad, left: prep.crop_pad, mirror: false };
+    let mut batch = vec![0.0; indices.len() * size];
+    batch.par_chunks_exact_mut(size.max(1)).zip(indices).for_each(|(out, &index)| {
+        let picture = &samples.pixels[index as usize * size..][..size];
+        let draw = augment.map_or(still, |(seed, epoch)| Draw::at(prep, seed, epoch, index));
+        let planes = picture.chunks_exact(shape.area()).zip(out.chunks_exact_mut(shape.area()));
+        for ((from, to), table) in planes.zip(&tables) {
+            place(from, to, (shape.h, shape.w), table, draw, prep.crop_pad);
+        }
+    });
+    batch
+}
+
+/// One channel `[H,W]`, moved and looked up.
+fn place(from: &[u8], to: &mut [f32], (h, w): (usize, usize), table: &[f32; 256], draw: Draw, pad: usize) {
+    for (y, row) in to.chunks_exact_mut(w).enumerate() {
+        // Coordinates of the source are those of the padded picture less `pad`; below 0 they wrap and fail `< h`.
+        let source_y = (y + draw.top).wrapping_sub(pad);
+        for (x, out) in row.iter_mut().enumerate() {
+            let x = if draw.mirror { w - 1 - x } else { x };
+            let source_x = (x + draw.left).wrapping_sub(pad);
+            let inside = source_y < h && source_x < w;
+            *out = table[if inside { from[source_y * w + source_x] } else { 0 } as usize];
+        }
+    }
+}
+
+/// Splits the training samples into (train, validation), both as ascending indices.
+///
+/// Stratified: of every class, round(fraction · its samples) are held out, drawn by (seed, class).
+///
+/// # Errors
+/// Usage when `fraction` is not in [0, 1), or so near to 1 that nothing is left to learn from.
+pub fn hold_out(labels: &[u16], fraction: f64, seed: u64) -> Result<(Vec<u32>, Vec<u32>)> {
+    if !(0.0..1.0).contains(&fraction) {
+        return Err(Error::usage(format!("{fraction} is no share of samples to hold out")).remedy("give a number from 0 to below 1"));
+    }
+    let classes = labels.iter().max().map_or(0, |&l| l as usize + 1);
+    let mut members = vec![Vec::new(); classes];
+    for (i, &label) in labels.iter().enumerate() {
+        members[label as usize].push(i as u32);
+    }
+    let mut held = vec![false; labels.len()];
+    for (class, members) in members.iter().enumerate() {
+        let order = Rng::at(seed, Purpose::Validation, class as u64, 0).permutation(members.len());
+        let count = (fraction * members.len() as f64).round() as usize;
+        for &k in &order[..count] {
+            held[members[k as usize] as usize] = true;
+        }
+    }
+    let (validation, train): (Vec<u32>, Vec<u32>) = (0..labels.len() as u32).partition(|&i| held[i as usize]);
+    if train.is_empty() && !labels.is_empty() {
+        return Err(Error::usage(format!("holding out {fraction} of {} samples leaves none", labels.len())).remedy("give a smaller share"));
+    }
+    Ok((train, validation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(n: usize, shape: Chw) -> Samples {
+        Samples { pixels: (0..n * shape.len()).map(|i| (i * 7 % 256) as u8).collect(), labels: vec![0; n] }
+    }
+
+    #[test]
+    fn scaling_and_normalisation_are_those_of_the_method() {
+        let shape = Chw::new(3, 2, 1);
+        let samples = Samples { pixels: vec![0, 255, 51, 102, 153, 204], labels: vec![0] };
+        assert_eq!(assemble(&samples, shape, &[0], &Preparation::scale_only(3), None), [0.0, 1.0, 0.2, 0.4, 0.6, 0.8]);
+        let prep = Preparation::of(DatasetName::Cifar10, 3);
+        let expected = [-0.4914 / 0.2470, 0.5086 / 0.2470, -0.2822 / 0.2435, -0.0822 / 0.2435, 0.1535 / 0.2616, 0.3535 / 0.2616];
+        for (got, want) in assemble(&samples, shape, &[0], &prep, None).iter().zip(expected) {
+            assert!((got - want as f32).abs() < 1e-6, "{got} {want}");
+        }
+    }
+
+    #[test]
+    fn without_augmentation_indices_pick_whole_pictures() {
+        let shape = Chw::new(2, 3, 5);
+        let samples = ramp(6, shape);
+        let prep = Preparation { crop_pad: 2, flip: true, ..Preparation::scale_only(2) };
+        let batch = assemble(&samples, shape, &[5, 0, 5], &prep, None);
+        let sample = |i: usize| samples.pixels[i * 30..][..30].iter().map(|&v| v as f32 / 255.0).collect::<Vec<_>>();
+        assert_eq!(batch, [sample(5), sample(0), sample(5)].concat());
+        assert!(assemble(&samples, shape, &[], &prep, None).is_empty());
+    }
+
+    #[test]
+    fn augmentation_is_a_shift_with_black_border_and_a_mirror() {
+        let (shape, pad) = (Chw::new(2, 3, 4), 2i64);
+        let samples = ramp(40, shape);
+        let prep = Preparation { crop_pad: 2, flip: true, mean: vec![0.5; 2], std: vec![0.25; 2] };
+        let indices: Vec<u32> = (0..40).collect();
+        let batch = assemble(&samples, shape, &indices, &prep, Some((11, 3)));
+        let mut seen = std::collections::HashSet::new();
+        for i in 0..40 {
+            let moved = |top: i64, left: i64, mirror: bool| -> Vec<f32> {
+                let mut out = Vec::new();
+                for (c, y, x) in (0..2).flat_map(|c| (0..3i64).flat_map(move |y| (0..4i64).map(move |x| (c, y, x)))) {
+                    let (sy, sx) = (y + top - pad, if mirror { 3 - x } else { x } + left - pad);
+                    let inside = (0..3).contains(&sy) && (0..4).contains(&sx);
+                    let byte = if inside { samples.pixels[i * 24 + c * 12 + (sy * 4 + sx) as usize] } else { 0 };
+                    out.push((byte as f32 / 255.0 - 0.5) / 0.25);
+                }
+                out
+            };
+            let all = (0..5).flat_map(|t| (0..5).flat_map(move |l| [false, true].map(move |m| (t, l, m))));
+            let found = all.into_iter().find(|&(t, l, m)| moved(t, l, m) == batch[i * 24..][..24]);
+            seen.insert(found.unwrap_or_else(|| panic!("sample {i} is no shift of its picture")));
+        }
+        assert!(seen.len() > 20, "only {} different draws", seen.len());
+    }
+
+    #[test]
+    fn one_draw_per_seed_epoch_and_index_whatever_the_batch() {
+        let shape = Chw::new(1, 8, 8);
+        let samples = ramp(50, shape);
+        let prep = Preparation { crop_pad: 4, flip: true, ..Preparation::scale_only(1) };
+        let all: Vec<u32> = (0..50).collect();
+        let whole = assemble(&samples, shape, &all, &prep, Some((1, 2)));
+        let part = assemble(&samples, shape, &[30, 7], &prep, Some((1, 2)));
+        assert_eq!(part, [&whole[30 * 64..31 * 64], &whole[7 * 64..8 * 64]].concat());
+        assert_ne!(whole, assemble(&samples, shape, &all, &prep, Some((1, 3))));
+        assert_ne!(whole, assemble(&samples, shape, &all, &prep, Some((2, 2))));
+        let off = prep.without_augmentation();
+        assert_eq!(assemble(&samples, shape, &all, &off, Some((1, 2))), assemble(&samples, shape, &all, &off, None));
+    }
+
+    #[test]
+    fn hold_out_is_stratified_seeded_and_complete() {
+        let labels: Vec<u16> = (0..1_000).map(|i| if i < 900 { i % 3 } else { 3 }).collect();
+        let (train, validation) = hold_out(&labels, 0.1, 5).unwrap();
+        assert_eq!((train.len(), validation.len()), (900, 100));
+        for class in 0..4 {
+            let held = validation.iter().filter(|&&i| labels[i as usize] == class).count();
+            assert_eq!(held, if class < 3 { 30 } else { 10 });
+        }
+        let mut both = [train.clone(), validation.clone()].concat();
+        both.sort();
+        assert!(both.iter().enumerate().all(|(i, &v)| i == v as usize));
+        assert!(validation.is_sorted() && validation[..9] != [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(hold_out(&labels, 0.1, 5).unwrap().1, validation);
+        assert_ne!(hold_out(&labels, 0.1, 6).unwrap().1, validation);
+    }
+
+    #[test]
+    fn hold_out_refuses_what_is_no_share() {
+        for bad in [-0.1, 1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(hold_out(&[0, 1], bad, 0).unwrap_err().exit_code(), 2);
+        }
+        assert!(hold_out(&[0, 1], 0.9, 0).is_err());
+        assert_eq!(hold_out(&[], 0.5, 0).unwrap(), (vec![], vec![]));
+        assert_eq!(hold_out(&[4, 4, 4], 0.0, 0).unwrap(), (vec![0, 1, 2], vec![]));
+    }
+}
