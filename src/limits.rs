@@ -30,3 +30,5 @@ pub const MAX_IMAGE_BYTES: u64 = 512 << 20;
 pub const MAX_CHECKPOINT_HEADER: u64 = 16 << 20;
 /// Glyphs drawn per split: far more than a net for 28x28 pictures can use, 784 MB.
 pub const MAX_GLYPHS: usize = 1_000_000;
+/// Bytes of a user's picture set in memory; a larger one would have to be streamed.
+pub const MAX_SET_BYTES: u64 = 16 << 30;

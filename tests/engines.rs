@@ -3,7 +3,7 @@
 //! A membrane potential that lies within rounding of the threshold may fire in one precision and not in the other. Such cases are found by
 //! moving the threshold of the reference by ±1e-5: where its own spikes or gradients change, the case proves nothing and is left out.
 
-use spiketrain::engine::cpu::Cpu;
+use spiketrain::engine::cpu::{Cpu, Isa};
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{Batch, Engine, Input};
 use spiketrain::loss::Loss;
@@ -151,7 +151,7 @@ fn same_forward(a: &Passed, b: &Passed) -> bool {
 
 #[test]
 fn the_cpu_engine_computes_what_the_reference_computes() {
-    let paths = Cpu::all_here();
+    let paths = Isa::available();
     let (mut kept, mut left_out) = (0, 0);
     for seed in 0..250 {
         let c = case(seed);
@@ -166,9 +166,9 @@ fn the_cpu_engine_computes_what_the_reference_computes() {
             continue;
         }
         kept += 1;
-        for cpu in &paths {
-            let got = pass(cpu, &c, u_th);
-            let about = || format!("seed {seed}, {}: {} on {}, T {}, {:?}", cpu.instruction_set(), c.plan.notation, c.plan.shape, c.batch.steps, c.method);
+        for &isa in &paths {
+            let got = pass(&Cpu::with_isa(isa), &c, u_th);
+            let about = || format!("seed {seed}, {}: {} on {}, T {}, {:?}", isa.name(), c.plan.notation, c.plan.shape, c.batch.steps, c.method);
             assert_eq!(got.spikes, want.spikes, "{}", about());
             assert!(same_forward(&got, &want), "rates {:?} {:?}: {}", got.rates, want.rates, about());
             let (off, name) = worst(&got, &want);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::args::DoctorArgs;
 use super::print;
 use crate::doctor::{self, Check, fixture::Fixture};
-use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::engine::{Engine, cpu::{Cpu, Isa}, reference::Reference};
 use crate::error::Result;
 
 /// Runs everything; exit code 1 if any tensor is out of tolerance.
@@ -18,9 +18,8 @@ pub fn run(a: &DoctorArgs) -> Result<u8> {
     print(format!("{built_in} built-in fixtures, {} from --fixtures, {} golden vectors", fixtures.len() - built_in, doctor::golden::cases().len()));
     let mut total = Total::default();
     total.engine(&Reference, "reference (f64)", &fixtures, a.verbose)?;
-    for cpu in Cpu::all_here() {
-        let title = format!("cpu ({})", cpu.instruction_set());
-        total.engine(&cpu, &title, &fixtures, a.verbose)?;
+    for isa in Isa::available() {
+        total.engine(&Cpu::with_isa(isa), &format!("cpu ({})", isa.name()), &fixtures, a.verbose)?;
     }
     print(format!("\nlargest gradient error: {:.1e} of the tensor's largest entry ({})", total.worst_gradient.0, total.worst_gradient.1));
     print(format!("{} tensors compared, {} out of tolerance", total.compared, total.failed));

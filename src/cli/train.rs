@@ -11,13 +11,12 @@ use super::args::TrainArgs;
 use super::net::{memory_lines, table, thousands};
 use super::progress::Terminal;
 use super::{print, set_threads};
-use crate::checkpoint;
 use crate::config::{BestOn, Config, EngineName, Options};
 use crate::data::{self, ImageSet, LoadOptions};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::notation::PRESETS;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{self, RunFolder};
 use crate::storage::Disk;
 use crate::train::record::available_memory;
 use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer};
@@ -62,7 +61,7 @@ fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
     if others || a.config.is_some() || a.out.is_some() || a.dry_run {
         return Err(Error::usage("a resumed run takes its options from its folder").at("--resume").remedy("give -j and --data-dir at most"));
     }
-    let folder = RunFolder::open(folder)?;
+    let folder = RunFolder::open(Box::new(Disk), folder)?;
     let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
     let mut config = Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?;
     config.data_dir = said.data_dir.or(config.data_dir);
@@ -93,25 +92,26 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let mut watch = Terminal::new();
     check_memory(&trainer)?;
     describe(&trainer, preset, &mut watch);
-    let mut folder = match start.mode {
+    let folder = match start.mode {
         Mode::DryRun => return dry_run(&mut trainer),
-        Mode::Resume(mut folder) => {
-            restore(&mut trainer, &mut folder, &mut watch)?;
+        Mode::Resume(folder) => {
+            restore(&mut trainer, &folder, &mut watch)?;
             folder
         }
         Mode::Fresh(out) => {
             let name = preset.map_or_else(|| trainer.config.net.to_lowercase(), str::to_string);
-            let folder = match out {
-                Some(path) => RunFolder::create(&path)?,
-                None => RunFolder::create_next(Path::new("runs"), &format!("{}-{name}-{}", trainer.config.dataset, trainer.config.rule.name()))?,
+            let path = match out {
+                Some(path) => path,
+                None => run_folder::next_free(Path::new("runs"), &trainer.config.dataset.to_string(), &name, trainer.config.rule.name()),
             };
+            let folder = RunFolder::create(Box::new(Disk), &path, false)?;
             folder.write_config(&trainer.config.to_toml()?)?;
             folder
         }
     };
     watch.note(&format!("run folder {}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {0})", folder.path().display()));
     let stop = handle_signals()?;
-    match train::run(&mut trainer, &mut folder, &stop, &mut watch)? {
+    match train::run(&mut trainer, &folder, &stop, &mut watch)? {
         Outcome::Finished(r) => {
             print(summary(&r, folder.path()));
             Ok(0)
@@ -124,8 +124,8 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     }
 }
 
-fn restore<E: Engine>(trainer: &mut Trainer<E>, folder: &mut RunFolder, watch: &mut Terminal) -> Result<()> {
-    let newest = checkpoint::load_newest(&Disk, folder.path())?;
+fn restore<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, watch: &mut Terminal) -> Result<()> {
+    let newest = folder.load_newest()?;
     newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
     let place = newest.path.display().to_string();
     trainer.restore(newest.checkpoint).map_err(|e| e.at(&place))?;

@@ -1,3 +1,347 @@
-//! placeholder
-use super::*;
-pub(super) fn load(_o: &LoadOptions) -> Result<ImageSet> { Err(Error::bug("")) }
+//! The user's own pictures: a folder per class, PNG and JPEG.
+//!
+//! `DIR/train/<class>/` and `DIR/test/<class>/` if both are there; else `DIR/<class>/`, of which a seeded fifth of every class
+//! becomes the test set. Classes and files are taken in the order of their names. The samples of a split stand in rounds, first
+//! picture of every class, then the second of every class…, so that a limit on their number keeps all classes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageDecoder, ImageReader, imageops::FilterType};
+use rayon::prelude::*;
+
+use super::{DatasetName, ImageSet, LoadOptions, Samples};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::rng::{Purpose, Rng};
+use crate::shape::Chw;
+
+/// One in so many pictures of a class is for the test, where there is no folder for it.
+const TEST_SHARE: usize = 5;
+
+/// Reads one picture as `[C,H,W]` bytes of `shape`, for a net of one (grey) or three (colour) input channels.
+///
+/// Gives the picture's own (height, width) if it had to be resized. The whole picture is squeezed or stretched, nothing is cut
+/// off; transparency is dropped.
+///
+/// # Errors
+/// Usage when a net of that many channels reads no pictures or the file is not there; Format when it is no readable PNG or JPEG.
+pub fn load_picture(path: &Path, shape: Chw) -> Result<(Vec<u8>, Option<(usize, usize)>)> {
+    if shape.c != 1 && shape.c != 3 {
+        let what = format!("a network of {} input channels reads no pictures", shape.c);
+        return Err(Error::usage(what).at(path.display()).remedy("pictures have 1 (grey) or 3 (colour) channels"));
+    }
+    let picture = decode(path)?;
+    let own = (picture.height() as usize, picture.width() as usize);
+    let resized = own != (shape.h, shape.w);
+    let picture = if resized { picture.resize_exact(shape.w as u32, shape.h as u32, FilterType::Triangle) } else { picture };
+    let bytes = match shape.c {
+        1 => picture.into_luma8().into_raw(),
+        _ => {
+            let interleaved = picture.into_rgb8().into_raw();
+            (0..3).flat_map(|c| interleaved[c..].iter().step_by(3)).copied().collect()
+        }
+    };
+    Ok((bytes, resized.then_some(own)))
+}
+
+/// Opens a picture and checks its sides; the pixels are not decoded yet.
+fn decoder(path: &Path) -> Result<impl ImageDecoder> {
+    let bad = |e: image::ImageError| unreadable(path, &e);
+    let reader = ImageReader::open(path).and_then(|r| r.with_guessed_format()).map_err(|e| Error::io(path, "reading", &e))?;
+    let mut reader = reader;
+    let mut bounds = image::Limits::default();
+    bounds.max_alloc = Some(limits::MAX_IMAGE_BYTES);
+    reader.limits(bounds);
+    let decoder = reader.into_decoder().map_err(bad)?;
+    if decoder.total_bytes() > limits::MAX_IMAGE_BYTES {
+        let (w, h) = decoder.dimensions();
+        let what = format!("expected {} bytes of pixels at most, found {w}x{h} pixels", limits::MAX_IMAGE_BYTES);
+        return Err(Error::format(what).at(path.display()).remedy("make the picture smaller"));
+    }
+    Ok(decoder)
+}
+
+fn decode(path: &Path) -> Result<DynamicImage> {
+    DynamicImage::from_decoder(decoder(path)?).map_err(|e| unreadable(path, &e))
+}
+
+/// Height and width from the header.
+fn dimensions(path: &Path) -> Result<(usize, usize)> {
+    let (w, h) = decoder(path)?.dimensions();
+    Ok((h as usize, w as usize))
+}
+
+fn unreadable(path: &Path, e: &image::ImageError) -> Error {
+    Error::format(format!("expected a PNG or JPEG picture, found: {e}")).at(path.display()).remedy("repair or remove this file")
+}
+
+/// The pictures of one class.
+struct Class {
+    name: String,
+    files: Vec<PathBuf>,
+}
+
+/// Loads the set.
+pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
+    let Some(dir) = &options.images_dir else {
+        return Err(Error::usage("the data set 'images' needs a folder").at("--dataset images").remedy("name the folder of class folders"));
+    };
+    let mut notes = Vec::new();
+    let (train, test) = match (dir.join("train").is_dir(), dir.join("test").is_dir()) {
+        (true, true) => (classes_in(&dir.join("train"), &mut notes)?, classes_in(&dir.join("test"), &mut notes)?),
+        (false, false) => divide(classes_in(dir, &mut notes)?, options.seed),
+        (train, _) => {
+            let (is, is_not) = if train { ("train", "test") } else { ("test", "train") };
+            let what = format!("there is a folder '{is}' but no folder '{is_not}'");
+            return Err(Error::usage(what).at(dir.display()).remedy("give both, or a folder per class without either"));
+        }
+    };
+    let names: Vec<String> = train.iter().map(|c| c.name.clone()).collect();
+    if !(2..=limits::MAX_CLASSES).contains(&names.len()) {
+        let what = format!("expected a folder for each of 2 to {} classes, found {}", limits::MAX_CLASSES, names.len());
+        return Err(Error::usage(what).at(dir.display()));
+    }
+    let train = in_rounds(&train, &names)?;
+    let test = in_rounds(&test, &names)?;
+    if test.is_empty() {
+        return Err(Error::usage("no picture is left for the test").at(dir.display()).remedy("give three pictures per class at least"));
+    }
+    let channels = if options.grey { 1 } else { 3 };
+    let (h, w) = match options.size {
+        Some(size) => size,
+        None => common_size(train.iter().chain(&test).map(|(path, _)| path.as_path()))?,
+    };
+    let shape: Chw = format!("{channels}x{h}x{w}").parse()?;
+    let bytes = (train.len() + test.len()) as u64 * shape.len() as u64;
+    if bytes > limits::MAX_SET_BYTES {
+        return Err(Error::memory(format!("{} pictures of {shape} are {bytes} bytes", train.len() + test.len()))
+            .at(dir.display())
+            .remedy(format!("choose a smaller size; a set may have {} bytes", limits::MAX_SET_BYTES)));
+    }
+    let (train, resized_train) = read_all(&train, shape)?;
+    let (test, resized_test) = read_all(&test, shape)?;
+    if resized_train + resized_test > 0 {
+        notes.push(format!("{} of {} pictures resized to {h}x{w}", resized_train + resized_test, train.len() + test.len()));
+    }
+    Ok(ImageSet::new(DatasetName::Images, shape, names, train, test, notes))
+}
+
+/// The entries of a folder by name; hidden ones are passed over.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |e: std::io::Error| Error::io(dir, "listing the folder", &e);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// The class folders of `dir`; files that are no pictures by their names are counted in the notes.
+fn classes_in(dir: &Path, notes: &mut Vec<String>) -> Result<Vec<Class>> {
+    let mut classes = Vec::new();
+    let mut others = 0;
+    for folder in entries(dir)? {
+        if !folder.is_dir() {
+            others += 1;
+            continue;
+        }
+        let (files, rest): (Vec<_>, Vec<_>) = entries(&folder)?.into_iter().partition(|p| p.is_file() && is_picture(p));
+        others += rest.len();
+        if files.is_empty() {
+            return Err(Error::usage("no PNG or JPEG in this class folder").at(folder.display()).remedy("fill it or remove it"));
+        }
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        classes.push(Class { name, files });
+    }
+    if others > 0 {
+        notes.push(format!("{}: {others} entries passed over that are not PNG or JPEG", dir.display()));
+    }
+    Ok(classes)
+}
+
+fn is_picture(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    ["png", "jpg", "jpeg"].iter().any(|e| extension == *e)
+}
+
+/// Splits every class by (seed, class): a fifth of it, rounded, for the test.
+fn divide(classes: Vec<Class>, seed: u64) -> (Vec<Class>, Vec<Class>) {
+    let split = |(c, class): (usize, Class)| {
+        let n = class.files.len();
+        let order = Rng::at(seed, Purpose::Split, c as u64, 0).permutation(n);
+        let mut is_test = vec![false; n];
+        order[..(n + TEST_SHARE / 2) / TEST_SHARE].iter().for_each(|&i| is_test[i as usize] = true);
+        let (test, train): (Vec<_>, Vec<_>) = class.files.into_iter().zip(is_test).partition(|(_, t)| *t);
+        let files = |part: Vec<(PathBuf, bool)>| part.into_iter().map(|(path, _)| path).collect();
+        (Class { name: class.name.clone(), files: files(train) }, Class { name: class.name, files: files(test) })
+    };
+    classes.into_iter().enumerate().map(split).unzip()
+}
+
+/// (file, label) of a split: the first of every class, the second of every class…
+fn in_rounds(classes: &[Class], names: &[String]) -> Result<Vec<(PathBuf, u16)>> {
+    let mut keyed = Vec::new();
+    for class in classes {
+        let Some(label) = names.iter().position(|n| *n == class.name) else {
+            let what = format!("the class '{}' is in the test folder but not in the training folder", class.name);
+            return Err(Error::usage(what).remedy("both must have the same class folders"));
+        };
+        keyed.extend(class.files.iter().enumerate().map(|(round, path)| (round, label as u16, path)));
+    }
+    keyed.sort();
+    Ok(keyed.into_iter().map(|(_, label, path)| (path.clone(), label)).collect())
+}
+
+/// The (height, width) that all pictures have.
+fn common_size<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<(usize, usize)> {
+    let mut first: Option<(&Path, (usize, usize))> = None;
+    for path in paths {
+        let size = dimensions(path)?;
+        let (first_path, expected) = *first.get_or_insert((path, size));
+        if size != expected {
+            let what = format!("pictures differ in size: {}x{} here, {}x{} in {}", size.0, size.1, expected.0, expected.1, first_path.display());
+            return Err(Error::usage(what).at(path.display()).remedy("say which size to bring them to, e.g. --size 32x32 (height x width)"));
+        }
+    }
+    first.map(|(_, size)| size).ok_or_else(|| Error::bug("no pictures to take the size of"))
+}
+
+/// Reads the pictures of a split; gives also how many had to be resized. The first unreadable one by order is the error.
+fn read_all(files: &[(PathBuf, u16)], shape: Chw) -> Result<(Samples, usize)> {
+    let mut pixels = vec![0; files.len() * shape.len()];
+    let read = |(out, (path, _)): (&mut [u8], &(PathBuf, u16))| {
+        load_picture(path, shape).map(|(bytes, own)| {
+            out.copy_from_slice(&bytes);
+            own.is_some()
+        })
+    };
+    let outcomes: Vec<Result<bool>> = pixels.par_chunks_exact_mut(shape.len()).zip(files).map(read).collect();
+    let resized = outcomes.into_iter().collect::<Result<Vec<bool>>>()?;
+    let samples = Samples { pixels, labels: files.iter().map(|(_, label)| *label).collect() };
+    Ok((samples, resized.into_iter().filter(|r| *r).count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load;
+    use super::*;
+    use image::{GrayImage, Luma, Rgb, RgbImage, RgbaImage};
+
+    fn rgb(path: &Path, h: u32, w: u32, color: [u8; 3]) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbImage::from_pixel(w, h, Rgb(color)).save(path).unwrap();
+    }
+
+    fn options(dir: &Path) -> LoadOptions {
+        LoadOptions { images_dir: Some(dir.into()), ..Default::default() }
+    }
+
+    fn error(options: &LoadOptions) -> String {
+        let e = load(DatasetName::Images, options).unwrap_err();
+        assert_eq!(e.exit_code(), 2);
+        e.to_string()
+    }
+
+    #[test]
+    fn pictures_become_planes_of_the_wanted_shape() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        RgbImage::from_fn(3, 2, |x, y| Rgb([10 * x as u8, 100 + y as u8, 200])).save(&path).unwrap();
+        let (bytes, resized) = load_picture(&path, Chw::new(3, 2, 3)).unwrap();
+        assert_eq!(bytes, [0, 10, 20, 0, 10, 20, 100, 100, 100, 101, 101, 101, 200, 200, 200, 200, 200, 200]);
+        assert_eq!(resized, None);
+        let (bytes, resized) = load_picture(&path, Chw::new(1, 5, 4)).unwrap();
+        assert_eq!((bytes.len(), resized), (20, Some((2, 3))));
+        GrayImage::from_fn(2, 2, |x, y| Luma([(x + 2 * y) as u8 * 50])).save(&path).unwrap();
+        assert_eq!(load_picture(&path, Chw::new(1, 2, 2)).unwrap().0, [0, 50, 100, 150]);
+        assert_eq!(load_picture(&path, Chw::new(3, 2, 2)).unwrap().0, [0, 50, 100, 150].repeat(3));
+        RgbaImage::from_pixel(1, 1, image::Rgba([1, 2, 3, 4])).save(&path).unwrap();
+        assert_eq!(load_picture(&path, Chw::new(3, 1, 1)).unwrap().0, [1, 2, 3]);
+        assert_eq!(load_picture(&path, Chw::new(2, 1, 1)).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_folder_per_class_is_split_by_class_and_seed() {
+        let dir = tempfile::tempdir().unwrap();
+        for (class, n, color) in [("b-dog", 10, [9, 9, 9]), ("a-cat", 5, [200, 100, 0])] {
+            (0..n).for_each(|i| rgb(&dir.path().join(class).join(format!("{i}.png")), 4, 6, [color[0], color[1], i]));
+        }
+        rgb(&dir.path().join("b-dog/x.JPG"), 4, 6, [0, 0, 0]);
+        fs::write(dir.path().join("b-dog/notes.txt"), "x").unwrap();
+        fs::write(dir.path().join(".hidden"), "x").unwrap();
+        let set = load(DatasetName::Images, &options(dir.path())).unwrap();
+        assert_eq!((set.shape, &set.classes[..]), (Chw::new(3, 4, 6), &["a-cat".to_string(), "b-dog".to_string()][..]));
+        assert_eq!((set.train.len(), set.test.len()), (4 + 9, 1 + 2));
+        assert_eq!(set.train.labels, [0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(set.train.pixels[0], 200);
+        assert_eq!(set.notes.len(), 1);
+        let again = load(DatasetName::Images, &options(dir.path())).unwrap();
+        assert_eq!(again.fingerprint, set.fingerprint);
+        let seeds = (1..6).map(|seed| load(DatasetName::Images, &LoadOptions { seed, ..options(dir.path()) }).unwrap().fingerprint);
+        assert!(seeds.into_iter().any(|f| f != set.fingerprint));
+        let grey = LoadOptions { grey: true, size: Some((3, 5)), ..options(dir.path()) };
+        let grey = load(DatasetName::Images, &grey).unwrap();
+        assert_eq!(grey.shape, Chw::new(1, 3, 5));
+        assert!(grey.notes[1].contains("16 of 16 pictures resized to 3x5"), "{:?}", grey.notes);
+    }
+
+    #[test]
+    fn train_and_test_folders_are_taken_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["train/a/1.png", "train/b/1.png", "train/b/2.png", "test/a/1.png"] {
+            rgb(&dir.path().join(path), 2, 2, [1, 2, 3]);
+        }
+        let set = load(DatasetName::Images, &options(dir.path())).unwrap();
+        assert_eq!((&set.train.labels[..], &set.test.labels[..]), (&[0, 1, 1][..], &[0][..]));
+        rgb(&dir.path().join("test/c/1.png"), 2, 2, [1, 2, 3]);
+        assert!(error(&options(dir.path())).contains("'c'"));
+        fs::remove_dir_all(dir.path().join("test")).unwrap();
+        assert!(error(&options(dir.path())).contains("no folder 'test'"));
+    }
+
+    #[test]
+    fn bad_folders_and_files_are_named() {
+        assert!(error(&LoadOptions::default()).contains("needs a folder"));
+        let dir = tempfile::tempdir().unwrap();
+        let none = load(DatasetName::Images, &options(&dir.path().join("none"))).unwrap_err();
+        assert!(none.to_string().contains("none"));
+        for i in 0..5 {
+            rgb(&dir.path().join(format!("a/{i}.png")), 4, 4, [1, 2, 3]);
+        }
+        assert!(error(&options(dir.path())).contains("2 to 10000 classes, found 1"));
+        fs::create_dir(dir.path().join("b")).unwrap();
+        assert!(error(&options(dir.path())).contains("no PNG or JPEG"));
+        rgb(&dir.path().join("b/0.png"), 4, 5, [1, 2, 3]);
+        let text = error(&options(dir.path()));
+        assert!(text.contains("4x5") && text.contains("4x4") && text.contains("--size"), "{text}");
+        let sized = LoadOptions { size: Some((4, 4)), ..options(dir.path()) };
+        assert_eq!(load(DatasetName::Images, &sized).unwrap().train.len(), 5);
+        let zero = LoadOptions { size: Some((0, 4)), ..options(dir.path()) };
+        assert!(error(&zero).contains("3x0x4"));
+        let good = fs::read(dir.path().join("a/0.png")).unwrap();
+        for bad in [&b""[..], b"not a picture", &good[..good.len() / 2]] {
+            fs::write(dir.path().join("b/0.png"), bad).unwrap();
+            assert!(error(&sized).contains("b/0.png: expected a PNG or JPEG"), "{}", error(&sized));
+        }
+    }
+
+    #[test]
+    fn a_header_of_a_giant_picture_is_refused_before_memory_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("giant.png");
+        rgb(&path, 2, 2, [1, 2, 3]);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[12..29]);
+        bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
+        fs::write(&path, bytes).unwrap();
+        let e = load_picture(&path, Chw::new(3, 2, 2)).unwrap_err();
+        assert!(e.exit_code() == 2 && e.to_string().contains("giant.png"), "{e}");
+    }
+}

@@ -45,7 +45,7 @@ fn read_gzip(reader: impl Read, path: &Path, cap: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match MultiGzDecoder::new(reader).take(cap + 1).read_to_end(&mut bytes) {
         Ok(_) => within(bytes, path, cap),
-        Err(e) => Err(gzip_error(path, bytes.len(), &e)),
+        Err(e) => Err(gzip_error(path, Some(bytes.len()), &e)),
     }
 }
 
@@ -56,14 +56,18 @@ fn within(bytes: Vec<u8>, path: &Path, cap: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What flate2 says, after `done` good bytes, in our words: its own are about streams and headers.
-pub(super) fn gzip_error(path: &Path, done: usize, e: &io::Error) -> Error {
+/// What flate2 says, after `done` good bytes if that is known, in our words: its own are about streams and headers.
+pub(super) fn gzip_error(path: &Path, done: Option<usize>, e: &io::Error) -> Error {
     let what = match e.kind() {
         io::ErrorKind::UnexpectedEof => "the compressed data ends too early".to_string(),
         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => format!("the compressed data is damaged ({e})"),
         _ => return Error::io(path, "reading", e),
     };
-    Error::format(what).at(at_byte(path, done) + " of the decompressed data").remedy("fetch the file again: spiketrain data download")
+    let place = match done {
+        Some(offset) => at_byte(path, offset) + " of the decompressed data",
+        None => path.display().to_string(),
+    };
+    Error::format(what).at(place).remedy("fetch the file again: spiketrain data download")
 }
 
 #[cfg(test)]

@@ -13,15 +13,12 @@ pub use evaluate::Evaluation;
 pub use record::{EpochLine, RunResult};
 pub use trainer::{Best, Progress, Trainer};
 
-use crate::checkpoint::{self, Kind};
+use crate::checkpoint::Kind;
 use crate::config::BestOn;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::run_folder::RunFolder;
 use crate::tensorboard::EventWriter;
-
-/// Checkpoints kept: the newest and, should it be damaged, the one before.
-const KEPT: usize = 2;
 
 /// The number of the signal that asked to stop, 0 for none; set by a handler or a test, read after every step.
 #[derive(Clone, Debug, Default)]
@@ -57,8 +54,8 @@ pub trait Observer {
 ///
 /// # Errors
 /// Diverged: something is not finite; the weights of the last good step are in the folder's newest checkpoint. Storage: the disk.
-pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &mut RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
-    let mut events = Events::create(folder)?;
+pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
+    let mut events = Events::create(folder, trainer.progress.epoch)?;
     let per_epoch = trainer.steps_per_epoch();
     for epoch in trainer.progress.epoch..trainer.config.epochs {
         let started = Instant::now();
@@ -81,7 +78,7 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &mut RunFolder, stop: &S
         folder.append_metrics(&line)?;
         events.epoch(&line)?;
         if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
-            trainer.save(folder.storage(), &folder.best(), Kind::WeightsOnly)?;
+            folder.save_best(&trainer.header(Kind::WeightsOnly)?, trainer.values(Kind::WeightsOnly))?;
         }
         save(trainer, folder)?;
         watch.epoch(&line, trainer.config.epochs);
@@ -95,8 +92,7 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &mut RunFolder, stop: &S
 }
 
 fn save<E: Engine>(trainer: &Trainer<E>, folder: &RunFolder) -> Result<()> {
-    trainer.save(folder.storage(), &folder.checkpoint(trainer.progress.step), Kind::Training)?;
-    checkpoint::prune(folder.storage(), folder.path(), trainer.progress.step, KEPT)
+    folder.save_checkpoint(&trainer.header(Kind::Training)?, trainer.values(Kind::Training)).map(|_| ())
 }
 
 /// Evaluates where it is due, chooses the best, closes the epoch's sums.
@@ -190,12 +186,16 @@ fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
 struct Events(EventWriter);
 
 impl Events {
-    fn create(folder: &RunFolder) -> Result<Events> {
-        Ok(Events(EventWriter::create(&folder.events(now() as u64))?))
+    fn create(folder: &RunFolder, epochs_done: usize) -> Result<Events> {
+        let mut writer = EventWriter::create(&folder.events(now() as u64), now())?;
+        if epochs_done > 0 {
+            writer.session_start(epochs_done as u64 + 1, now())?;
+        }
+        Ok(Events(writer))
     }
 
     fn epoch(&mut self, line: &EpochLine) -> Result<()> {
-        let step = line.epoch as i64;
+        let step = line.epoch;
         let mut scalar = |tag: &str, value: f64| self.0.scalar(tag, step, value as f32, now());
         scalar("train_loss", line.loss)?;
         scalar("train_acc", line.train_accuracy)?;

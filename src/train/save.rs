@@ -1,18 +1,15 @@
 //! A trainer into a checkpoint and back.
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use super::trainer::{Progress, Trainer};
-use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
+use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
-use crate::data::ImageSet;
 use crate::engine::{Engine, Layout};
 use crate::error::{Error, Result};
 use crate::network::{Network, Running, Tensors, tensor_names};
 use crate::notation::Notation;
 use crate::plan::Plan;
-use crate::storage::Storage;
 
 /// Prefixes of the tensors' names: parameters, first and second moments.
 const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
@@ -54,13 +51,12 @@ fn places(plan: &Plan, kind: Kind) -> Vec<(TensorEntry, Place)> {
 }
 
 impl<E: Engine> Trainer<'_, E> {
-    /// Writes a checkpoint, whole or not at all.
+    /// What a checkpoint of this moment says besides the tensors' values.
     ///
     /// # Errors
-    /// Storage: the disk. Diverged: a value is not finite.
-    pub fn save(&self, storage: &dyn Storage, path: &Path, kind: Kind) -> Result<()> {
-        let places = places(&self.net.plan, kind);
-        let header = Header {
+    /// Bug: never, for a checked configuration.
+    pub fn header(&self, kind: Kind) -> Result<Header> {
+        Ok(Header {
             kind,
             config_toml: self.config.to_toml()?,
             network: self.config.net.clone(),
@@ -70,23 +66,26 @@ impl<E: Engine> Trainer<'_, E> {
             dataset_fingerprint: self.data.fingerprint.clone(),
             step: self.progress.step,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
-            tensors: places.iter().map(|(entry, _)| entry.clone()).collect(),
-        };
-        let mut next = places.iter();
-        let sources = [&self.net.params, &self.moments[0], &self.moments[1]];
-        checkpoint::save(storage, path, &header, |_| {
-            let (_, place) = next.next().ok_or_else(|| Error::bug("more tensors than places"))?;
+            tensors: places(&self.net.plan, kind).into_iter().map(|(entry, _)| entry).collect(),
+        })
+    }
+
+    /// The values of each tensor of [`Trainer::header`], to be asked for in order.
+    pub fn values<'s>(&'s self, kind: Kind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
+        let mut places = places(&self.net.plan, kind).into_iter();
+        move |_| {
+            let (_, place) = places.next().ok_or_else(|| Error::bug("more tensors than places"))?;
             let running = |block: usize| self.net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
-            Ok(match *place {
+            Ok(match place {
                 Place::Device { role, block, tensor } => {
-                    let p = sources[role][block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
+                    let source = [&self.net.params, &self.moments[0], &self.moments[1]][role];
+                    let p = source[block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
                     Cow::Owned(self.engine.host(p))
                 }
                 Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
                 Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
             })
-        })
-        .map(|_| ())
+        }
     }
 
     /// Puts a checkpoint's tensors and progress into this trainer.
