@@ -163,7 +163,7 @@ impl<E: Engine> Network<E> {
 
     /// Zeros in the shape of the parameters, for AdamW's moments.
     pub fn zeros(&self, engine: &E) -> Vec<Tensors<E::Param>> {
-        let zero = |l: Layout| engine.param(l, &vec![0.0; l.len()]);
+        let zero = |l: Layout| zeros(engine, l);
         let of = |b: &Block| {
             let c = Layout::PerChannel(b.output.c);
             Tensors { weight: zero(b.weight()), bias: zero(c), norm: b.has_norm().then(|| (zero(c), zero(c))) }
@@ -216,7 +216,7 @@ impl<E: Engine> Network<E> {
     }
 
     /// Forward in training mode: statistics of the batch, dropout by `masks` (one per DP, in order).
-    /// The running statistics are not touched; see [`Network::update_running`].
+    /// The running statistics are not touched; see [`Network::updated_running`].
     ///
     /// # Errors
     /// Diverged: some layer's currents are not finite.
@@ -278,7 +278,9 @@ impl<E: Engine> Network<E> {
             };
             let mut inputs = trace.inputs;
             let Some(x) = inputs.pop() else { break };
-            let AffineGrads { weight, bias, input } = engine.affine_backward(&x, &p.weight, &e, need);
+            // A norm subtracts the mean, so the bias before it has gradient 0; a sum of e would be rounding noise, large where gradients are.
+            let bias = if block.has_norm() { zeros(engine, Layout::PerChannel(block.output.c)) } else { engine.bias_gradient(&e) };
+            let AffineGrads { weight, input } = engine.affine_backward(&x, &p.weight, &e, need);
             grad = input;
             for (f, x) in block.fronts.iter().zip(&inputs).rev() {
                 let mask = if f.front == Front::Dropout { masks.next() } else { None };
@@ -302,6 +304,10 @@ impl<E: Engine> Network<E> {
             Some(format!("{} ({})", bad.1.0, block.name()))
         })
     }
+}
+
+fn zeros<E: Engine>(engine: &E, layout: Layout) -> E::Param {
+    engine.param(layout, &vec![0.0; layout.len()])
 }
 
 fn norm_of<'a, P>(p: &'a Tensors<P>, moments: Option<&'a Moments>) -> Option<Norm<'a, P>> {

@@ -242,7 +242,7 @@ mod tests {
             ("016C3-10Voting", 1, "channels"),
             ("16C3-MP-10Voting", 6, "not a layer"),
             ("16C+3-10Voting", 1, "kernel side"),
-            ("16Cé-10Voting", 1, "not a layer"),
+            ("16Cé-10Voting", 1, "kernel side"),
         ] {
             let e = text.parse::<Notation>().unwrap_err();
             assert_eq!(e.exit_code(), 2);

@@ -141,12 +141,10 @@ pub enum Need {
     Everywhere,
 }
 
-/// Gradients of one weight layer.
+/// Gradients of one weight layer, but for its bias ([`Engine::bias_gradient`]).
 pub struct AffineGrads<E: Engine + ?Sized> {
     /// dL/dW, laid out as the weights.
     pub weight: E::Param,
-    /// dL/db.
-    pub bias: E::Param,
     /// dL/d(input), absent under [`Need::Nothing`].
     pub input: Option<E::Grad>,
 }
@@ -231,6 +229,8 @@ pub trait Engine: Sync {
     fn affine(&self, x: &Self::Acts, weight: &Self::Param, bias: &Self::Param) -> Self::Currents;
     /// Its gradients; `e` = dL/dy.
     fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: &Self::Currents, need: Need) -> AffineGrads<Self>;
+    /// dL/db: the sum of e = dL/dy over T, B and positions.
+    fn bias_gradient(&self, e: &Self::Currents) -> Self::Param;
 
     /// Batch statistics per time step, or over all steps if `merged`.
     fn moments(&self, y: &Self::Currents, merged: bool) -> Moments;

@@ -266,15 +266,15 @@ impl Engine for Reference {
             d_w[wi] += e.data[yi] * x.data[xi];
             d_x.data[xi] += e.data[yi] * weight.data[wi];
         });
+        AffineGrads { weight: Param { layout: weight.layout, data: d_w }, input: (need != Need::Nothing).then_some(d_x) }
+    }
+
+    fn bias_gradient(&self, e: &Tensor) -> Param {
         let mut d_b = vec![0.0; e.shape.c];
         for (t, b, c, h, w) in e.places() {
             d_b[c] += e.data[e.at(t, b, c, h, w)];
         }
-        AffineGrads {
-            weight: Param { layout: weight.layout, data: d_w },
-            bias: Param { layout: Layout::PerChannel(e.shape.c), data: d_b },
-            input: (need != Need::Nothing).then_some(d_x),
-        }
+        Param { layout: Layout::PerChannel(e.shape.c), data: d_b }
     }
 
     fn moments(&self, y: &Tensor, merged: bool) -> Moments {

@@ -13,14 +13,14 @@ use super::grad::{Grad, Order};
 use super::lists::{Lists, by_channel};
 use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
-use crate::engine::{Layout, Need};
+use crate::engine::Need;
 use crate::shape::Chw;
 
 /// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
 const PARTS: usize = 8;
 
 /// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
-pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Param, Option<Grad>) {
+pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
     let (samples, shape) = (x.samples(), x.shape());
     let part = samples.div_ceil(PARTS).max(1);
     let sample_len = blocks(shape.c) * e.stored * shape.area();
@@ -48,7 +48,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let mut d_weight = sums.remove(0);
     add_scaled(&mut d_weight, &sums, scale);
     let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, e.stored, Order::ByStep, d_x));
-    (d_weight, bias_gradient(e), d_x)
+    (d_weight, d_x)
 }
 
 /// total = (total + parts, in order) · scale
@@ -64,20 +64,6 @@ fn add_scaled(total: &mut Param, parts: &[Param], scale: f32) {
             total.iter_mut().for_each(|lane| lane.0.iter_mut().for_each(|v| *v *= scale));
         }
     });
-}
-
-/// Sum of e over steps, samples and positions, per output channel, in f64.
-pub fn bias_gradient(e: &Field) -> Param {
-    let data = (0..blocks(e.shape.c)).into_par_iter().map(|block| {
-        let mut sum = [0f64; LANES];
-        for b in 0..e.samples {
-            for lane in e.block(b, block) {
-                (0..LANES).for_each(|l| sum[l] += f64::from(lane.0[l]));
-            }
-        }
-        Lane(sum.map(|v| v as f32))
-    });
-    Param { layout: Layout::PerChannel(e.shape.c), data: data.collect() }
 }
 
 #[derive(Default)]

@@ -8,14 +8,13 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv::{DENSE_SHARE, add_rows};
-use super::conv_back::bias_gradient;
 use super::dense::{matmul, row_major, transposed};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{ByPosition, Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut};
-use crate::engine::Need;
+use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
 /// Positions of 16 inputs in one tile.
@@ -159,7 +158,7 @@ struct Tile<'a> {
 }
 
 /// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
-pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Param, Option<Grad>) {
+pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
     let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
     let groups = groups(outputs(weight.layout));
     let by_group: Vec<Vec<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
@@ -176,7 +175,21 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
         (Acts::Real(_), _) => pass.multiply(&mut tile, true),
     });
     let d_x = (need != Need::Nothing).then(|| Grad::new(x.shape(), e.samples, e.stored, Order::ByNeuron, d_x));
-    (d_weight, bias_gradient(e), d_x)
+    (d_weight, d_x)
+}
+
+/// Sum of e over steps, samples and positions, per output channel, in f64; for convolutions too.
+pub fn bias_gradient(e: &Field) -> Param {
+    let data = (0..blocks(e.shape.c)).into_par_iter().map(|block| {
+        let mut sum = [0f64; LANES];
+        for b in 0..e.samples {
+            for lane in e.block(b, block) {
+                (0..LANES).for_each(|l| sum[l] += f64::from(lane.0[l]));
+            }
+        }
+        Lane(sum.map(|v| v as f32))
+    });
+    Param { layout: Layout::PerChannel(e.shape.c), data: data.collect() }
 }
 
 /// Rows of e for one group: `[B·stored][width]`.

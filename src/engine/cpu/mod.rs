@@ -131,11 +131,15 @@ impl Engine for Cpu {
     }
 
     fn affine_backward(&self, x: &Acts, weight: &Param, e: &Field, need: Need) -> AffineGrads<Self> {
-        let (weight, bias, input) = match weight.layout {
+        let (weight, input) = match weight.layout {
             Layout::Conv { .. } => conv_back::backward(self.isa, x, weight, e, need),
             Layout::Linear { .. } | Layout::PerChannel(_) => linear::backward(self.isa, x, weight, e, need),
         };
-        AffineGrads { weight, bias, input }
+        AffineGrads { weight, input }
+    }
+
+    fn bias_gradient(&self, e: &Field) -> Param {
+        linear::bias_gradient(e)
     }
 
     fn moments(&self, y: &Field, merged: bool) -> Moments {
