@@ -372,6 +372,20 @@ impl Config {
         Method { tssl_rate: None, ..self.method(epoch) }
     }
 
+    /// Whether the network after `epoch` may be chosen as the best: not while the `ann` warm-up makes it another kind of network,
+    /// unless the whole run is one.
+    pub fn is_candidate(&self, epoch: usize) -> bool {
+        !self.warm_up.is_ann(epoch) || self.warm_up.is_ann(self.epochs - 1)
+    }
+
+    /// Names of the options in which `self` and `other` differ; where the data lies does not count.
+    pub fn differences(&self, other: &Config) -> Vec<String> {
+        let table = |c: &Config| toml::Table::try_from(Config { data_dir: None, ..c.clone() }).unwrap_or_default();
+        let (a, b) = (table(self), table(other));
+        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        names.into_iter().filter(|name| a.get(*name) != b.get(*name)).cloned().collect()
+    }
+
     fn check(&self) -> Result<()> {
         let whole = |option: &str, value: usize, low: usize, high: usize| {
             if (low..=high).contains(&value) { Ok(()) } else { Err(out_of_range(option, value, &format!("{low} to {high}"))) }

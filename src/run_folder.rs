@@ -44,33 +44,28 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder for a new run. With `overwrite`, the files of an earlier run in it are removed (and only those).
+    /// Makes the folder for a new run.
     ///
     /// Errors: Usage if something is there already; Storage if the folder cannot be made or another run uses it.
-    pub fn create(storage: Box<dyn Storage>, path: &Path, overwrite: bool) -> Result<Self> {
+    pub fn create(storage: Box<dyn Storage>, path: &Path) -> Result<Self> {
         make_folder(storage.as_ref(), path)?;
         // Asked twice: before, so that no lock file is left in a folder that is none of ours; after, since another run may have come and gone.
-        if !overwrite {
-            refuse_occupied(storage.as_ref(), path)?;
-        }
+        refuse_occupied(storage.as_ref(), path)?;
         let folder = Self::locked(storage, path)?;
-        if overwrite {
-            folder.remove_run()?;
-        } else {
-            refuse_occupied(folder.storage(), path)?;
-        }
+        refuse_occupied(folder.storage(), path)?;
         Ok(folder)
     }
 
     /// Opens the folder of an earlier run to resume it, and removes temporary files a killed process has left.
+    /// A run that was stopped before its first checkpoint has its configuration only: it begins anew.
     ///
-    /// Errors: Usage if there is no such folder or no checkpoint in it; Storage if another run uses it.
+    /// Errors: Usage if there is no such folder or no run in it; Storage if another run uses it.
     pub fn open(storage: Box<dyn Storage>, path: &Path) -> Result<Self> {
         if !path.is_dir() {
             return Err(Error::usage("there is no such run folder").at(path.display()).remedy("check the path given to --resume"));
         }
-        if checkpoint::steps(storage.as_ref(), path)?.is_empty() {
-            return Err(Error::usage("there is no checkpoint in this folder to resume from")
+        if !path.join(CONFIG).is_file() {
+            return Err(Error::usage(format!("there is no run in this folder (no {CONFIG})"))
                 .at(path.display())
                 .remedy("check the path given to --resume, or start afresh without it"));
         }
@@ -91,13 +86,6 @@ impl RunFolder {
         }
         storage::sweep(storage.as_ref(), path)?;
         Ok(RunFolder { path: path.to_owned(), storage, _lock: file })
-    }
-
-    /// Removes what [`is_of_a_run`] names. Checkpoints last in the list's order or not does not matter: a run cut off
-    /// here is simply overwritten again.
-    fn remove_run(&self) -> Result<()> {
-        let names = self.storage.list(&self.path).map_err(|e| Error::io(&self.path, "listing", &e))?;
-        names.iter().filter(|n| is_of_a_run(n)).try_for_each(|n| storage::remove_if_there(self.storage(), &self.path.join(n)))
     }
 
     /// The folder itself.
@@ -163,9 +151,32 @@ impl RunFolder {
         checkpoint::save(self.storage(), &self.best(), header, values).map(|_| ())
     }
 
-    /// The checkpoint to go on from ([`checkpoint::load_newest`]).
-    pub fn load_newest(&self) -> Result<Newest> {
-        checkpoint::load_newest(self.storage(), &self.path)
+    /// The checkpoint to go on from ([`checkpoint::load_newest`]); `None` if the run was stopped before its first.
+    ///
+    /// Errors: Format if no checkpoint is usable, or if they are gone from a run that has finished epochs.
+    pub fn load_newest(&self) -> Result<Option<Newest>> {
+        if !checkpoint::steps(self.storage(), &self.path)?.is_empty() {
+            return checkpoint::load_newest(self.storage(), &self.path).map(Some);
+        }
+        // The first epoch's line is written before its checkpoint, so one line may stand there without any.
+        let lines = self.read_metrics()?.iter().filter(|&&b| b == b'\n').count();
+        if lines > 1 || self.result().exists() {
+            return Err(Error::format("the checkpoints of this run are gone; its finished epochs are not")
+                .at(self.path.display())
+                .remedy("restore checkpoint-<step>.ckpt, or start afresh in another folder (--out)"));
+        }
+        Ok(None)
+    }
+
+    /// The bytes of `metrics.jsonl`; none if it is not there.
+    fn read_metrics(&self) -> Result<Vec<u8>> {
+        let path = self.metrics();
+        let mut bytes = Vec::new();
+        match self.storage.open(&path) {
+            Ok((mut file, _)) => file.read_to_end(&mut bytes).map_err(|e| Error::io(&path, "reading", &e)).map(|_| bytes),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(bytes),
+            Err(e) => Err(Error::io(&path, "opening", &e)),
+        }
     }
 
     /// Appends one line to `metrics.jsonl` and syncs it. Give it an object with an integer `epoch`, counted from 1.
@@ -181,13 +192,7 @@ impl RunFolder {
     ///
     /// Errors: Format if a line in between is no JSON object with an `epoch`.
     pub fn truncate_metrics(&self, epochs: u64) -> Result<Vec<Value>> {
-        let path = self.metrics();
-        let mut bytes = Vec::new();
-        match self.storage.open(&path) {
-            Ok((mut file, _)) => file.read_to_end(&mut bytes).map_err(|e| Error::io(&path, "reading", &e))?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(Error::io(&path, "opening", &e)),
-        };
+        let (path, bytes) = (self.metrics(), self.read_metrics()?);
         let (mut kept, mut lines) = (Vec::with_capacity(bytes.len()), Vec::new());
         for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
             match metrics_line(line) {
@@ -240,10 +245,6 @@ fn refuse_occupied(storage: &dyn Storage, path: &Path) -> Result<()> {
             .at(path.display())
             .remedy(format!("go on with the run in it: --resume {}; or choose another folder: --out", path.display()))),
     }
-}
-
-fn is_of_a_run(name: &str) -> bool {
-    [CONFIG, METRICS, RESULT, BEST].contains(&name) || name.starts_with(EVENTS) || checkpoint::step_of(name).is_some()
 }
 
 /// `runs/<dataset>-<net>-<rule>-<n>` with the first n, from 1, that is free. Characters that are awkward in file names

@@ -99,7 +99,7 @@ pub struct TrainArgs {
     /// Loss on firing rates: mse or ce [default: mse].
     #[arg(long, value_parser = loss)]
     pub loss: Option<Loss>,
-    /// Random crop (4 pixels) and horizontal flip of training samples.
+    /// Random crop (4 pixels; digits 2) and horizontal flip (not of digits) of training samples [default: see below].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub augment: Option<bool>,
     /// Seed of everything random [default: 1].

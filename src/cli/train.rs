@@ -104,7 +104,7 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
                 Some(path) => path,
                 None => run_folder::next_free(Path::new("runs"), &trainer.config.dataset.to_string(), &name, trainer.config.rule.name()),
             };
-            let folder = RunFolder::create(Box::new(Disk), &path, false)?;
+            let folder = RunFolder::create(Box::new(Disk), &path)?;
             folder.write_config(&trainer.config.to_toml()?)?;
             folder
         }
@@ -125,7 +125,10 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
 }
 
 fn restore<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, watch: &mut Terminal) -> Result<()> {
-    let newest = folder.load_newest()?;
+    let Some(newest) = folder.load_newest()? else {
+        watch.note("this run was stopped before its first checkpoint: it begins anew");
+        return folder.truncate_metrics(0).map(|_| ());
+    };
     newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
     let place = newest.path.display().to_string();
     trainer.restore(newest.checkpoint).map_err(|e| e.at(&place))?;

@@ -26,13 +26,16 @@ impl Preparation {
         Preparation { mean: vec![0.0; channels], std: vec![1.0; channels], crop_pad: 0, flip: false }
     }
 
-    /// The method's preparation (section 5): CIFAR10 is normalised, cropped and flipped, the others are scaled to [0,1].
+    /// The method's preparation (section 5): CIFAR10 is normalised, the others are scaled to [0,1]. Where augmentation is asked
+    /// for, things are cropped with a border of 4 and mirrored; digits, which a mirror would spoil, with a border of 2.
     pub fn of(name: DatasetName, channels: usize) -> Self {
+        let scaled = Self::scale_only(channels);
         match name {
             DatasetName::Cifar10 => {
                 Preparation { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2470, 0.2435, 0.2616], crop_pad: 4, flip: true }
             }
-            _ => Self::scale_only(channels),
+            DatasetName::FashionMnist | DatasetName::Images => Preparation { crop_pad: 4, flip: true, ..scaled },
+            DatasetName::Mnist | DatasetName::Glyphs => Preparation { crop_pad: 2, ..scaled },
         }
     }
 

@@ -9,7 +9,7 @@ use crate::storage::Disk;
 use crate::storage::faulty::{Fault, FaultyDisk};
 
 fn create(path: &Path) -> Result<RunFolder> {
-    RunFolder::create(Box::new(Disk), path, false)
+    RunFolder::create(Box::new(Disk), path)
 }
 
 fn open(path: &Path) -> Result<RunFolder> {
@@ -62,7 +62,7 @@ fn a_run_from_start_to_resume() {
     fs::write(path.join(".checkpoint-12.ckpt.tmp-77-0"), "half").unwrap();
     let folder = open(&path).unwrap();
     assert_eq!(names(&path), here, "the temporary file is swept");
-    let newest = folder.load_newest().unwrap();
+    let newest = folder.load_newest().unwrap().unwrap();
     assert_eq!((newest.checkpoint.header.step, newest.checkpoint.tensors[0].values.clone()), (11, vec![11.0; 3]));
     assert_eq!(folder.truncate_metrics(9).unwrap().last(), Some(&json!({"epoch": 9, "loss": 0.1 + 0.2})));
 }
@@ -90,15 +90,15 @@ fn what_a_run_killed_at_its_start_leaves_is_no_obstacle() {
 }
 
 #[test]
-fn overwriting_removes_the_run_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let run =
-        ["best.ckpt", "checkpoint-3.ckpt", "config.toml", "events.out.tfevents.0000000001.spiketrain", "metrics.jsonl", "result.json"];
-    for name in run.iter().chain(&["checkpoint-3.ckpt.bak", "notes.txt"]) {
-        fs::write(folder.path().join(name), "x").unwrap();
-    }
-    let run = RunFolder::create(Box::new(Disk), folder.path(), true).unwrap();
-    assert_eq!(names(run.path()), [".lock", "checkpoint-3.ckpt.bak", "notes.txt"]);
+fn a_run_stopped_before_its_first_checkpoint_begins_anew_a_robbed_one_does_not() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = create(&parent.path().join("run")).unwrap();
+    folder.write_config("seed = 1\n").unwrap();
+    assert!(folder.load_newest().unwrap().is_none());
+    folder.append_metrics(&json!({"epoch": 1})).unwrap();
+    assert!(folder.load_newest().unwrap().is_none(), "killed between the first line and its checkpoint");
+    folder.append_metrics(&json!({"epoch": 2})).unwrap();
+    assert!(error(folder.load_newest()).what.contains("gone"));
 }
 
 #[test]
@@ -109,11 +109,11 @@ fn two_runs_cannot_share_a_folder() {
     let e = error(create(&path));
     assert_eq!((e.kind, e.exit_code()), (Kind::Storage, 4));
     assert!(e.what.contains("another spiketrain process"), "{e}");
+    first.write_config("").unwrap();
     save(&first, 1);
     // The second must not sweep away what the first is writing.
     fs::write(path.join(".config.toml.tmp-1-0"), "being written").unwrap();
     assert_eq!(error(open(&path)).exit_code(), 4);
-    assert_eq!(error(RunFolder::create(Box::new(Disk), &path, true)).exit_code(), 4);
     assert!(path.join(".config.toml.tmp-1-0").exists() && path.join("checkpoint-1.ckpt").exists());
     drop(first);
     let again = open(&path).unwrap();
@@ -126,12 +126,12 @@ fn folders_that_cannot_be_opened_or_made_say_why() {
     let e = error(open(&parent.path().join("absent")));
     assert!(e.kind == Kind::Usage && e.remedy.contains("--resume"), "{e}");
     let e = error(open(parent.path()));
-    assert!(e.kind == Kind::Usage && e.what.contains("no checkpoint"), "{e}");
+    assert!(e.kind == Kind::Usage && e.what.contains("no run"), "{e}");
     assert!(names(parent.path()).is_empty());
     fs::write(parent.path().join("file"), "").unwrap();
     assert_eq!(error(create(&parent.path().join("file/run"))).kind, Kind::Storage);
     // Operation 0 of a new folder is the sync of the one above.
-    let e = error(RunFolder::create(Box::new(FaultyDisk::new(Fault::Once, 0)), &parent.path().join("new"), false));
+    let e = error(RunFolder::create(Box::new(FaultyDisk::new(Fault::Once, 0)), &parent.path().join("new")));
     assert_eq!(e.kind, Kind::Storage);
 }
 
@@ -172,7 +172,7 @@ fn a_failed_rewrite_leaves_the_metrics_as_they_were() {
     loop {
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("metrics.jsonl"), text).unwrap();
-        fs::write(path.join("checkpoint-1.ckpt"), "").unwrap();
+        fs::write(path.join("config.toml"), "").unwrap();
         let storage = FaultyDisk::new(Fault::Once, tried);
         let result = RunFolder::open(Box::new(storage), &path).and_then(|folder| folder.truncate_metrics(1));
         let now = fs::read_to_string(path.join("metrics.jsonl")).unwrap();

@@ -100,7 +100,7 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, started: Inst
     let due = (epoch + 1).is_multiple_of(trainer.config.eval_every) || epoch + 1 == trainer.config.epochs;
     let (test, validation) =
         if due { (Some(trainer.evaluate_test(epoch)?), trainer.evaluate_validation(epoch)?) } else { (None, None) };
-    if let Some(test) = &test {
+    if let Some(test) = test.as_ref().filter(|_| trainer.config.is_candidate(epoch)) {
         let score = match trainer.config.best_on {
             BestOn::Validation => validation.as_ref().map_or(0.0, |v| v.accuracy),
             BestOn::Test => test.accuracy,
@@ -109,8 +109,8 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, started: Inst
         if trainer.progress.best.as_ref().is_none_or(|b| score > b.score) {
             trainer.progress.best = Some(Best { epoch: epoch as u64 + 1, score, test_accuracy: test.accuracy });
         }
-        trainer.progress.last_test = Some(test.clone());
     }
+    trainer.progress.last_test = test.clone().or(trainer.progress.last_test.take());
     let tally = &trainer.progress.tally;
     let seen = tally.samples as f64;
     let line = EpochLine {

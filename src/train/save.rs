@@ -91,7 +91,7 @@ impl<E: Engine> Trainer<'_, E> {
     /// Puts a checkpoint's tensors and progress into this trainer.
     ///
     /// # Errors
-    /// Usage: the checkpoint holds no optimiser state, or is of another data set. Format: of another network.
+    /// Usage: the checkpoint holds no optimiser state, or is of another data set or configuration. Format: its tensors do not fit.
     pub fn restore(&mut self, mut c: Checkpoint) -> Result<()> {
         if c.header.kind != Kind::Training {
             return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
@@ -99,6 +99,11 @@ impl<E: Engine> Trainer<'_, E> {
         if c.header.dataset_fingerprint != self.data.fingerprint {
             return Err(Error::usage(format!("the data set {} is not the one this run was trained on (other files or limits)", self.data.name))
                 .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
+        }
+        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?);
+        if !other.is_empty() {
+            return Err(Error::usage(format!("the checkpoint was written by a run with other options: {}", other.join(", ")))
+                .remedy("a resumed run keeps its options: put config.toml back as it was, or start a new run with --config"));
         }
         let progress: Progress = serde_json::from_value(c.header.progress.clone())
             .map_err(|e| Error::format(format!("the checkpoint's progress cannot be understood: {e}")))?;

@@ -19,8 +19,6 @@ mod lists;
 mod param;
 mod pool;
 mod simd;
-#[cfg(test)]
-mod tests;
 mod vote;
 
 pub use field::{Acts, Field, Spikes};

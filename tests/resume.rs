@@ -1,0 +1,183 @@
+//! A run stopped after any step and resumed ends in the same bytes as one never stopped; so does any number of threads.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use spiketrain::config::{Config, Options};
+use spiketrain::data::{self, DatasetName, ImageSet, LoadOptions};
+use spiketrain::engine::Engine;
+use spiketrain::engine::cpu::Cpu;
+use spiketrain::engine::reference::Reference;
+use spiketrain::neuron::Rule;
+use spiketrain::run_folder::RunFolder;
+use spiketrain::schedule::{Schedule, WarmUp};
+use spiketrain::storage::Disk;
+use spiketrain::train::{self, EpochLine, Observer, Outcome, RunResult, Stop, Trainer, trainer::Tally};
+
+const EPOCHS: usize = 3;
+
+fn config() -> Config {
+    let options = Options {
+        net: Some("5C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into()),
+        time_steps: Some(3),
+        batch: Some(16),
+        epochs: Some(EPOCHS),
+        warm_up: Some(WarmUp::Ann(1)),
+        schedule: Some(Schedule::RampCosine),
+        val_split: Some(0.2),
+        augment: Some(true),
+        train_limit: Some(90),
+        test_limit: Some(20),
+        ..Options::default()
+    };
+    options.complete().unwrap()
+}
+
+fn glyphs() -> ImageSet {
+    let limits = LoadOptions { seed: 1, train_limit: Some(90), test_limit: Some(20), ..LoadOptions::default() };
+    data::load(DatasetName::Glyphs, &limits).unwrap()
+}
+
+/// Asks to stop after optimiser step `at`.
+struct StopAt {
+    stop: Stop,
+    at: u64,
+    step: u64,
+}
+
+impl Observer for StopAt {
+    fn step(&mut self, _: usize, _: usize, _: usize, _: &Tally, _: &[f64]) {
+        self.step += 1;
+        if self.step == self.at {
+            self.stop.0.store(15, Ordering::Relaxed);
+        }
+    }
+    fn epoch(&mut self, _: &EpochLine, _: usize) {}
+    fn note(&mut self, _: &str) {}
+}
+
+/// One session in `folder`: starts or goes on, stops after `at` further steps.
+fn session<E: Engine>(engine: &E, config: &Config, data: &ImageSet, path: &Path, at: u64) -> Outcome {
+    let mut trainer = Trainer::new(engine, config.clone(), data).unwrap();
+    let folder = if path.exists() {
+        let folder = RunFolder::open(Box::new(Disk), path).unwrap();
+        if let Some(newest) = folder.load_newest().unwrap() {
+            trainer.restore(newest.checkpoint).unwrap();
+        }
+        folder.truncate_metrics(trainer.progress.epoch as u64).unwrap();
+        folder
+    } else {
+        let folder = RunFolder::create(Box::new(Disk), path).unwrap();
+        folder.write_config(&trainer.config.to_toml().unwrap()).unwrap();
+        folder
+    };
+    let mut watch = StopAt { stop: Stop::default(), at, step: 0 };
+    train::run(&mut trainer, &folder, &watch.stop.clone(), &mut watch).unwrap()
+}
+
+fn finished(outcome: Outcome) -> RunResult {
+    match outcome {
+        Outcome::Finished(r) => *r,
+        Outcome::Stopped(signal) => panic!("stopped by {signal}"),
+    }
+}
+
+/// What must not depend on when a run was stopped: all but times and memory.
+fn timeless(path: &Path) -> (Vec<serde_json::Value>, serde_json::Value, Vec<u8>) {
+    let without = |text: &str| {
+        let mut v: serde_json::Value = serde_json::from_str(text).unwrap();
+        for key in ["seconds", "samples_per_s", "train_seconds", "peak_rss_mb"] {
+            v.as_object_mut().unwrap().remove(key);
+        }
+        v
+    };
+    let metrics = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+    let result = std::fs::read_to_string(path.join("result.json")).unwrap();
+    let best = spiketrain::checkpoint::load(&Disk, &path.join("best.ckpt")).unwrap();
+    let bytes = best.tensors.iter().flat_map(|t| t.values.iter().flat_map(|v| v.to_le_bytes())).collect();
+    (metrics.lines().map(without).collect(), without(&result), bytes)
+}
+
+#[test]
+fn resume_after_any_step_ends_in_the_same_bytes() {
+    let (config, data, parent) = (config(), glyphs(), tempfile::tempdir().unwrap());
+    let undisturbed = parent.path().join("undisturbed");
+    let r = finished(session(&Cpu::new(), &config, &data, &undisturbed, u64::MAX));
+    let want = timeless(&undisturbed);
+    assert_eq!(want.0.len(), EPOCHS);
+    // 72 samples of 90 are trained on; of the batches of 16 the last has 8.
+    let steps = EPOCHS as u64 * 5;
+    for at in 1..=steps {
+        let path = parent.path().join(format!("stopped-{at}"));
+        assert!(matches!(session(&Cpu::new(), &config, &data, &path, at), Outcome::Stopped(15)), "after step {at}");
+        let again = finished(session(&Cpu::new(), &config, &data, &path, u64::MAX));
+        assert_eq!(again.weights_sha256, r.weights_sha256, "stopped after step {at}");
+        assert_eq!(timeless(&path), want, "stopped after step {at}");
+    }
+    let path = parent.path().join("stopped-always");
+    let mut sessions = 1;
+    while let Outcome::Stopped(_) = session(&Cpu::new(), &config, &data, &path, 1) {
+        sessions += 1;
+    }
+    assert_eq!(timeless(&path), want, "stopped after every step");
+    println!("{} resumed runs, one of them of {sessions} sessions", steps + 1);
+}
+
+#[test]
+fn threads_and_rules_end_in_the_same_bytes() {
+    let (data, parent) = (glyphs(), tempfile::tempdir().unwrap());
+    let mut runs = 0;
+    for rule in Rule::ALL {
+        let config = Config { rule, ..config() };
+        let hashes: Vec<String> = [1, 2, 3, 8]
+            .map(|threads| {
+                let path = parent.path().join(format!("{}-{threads}", rule.name()));
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                runs += 1;
+                pool.install(|| finished(session(&Cpu::new(), &config, &data, &path, u64::MAX))).weights_sha256
+            })
+            .to_vec();
+        assert!(hashes.iter().all(|h| *h == hashes[0]), "{}: {hashes:?}", rule.name());
+    }
+    println!("{runs} runs");
+}
+
+#[test]
+fn the_reference_engine_trains_the_same_network() {
+    let (config, data, parent) = (config(), glyphs(), tempfile::tempdir().unwrap());
+    let fast = finished(session(&Cpu::new(), &config, &data, &parent.path().join("cpu"), u64::MAX));
+    let slow = finished(session(&Reference, &config, &data, &parent.path().join("reference"), u64::MAX));
+    // Rounding moves single spikes, and AdamW's first steps are sign-like, so the runs part slowly; they must not part at once.
+    let losses = |name: &str| -> Vec<f64> { timeless(&parent.path().join(name)).0.iter().map(|l| l["loss"].as_f64().unwrap()).collect() };
+    let (a, b) = (losses("cpu"), losses("reference"));
+    assert!((a[0] - b[0]).abs() < 1e-4 * b[0], "{a:?} {b:?}");
+    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 0.1 * b), "{a:?} {b:?}");
+    assert_eq!((fast.epochs, fast.train_samples), (slow.epochs, slow.train_samples));
+}
+
+#[test]
+fn the_best_epoch_is_never_one_of_the_ann_warm_up() {
+    let (data, parent) = (glyphs(), tempfile::tempdir().unwrap());
+    let config = Config { warm_up: WarmUp::Ann(2), ..config() };
+    let r = finished(session(&Cpu::new(), &config, &data, &parent.path().join("run"), u64::MAX));
+    assert_eq!(r.best_epoch, 3, "epochs 1 and 2 trained another kind of network");
+}
+
+#[test]
+fn a_checkpoint_of_another_run_is_refused() {
+    let (config, data, parent) = (config(), glyphs(), tempfile::tempdir().unwrap());
+    let path = parent.path().join("run");
+    session(&Cpu::new(), &config, &data, &path, 2);
+    let newest = |path: &Path| RunFolder::open(Box::new(Disk), path).unwrap().load_newest().unwrap().unwrap().checkpoint;
+    let refused = |config: Config, data: &ImageSet, words: &[&str]| {
+        let e = Trainer::new(&Cpu::new(), config, data).unwrap().restore(newest(&path)).unwrap_err();
+        assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
+    };
+    refused(Config { rule: Rule::Stbp, time_steps: 4, ..config.clone() }, &data, &["rule", "time-steps"]);
+    refused(Config { net: "5C3-{n}Voting".into(), ..config.clone() }, &data, &["other options: net"]);
+    let other = data::load(DatasetName::Glyphs, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
+    refused(config.clone(), &other.unwrap(), &["data set glyphs is not the one"]);
+    let engine = Cpu::new();
+    let mut trainer = Trainer::new(&engine, Config { data_dir: Some("elsewhere".into()), ..config }, &data).unwrap();
+    trainer.restore(newest(&path)).unwrap();
+}
