@@ -87,6 +87,9 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
     let Some(dir) = &options.images_dir else {
         return Err(Error::usage("the data set 'images' needs a folder").at("--dataset images").remedy("name the folder of class folders"));
     };
+    if !dir.is_dir() {
+        return Err(Error::usage("there is no such folder").at(dir.display()).remedy("name the folder of class folders: --dataset images DIR"));
+    }
     let mut notes = Vec::new();
     let (train, test) = match (dir.join("train").is_dir(), dir.join("test").is_dir()) {
         (true, true) => (classes_in(&dir.join("train"), &mut notes)?, classes_in(&dir.join("test"), &mut notes)?),

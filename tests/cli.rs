@@ -1,0 +1,326 @@
+//! The command as a user meets it: what a run leaves behind, and what bad input is answered with.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A run of seconds on built-in data.
+const TINY: [&str; 7] =
+    ["train", "--net=4C3-MP4-10Voting", "--epochs=2", "--time-steps=2", "--train-limit=64", "--test-limit=20", "--batch=16"];
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
+    c.args(args).current_dir(dir).env_remove("SPIKETRAIN_DATA").env("HOME", dir).env_remove("XDG_DATA_HOME");
+    c
+}
+
+fn spiketrain(dir: &Path, args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command(dir, args).output().unwrap();
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+/// Fails with this exit code, says these words, and does not panic.
+fn refused(dir: &Path, args: &[&str], code: i32, words: &[&str]) {
+    let (got, out, err) = spiketrain(dir, args);
+    assert_eq!(got, code, "{args:?}: {out}{err}");
+    assert!(!err.contains("panicked"), "{args:?}: {err}");
+    words.iter().for_each(|w| assert!(err.contains(w), "{args:?}: no '{w}' in: {err}"));
+}
+
+fn tiny(more: &[&'static str]) -> Vec<&'static str> {
+    TINY.iter().chain(more).copied().collect()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["train", "--dataset", "mnsit"], &["unknown data set 'mnsit'", "did you mean 'mnist'"]),
+        (&["train", "--dataset", "dvs-gesture"], &["later version"]),
+        (&["train", "--dataset", "mnist"], &["mnist", "spiketrain data download mnist"]),
+        (&["train", "--dataset", "mnist", "--data-dir", "nowhere"], &["nowhere/mnist", "spiketrain data download mnist"]),
+        (&["train", "--dataset", "mnist", "folder"], &["only `--dataset images DIR`"]),
+        (&["train", "--dataset", "images"], &["--dataset images DIR"]),
+        (&["train", "--dataset", "images", "nowhere"], &["nowhere"]),
+        (&["train", "--rule", "stdp"], &["stbp, stbp-detached, bpsa, bpsa+bpta"]),
+        (&["train", "--warm-up", "ann"], &["ann:EPOCHS"]),
+        (&["train", "--schedule", "cosine"], &["ramp-cosine"]),
+        (&["train", "--bn", "none"], &["per-step, merged"]),
+        (&["train", "--loss", "hinge"], &["mse, ce"]),
+        (&["train", "--engine", "cuda"], &["cpu, reference"]),
+        (&["train", "--size", "32"], &["HEIGHTxWIDTH"]),
+        (&["train", "--epochs", "many"], &["--epochs"]),
+        (&["train", "-T", "0"], &["--time-steps", "1 to 64"]),
+        (&["train", "-T", "65"], &["--time-steps", "1 to 64"]),
+        (&["train", "--batch", "0"], &["--batch"]),
+        (&["train", "--epochs", "0"], &["--epochs"]),
+        (&["train", "--lr", "NaN"], &["--lr"]),
+        (&["train", "--lr=-1"], &["--lr"]),
+        (&["train", "--alpha", "inf"], &["--alpha"]),
+        (&["train", "--threshold", "0"], &["--threshold"]),
+        (&["train", "--decay", "1.5"], &["--decay"]),
+        (&["train", "--val-split", "1"], &["--val-split"]),
+        (&["train", "--best-on", "validation"], &["--val-split 0.1"]),
+        (&["train", "--train-limit", "0"], &["--train-limit"]),
+        (&["train", "--train-limit", "9999999"], &["too many"]),
+        (&["train", "--train-limit", "10", "--batch", "64"], &["larger than the training set of 10 samples", "--batch 10"]),
+        (&["train", "--net", "3C3-MP28-MP2-10Voting"], &["column 10", "leaves nothing"]),
+        (&["train", "--net", "0C3-10Voting"], &["column 1", "channels"]),
+        (&["train", "--net", "99999999999C3-10Voting"], &["column 1", "1048576"]),
+        (&["train", "--net", "1048576FC-1048576FC-10Voting"], &["parameters"]),
+        (&["train", "--net", "16C3-256FC"], &["last layer", "-10Voting"]),
+        (&["train", "--net", "16C3-11Voting"], &["11", "10", "end the notation with 10Voting"]),
+        (&["train", "-j", "100000"], &["--threads"]),
+        (&["train", "--config", "absent.toml"], &["absent.toml"]),
+        (&["train", "--resume", "absent"], &["no such run folder"]),
+        (&["train", "--resume", "."], &["no run in this folder"]),
+        (&["train", "--resume", ".", "--epochs", "3"], &["takes its options from its folder"]),
+        (&["net", "16C3-MP2", "--shape", "1x28x28"], &["last layer"]),
+        (&["net", "small", "--shape", "28x28"], &["1x28x28"]),
+        (&["net", "small", "--shape", "1x99999x28"], &["out of range"]),
+        (&["net", "small", "--shape", "1x28x28", "-T", "65"], &["1 to 64"]),
+        (&["eval", "absent.ckpt"], &["absent.ckpt"]),
+        (&["predict", "absent.ckpt", "x.png"], &["absent.ckpt"]),
+        (&["doctor", "--fixtures", "."], &["no *.safetensors"]),
+        (&["fly"], &["fly"]),
+    ];
+    for (args, words) in cases {
+        let code = if words[0].starts_with("absent") { 4 } else { 2 };
+        refused(dir.path(), args, code, words);
+    }
+    let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    println!("{} wrong command lines", cases.len());
+}
+
+#[test]
+fn configuration_files_are_checked_to_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    for (text, words) in [
+        ("epoch = 3", ["unknown field `epoch`", "line 1"]),
+        ("epochs = \"three\"", ["line 1", "epochs"]),
+        ("dataset = \"glyphs\"\nrule = \"stdp\"", ["line 2", "bpsa+bpta"]),
+        ("epochs = 3\nepochs", ["line 2", "c.toml"]),
+        ("time-steps = 65", ["--time-steps", "1 to 64"]),
+    ] {
+        fs::write(dir.path().join("c.toml"), text).unwrap();
+        refused(dir.path(), &["train", "--config", "c.toml"], 2, &words);
+    }
+}
+
+#[test]
+fn a_run_leaves_what_the_readme_promises() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = spiketrain(dir.path(), &tiny(&["--val-split", "0.2", "--warm-up", "ann:1", "--checkpoint-every", "1"]));
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("test accuracy after the last epoch") && err.contains("epoch   2/2"), "{out}{err}");
+    let run = dir.path().join("runs/glyphs-4c3-mp4-10voting-bpsa+bpta-1");
+    let mut names: Vec<String> = fs::read_dir(&run).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|n| !n.starts_with("events.out.tfevents.") && n != ".lock");
+    names.sort();
+    // 54 of 64 samples are trained on: 3 whole batches of 16, and the 6 others are more than a quarter of one.
+    assert_eq!(names, ["best.ckpt", "checkpoint-7.ckpt", "checkpoint-8.ckpt", "config.toml", "metrics.jsonl", "result.json"]);
+
+    let r = json(&run.join("result.json"));
+    for key in "dataset train_samples validation_samples test_samples net rule alpha T seed epochs last_test_accuracy best_test_accuracy best_epoch \
+                firing_rates mean_firing_rate weighted_firing_rate samples_per_s peak_rss_mb train_seconds weights_sha256"
+        .split_whitespace()
+    {
+        assert!(r.get(key).is_some_and(|v| !v.is_null()), "result.json has no {key}: {r}");
+    }
+    assert_eq!((r["train_samples"].as_u64(), r["validation_samples"].as_u64(), r["best_epoch"].as_u64()), (Some(54), Some(10), Some(2)));
+    let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    for line in metrics.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        for key in ["loss", "train_accuracy", "test_accuracy", "learning_rate", "firing_rates", "samples_per_s", "seconds"] {
+            assert!(line.get(key).is_some_and(|v| !v.is_null()), "metrics.jsonl has no {key}: {line}");
+        }
+    }
+
+    let (code, out, err) = spiketrain(dir.path(), &["eval", run.to_str().unwrap(), "--json"]);
+    let e: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{code} {out} {err}"));
+    assert_eq!((&e["test_accuracy"], &e["weights_sha256"]), (&r["best_test_accuracy"], &r["weights_sha256"]));
+    // Its config.toml gives the same run again; a finished run resumed says its result once more.
+    let config = run.join("config.toml");
+    assert_eq!(spiketrain(dir.path(), &["train", "--config", config.to_str().unwrap(), "--out", "again"]).0, 0);
+    assert_eq!(json(&dir.path().join("again/result.json"))["weights_sha256"], r["weights_sha256"]);
+    let (code, out, err) = spiketrain(dir.path(), &["train", "--resume", "again"]);
+    assert!(code == 0 && out.contains(r["weights_sha256"].as_str().unwrap()), "{out}{err}");
+}
+
+#[test]
+fn predict_says_class_rates_and_that_it_resized() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(spiketrain(dir.path(), &tiny(&["--out", "run"])).0, 0);
+    image::GrayImage::from_fn(28, 28, |x, y| image::Luma([(x * y % 256) as u8])).save(dir.path().join("a.png")).unwrap();
+    image::RgbImage::from_fn(60, 30, |x, y| image::Rgb([x as u8, y as u8, 9])).save(dir.path().join("b.jpg")).unwrap();
+    let (code, out, err) = spiketrain(dir.path(), &["predict", "run", "a.png", "b.jpg"]);
+    assert!(code == 0 && out.contains("a.png: ") && out.contains("(resized from 30x60 to 28x28)"), "{out}{err}");
+    let (_, out, _) = spiketrain(dir.path(), &["predict", "run/best.ckpt", "b.jpg", "--json"]);
+    let p: Value = serde_json::from_str(&out).unwrap();
+    let confidence = p["confidence"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&confidence) && p["rates"].as_object().unwrap().len() == 10 && p["resized_from"]["height"] == 30, "{p}");
+    fs::write(dir.path().join("c.png"), "no picture").unwrap();
+    refused(dir.path(), &["predict", "run", "c.png"], 2, &["c.png", "PNG or JPEG"]);
+    refused(dir.path(), &["predict", "run", "absent.png"], 4, &["absent.png"]);
+    refused(dir.path(), &["predict", "run/config.toml", "a.png"], 2, &["config.toml", "not a spiketrain checkpoint"]);
+}
+
+#[test]
+fn pictures_of_the_user_are_a_data_set() {
+    let dir = tempfile::tempdir().unwrap();
+    for (class, value) in [("dark", 20u8), ("light", 220)] {
+        fs::create_dir_all(dir.path().join("pictures").join(class)).unwrap();
+        for i in 0..20u32 {
+            let picture = image::RgbImage::from_fn(12, 10, |x, y| image::Rgb([value, value, (value as u32 / 2 + (x * y + i) % 9) as u8]));
+            picture.save(dir.path().join(format!("pictures/{class}/{i}.png"))).unwrap();
+        }
+    }
+    let args = ["train", "--dataset", "images", "pictures", "--net", "4C3-MP2-{n}Voting", "--epochs", "3", "-T", "4", "--batch", "8", "--out", "run"];
+    let (code, out, err) = spiketrain(dir.path(), &args);
+    assert!(code == 0 && err.contains("32 training, 8 test samples, 2 classes, 3x10x12"), "{out}{err}");
+    assert_eq!(json(&dir.path().join("run/result.json"))["net"], "4C3-MP2-2Voting");
+    let (code, _, err) = spiketrain(dir.path(), &[&args[..13], &["grey", "--grey", "--size", "8x8"]].concat());
+    assert!(code == 0 && err.contains("1x8x8") && err.contains("40 of 40 pictures resized"), "{err}");
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    for folder in ["mnist", "cifar10"] {
+        fs::create_dir_all(data.join(folder)).unwrap();
+    }
+    let idx = |name: &str, bytes: &[u8]| fs::write(data.join("mnist").join(name), bytes).unwrap();
+    let image = [&[0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28][..], &[7; 784]].concat();
+    let label = [0, 0, 8, 1, 0, 0, 0, 1, 5];
+    let whole = || {
+        for (name, bytes) in [("train", &image), ("t10k", &image)] {
+            idx(&format!("{name}-images-idx3-ubyte"), bytes);
+            idx(&format!("{name}-labels-idx1-ubyte"), &label);
+        }
+    };
+    let train = ["train", "--dataset", "mnist", "--data-dir", "data"];
+    let cases: &[(&str, &[u8], &[&str])] = &[
+        ("train-images-idx3-ubyte", &[], &["train-images-idx3-ubyte: byte 0", "empty"]),
+        ("train-images-idx3-ubyte", &image[..700], &["byte 700", "expected 784 pixels, found 684", "cut off"]),
+        ("train-images-idx3-ubyte", b"<html>", &["byte 0", "expected IDX images"]),
+        ("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2, 5, 5], &["byte 4", "expected 1 labels"]),
+        ("t10k-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 1, 10], &["t10k-labels", "byte 8", "found 10"]),
+    ];
+    for (name, bytes, words) in cases {
+        whole();
+        idx(name, bytes);
+        refused(dir.path(), &train, 2, words);
+    }
+    let cifar = ["train", "--dataset", "cifar10", "--data-dir", "data", "--allow-partial"];
+    let batch = |bytes: &[u8]| {
+        for name in ["data_batch_1.bin", "test_batch.bin"] {
+            fs::write(data.join("cifar10").join(name), bytes).unwrap();
+        }
+    };
+    batch(&[]);
+    refused(dir.path(), &cifar, 2, &["data_batch_1.bin: byte 0", "empty"]);
+    batch(&[1; 3000]);
+    refused(dir.path(), &cifar, 2, &["multiple of 3073", "spiketrain data check cifar10"]);
+    batch(&[10; 3073]);
+    refused(dir.path(), &cifar, 2, &["label of 0 to 9, found 10"]);
+    batch(&[1; 3073]);
+    refused(dir.path(), &cifar[..5], 2, &["missing: data_batch_2.bin", "--allow-partial"]);
+}
+
+#[test]
+fn run_folders_are_not_shared_nor_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(spiketrain(dir.path(), &tiny(&["--out", "run"])).0, 0);
+    let before = fs::read(dir.path().join("run/result.json")).unwrap();
+    refused(dir.path(), &tiny(&["--out", "run"]), 2, &["not empty", "--resume run"]);
+    assert_eq!(fs::read(dir.path().join("run/result.json")).unwrap(), before);
+    fs::write(dir.path().join("file"), "").unwrap();
+    refused(dir.path(), &tiny(&["--out", "file"]), 2, &["a file, not a folder"]);
+    refused(dir.path(), &tiny(&["--out", "file/run"]), 4, &["file/run"]);
+    if cfg!(target_os = "linux") {
+        refused(dir.path(), &tiny(&["--out", "/proc/spiketrain"]), 4, &["/proc/spiketrain"]);
+    }
+    // A weights-only file and a checkpoint of another network in place of the newest.
+    let newest = dir.path().join("run/checkpoint-8.ckpt");
+    fs::copy(dir.path().join("run/best.ckpt"), &newest).unwrap();
+    refused(dir.path(), &["train", "--resume", "run"], 2, &["checkpoint-8.ckpt", "weights only"]);
+    let mut other = tiny(&["--out", "other"]);
+    other[1] = "--net=6C3-MP4-10Voting";
+    assert_eq!(spiketrain(dir.path(), &other).0, 0);
+    fs::copy(dir.path().join("other/checkpoint-8.ckpt"), &newest).unwrap();
+    refused(dir.path(), &["train", "--resume", "run"], 2, &["checkpoint-8.ckpt", "other options: net"]);
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(spiketrain(dir.path(), &tiny(&["--out", "run"])).0, 0);
+    let (newest, before) = (dir.path().join("run/checkpoint-8.ckpt"), dir.path().join("run/checkpoint-4.ckpt"));
+    let want = json(&dir.path().join("run/result.json"))["weights_sha256"].clone();
+    let mut bytes = fs::read(&newest).unwrap();
+    let at = bytes.len() - 300;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&newest, &bytes).unwrap();
+    refused(dir.path(), &["eval", newest.to_str().unwrap()], 2, &["checkpoint-8.ckpt: byte"]);
+    let (code, _, err) = spiketrain(dir.path(), &["train", "--resume", "run"]);
+    assert!(code == 0 && err.contains("warning: cannot use") && err.contains("step 4"), "{err}");
+    assert_eq!(json(&dir.path().join("run/result.json"))["weights_sha256"], want);
+    for path in [&newest, &before] {
+        fs::write(path, "").unwrap();
+    }
+    refused(dir.path(), &["train", "--resume", "run"], 2, &["no checkpoint in this folder is usable", "checkpoint-4.ckpt", "checkpoint-8.ckpt"]);
+}
+
+#[test]
+fn growing_gradients_stop_the_run_and_name_layer_and_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["train", "-T", "64", "--alpha", "10", "--train-limit", "64", "--batch", "32", "--warm-up", "none", "--out", "run"];
+    refused(dir.path(), &args, 3, &["epoch 1, step", "not finite", "lower --lr or --alpha"]);
+}
+
+#[test]
+fn a_dry_run_plans_and_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = spiketrain(dir.path(), &tiny(&["--dry-run"]));
+    assert_eq!(code, 0, "{err}");
+    for word in ["MAC per step", "memory of a training step", "disk:", "s per epoch", "nothing was written"] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn signals_save_within_a_step_and_the_run_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = |out: &'static str| -> Vec<&str> {
+        TINY.iter().map(|a| if *a == "--epochs=2" { "--epochs=80" } else { a }).chain(["--out", out]).collect()
+    };
+    assert_eq!(spiketrain(dir.path(), &long("whole")).0, 0);
+    for (signal, code, folder) in [("INT", 130, "interrupted"), ("TERM", 143, "terminated")] {
+        let child = command(dir.path(), &long(folder)).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let metrics = dir.path().join(folder).join("metrics.jsonl");
+        let since = Instant::now();
+        while !metrics.exists() && since.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
+        let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+        let err = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(code), "{err}");
+        assert!(err.contains("checkpoint saved") && err.contains(&format!("--resume {folder}")), "{err}");
+        assert_eq!(spiketrain(dir.path(), &["train", "--resume", folder, "-j", "1"]).0, 0);
+        let hash = |folder: &str| json(&dir.path().join(folder).join("result.json"))["weights_sha256"].clone();
+        assert_eq!(hash(folder), hash("whole"));
+    }
+}
