@@ -406,7 +406,9 @@ impl Config {
         real("--weight-decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "0 to 1")?;
         real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
         if self.best_on == BestOn::Validation && self.val_split == 0.0 {
-            return Err(Error::usage("there are no validation samples to choose on").at("--best-on validation").remedy("add --val-split 0.1"));
+            return Err(Error::usage("there are no validation samples to choose on")
+                .at("--best-on validation")
+                .remedy("add --val-split 0.1"));
         }
         if self.dataset == DatasetName::Images && self.images_dir.is_none() {
             return Err(Error::usage("no folder of pictures is given").at("--dataset images").remedy("write --dataset images DIR"));

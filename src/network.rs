@@ -1,8 +1,6 @@
 //! The layers, written once over the engine's contract: walk forward, walk back.
 
-use crate::engine::{
-    AffineGrads, BN_MOMENTUM, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads,
-};
+use crate::engine::{AffineGrads, BN_MOMENTUM, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, Front, Plan};

@@ -80,7 +80,11 @@ pub const PRESETS: [Preset; 7] = [
         about: "Table 1: DVS-Gesture and DVS-CIFAR10, 64x64x2",
     },
     Preset { name: "released-mnist", pattern: "128C3-MP2-128C3-256C3-AP2-4096FC-DP-{n}Voting", about: "released code, MNIST" },
-    Preset { name: "released-cifar10", pattern: "128C3-128C3-MP2-128C3-MP2-256C3-MP2-512C3-AP4-{n}Voting", about: "released code, CIFAR10" },
+    Preset {
+        name: "released-cifar10",
+        pattern: "128C3-128C3-MP2-128C3-MP2-256C3-MP2-512C3-AP4-{n}Voting",
+        about: "released code, CIFAR10",
+    },
     Preset { name: "released-nmnist", pattern: "128C3-MP2-128C3-MP2-256C3-AP2-512C3-AP4-DP-{n}Voting", about: "released code, N-MNIST" },
     Preset {
         name: "released-dvs",
@@ -151,7 +155,9 @@ impl std::str::FromStr for Notation {
         for token in text.split('-') {
             let place = || format!("network notation, column {column}");
             if matches!(layers.last(), Some(Layer::Voting(_))) {
-                return Err(Error::usage(format!("'{token}' stands after the voting layer")).at(place()).remedy("nVoting must be the last layer"));
+                return Err(Error::usage(format!("'{token}' stands after the voting layer"))
+                    .at(place())
+                    .remedy("nVoting must be the last layer"));
             }
             if layers.len() == limits::MAX_LAYERS {
                 return Err(Error::usage(format!("more than {} layers", limits::MAX_LAYERS)).at(place()));
@@ -207,7 +213,9 @@ fn parse_token(token: &str) -> Result<Layer> {
 fn number(text: &str, max: usize, what: &str) -> Result<usize> {
     match text.parse::<usize>() {
         Ok(n) if (1..=max).contains(&n) && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) => Ok(n),
-        _ => Err(Error::usage(format!("{what}: '{text}' is not a number from 1 to {max}")).remedy(format!("choose {what} from 1 to {max}"))),
+        _ => {
+            Err(Error::usage(format!("{what}: '{text}' is not a number from 1 to {max}")).remedy(format!("choose {what} from 1 to {max}")))
+        }
     }
 }
 

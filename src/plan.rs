@@ -153,9 +153,12 @@ impl Plan {
             let block = Block { index, fronts: std::mem::take(&mut fronts), input, output: at, kind };
             parameters = block.fan_in().checked_mul(at.c).and_then(|n| parameters.checked_add(n)).unwrap_or(usize::MAX);
             if parameters > limits::MAX_PARAMETERS || at.len() > limits::MAX_PARAMETERS {
-                return Err(Error::usage(format!("with {layer} the network has more than {} parameters or neurons", limits::MAX_PARAMETERS))
-                    .at(place())
-                    .remedy("use fewer channels or units, or pool before this layer"));
+                return Err(Error::usage(format!(
+                    "with {layer} the network has more than {} parameters or neurons",
+                    limits::MAX_PARAMETERS
+                ))
+                .at(place())
+                .remedy("use fewer channels or units, or pool before this layer"));
             }
             blocks.push(block);
         }

@@ -83,7 +83,8 @@ impl FromStr for Schedule {
             _ => None,
         };
         found.ok_or_else(|| {
-            Error::usage(format!("'{s}' is not a schedule")).remedy("choose restarts:EPOCHS, restarts:EPOCHS:FACTOR, ramp-cosine or constant")
+            Error::usage(format!("'{s}' is not a schedule"))
+                .remedy("choose restarts:EPOCHS, restarts:EPOCHS:FACTOR, ramp-cosine or constant")
         })
     }
 }

@@ -49,10 +49,14 @@ impl std::str::FromStr for Chw {
         let bad = || Error::usage(format!("'{s}' is not a shape")).remedy("write channels x height x width, e.g. 1x28x28");
         let parts: Vec<usize> = s.split('x').map(|p| p.parse().map_err(|_| bad())).collect::<Result<_>>()?;
         let [c, h, w] = parts[..] else { return Err(bad()) };
-        let fits = (1..=limits::MAX_INPUT_CHANNELS).contains(&c) && (1..=limits::MAX_SIDE).contains(&h) && (1..=limits::MAX_SIDE).contains(&w);
+        let fits =
+            (1..=limits::MAX_INPUT_CHANNELS).contains(&c) && (1..=limits::MAX_SIDE).contains(&h) && (1..=limits::MAX_SIDE).contains(&w);
         if !fits {
-            return Err(Error::usage(format!("shape {s} is out of range"))
-                .remedy(format!("1 to {} channels, sides of 1 to {} pixels", limits::MAX_INPUT_CHANNELS, limits::MAX_SIDE)));
+            return Err(Error::usage(format!("shape {s} is out of range")).remedy(format!(
+                "1 to {} channels, sides of 1 to {} pixels",
+                limits::MAX_INPUT_CHANNELS,
+                limits::MAX_SIDE
+            )));
         }
         Ok(Chw { c, h, w })
     }

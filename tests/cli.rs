@@ -184,7 +184,22 @@ fn pictures_of_the_user_are_a_data_set() {
             picture.save(dir.path().join(format!("pictures/{class}/{i}.png"))).unwrap();
         }
     }
-    let args = ["train", "--dataset", "images", "pictures", "--net", "4C3-MP2-{n}Voting", "--epochs", "3", "-T", "4", "--batch", "8", "--out", "run"];
+    let args = [
+        "train",
+        "--dataset",
+        "images",
+        "pictures",
+        "--net",
+        "4C3-MP2-{n}Voting",
+        "--epochs",
+        "3",
+        "-T",
+        "4",
+        "--batch",
+        "8",
+        "--out",
+        "run",
+    ];
     let (code, out, err) = spiketrain(dir.path(), &args);
     assert!(code == 0 && err.contains("32 training, 8 test samples, 2 classes, 3x10x12"), "{out}{err}");
     assert_eq!(json(&dir.path().join("run/result.json"))["net"], "4C3-MP2-2Voting");
@@ -278,7 +293,12 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so() {
     for path in [&newest, &before] {
         fs::write(path, "").unwrap();
     }
-    refused(dir.path(), &["train", "--resume", "run"], 2, &["no checkpoint in this folder is usable", "checkpoint-4.ckpt", "checkpoint-8.ckpt"]);
+    refused(
+        dir.path(),
+        &["train", "--resume", "run"],
+        2,
+        &["no checkpoint in this folder is usable", "checkpoint-4.ckpt", "checkpoint-8.ckpt"],
+    );
 }
 
 #[test]

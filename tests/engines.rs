@@ -168,7 +168,8 @@ fn the_cpu_engine_computes_what_the_reference_computes() {
         kept += 1;
         for &isa in &paths {
             let got = pass(&Cpu::with_isa(isa), &c, u_th);
-            let about = || format!("seed {seed}, {}: {} on {}, T {}, {:?}", isa.name(), c.plan.notation, c.plan.shape, c.batch.steps, c.method);
+            let about =
+                || format!("seed {seed}, {}: {} on {}, T {}, {:?}", isa.name(), c.plan.notation, c.plan.shape, c.batch.steps, c.method);
             assert_eq!(got.spikes, want.spikes, "{}", about());
             assert!(same_forward(&got, &want), "rates {:?} {:?}: {}", got.rates, want.rates, about());
             let (off, name) = worst(&got, &want);

@@ -175,7 +175,8 @@ fn a_checkpoint_of_another_run_is_refused() {
     };
     refused(Config { rule: Rule::Stbp, time_steps: 4, ..config.clone() }, &data, &["rule", "time-steps"]);
     refused(Config { net: "5C3-{n}Voting".into(), ..config.clone() }, &data, &["other options: net"]);
-    let other = data::load(DatasetName::Glyphs, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
+    let other =
+        data::load(DatasetName::Glyphs, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
     refused(config.clone(), &other.unwrap(), &["data set glyphs is not the one"]);
     let engine = Cpu::new();
     let mut trainer = Trainer::new(&engine, Config { data_dir: Some("elsewhere".into()), ..config }, &data).unwrap();

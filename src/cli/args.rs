@@ -21,7 +21,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 bug or failed check, 2 wrong usage or data, 3 diverged, 4 storage, 5 memory, 130/143 stopped with a checkpoint.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 bug or failed check, 2 wrong usage or data, 3 diverged, 4 storage, 5 memory, 130/143 stopped with a checkpoint.";
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -144,7 +145,10 @@ pub struct TrainArgs {
 }
 
 fn train_help() -> String {
-    format!("Defaults by data set:\n{}\nA warm-up by default takes at most a third of a run. The paper trains 300 epochs at T = 16.", defaults_table())
+    format!(
+        "Defaults by data set:\n{}\nA warm-up by default takes at most a third of a run. The paper trains 300 epochs at T = 16.",
+        defaults_table()
+    )
 }
 
 impl TrainArgs {

@@ -2,4 +2,6 @@
 use super::args::DataArgs;
 use crate::error::Result;
 /// placeholder
-pub fn run(_a: &DataArgs) -> Result<u8> { Ok(0) }
+pub fn run(_a: &DataArgs) -> Result<u8> {
+    Ok(0)
+}

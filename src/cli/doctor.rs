@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use super::args::DoctorArgs;
 use super::print;
 use crate::doctor::{self, Check, fixture::Fixture};
-use crate::engine::{Engine, cpu::{Cpu, Isa}, reference::Reference};
+use crate::engine::{
+    Engine,
+    cpu::{Cpu, Isa},
+    reference::Reference,
+};
 use crate::error::Result;
 
 /// Runs everything; exit code 1 if any tensor is out of tolerance.
@@ -15,7 +19,11 @@ pub fn run(a: &DoctorArgs) -> Result<u8> {
     if let Some(folder) = &a.fixtures {
         fixtures.extend(doctor::read_folder(folder)?);
     }
-    print(format!("{built_in} built-in fixtures, {} from --fixtures, {} golden vectors", fixtures.len() - built_in, doctor::golden::cases().len()));
+    print(format!(
+        "{built_in} built-in fixtures, {} from --fixtures, {} golden vectors",
+        fixtures.len() - built_in,
+        doctor::golden::cases().len()
+    ));
     let mut total = Total::default();
     total.engine(&Reference, "reference (f64)", &fixtures, a.verbose)?;
     for isa in Isa::available() {

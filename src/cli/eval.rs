@@ -55,8 +55,14 @@ fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) 
     config.data_dir = a.data_dir.clone().or(config.data_dir);
     let data = super::train::load(&config)?;
     if data.shape != net.plan.shape || data.classes.len() != net.plan.classes() {
-        return Err(Error::usage(format!("the network takes {} and {} classes, the data set has {} and {}", net.plan.shape, net.plan.classes(), data.shape, data.classes.len()))
-            .at(path.display()));
+        return Err(Error::usage(format!(
+            "the network takes {} and {} classes, the data set has {} and {}",
+            net.plan.shape,
+            net.plan.classes(),
+            data.shape,
+            data.classes.len()
+        ))
+        .at(path.display()));
     }
     if data.fingerprint != c.header.dataset_fingerprint {
         eprintln!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset);
@@ -101,7 +107,8 @@ fn predict_on<E: Engine>(engine: &E, a: &PredictArgs, mut c: Checkpoint, path: &
             }));
             continue;
         }
-        let told = resized_from.map_or(String::new(), |(h, w)| format!("  (resized from {h}x{w} to {}x{})", net.plan.shape.h, net.plan.shape.w));
+        let told =
+            resized_from.map_or(String::new(), |(h, w)| format!("  (resized from {h}x{w} to {}x{})", net.plan.shape.h, net.plan.shape.w));
         print(format!("{}: {name}, confidence {:.0} %{told}", image.display(), 100.0 * confidence));
         let rates: Vec<String> = c.header.classes.iter().zip(&rates).map(|(n, r)| format!("{n} {r:.3}")).collect();
         print(format!("  firing rates: {}", rates.join("  ")));
@@ -109,7 +116,14 @@ fn predict_on<E: Engine>(engine: &E, a: &PredictArgs, mut c: Checkpoint, path: &
     Ok(0)
 }
 
-fn classify<E: Engine>(engine: &E, net: &Network<E>, config: &Config, method: &Method, prep: &Preparation, pixels: Vec<u8>) -> Result<Vec<f64>> {
+fn classify<E: Engine>(
+    engine: &E,
+    net: &Network<E>,
+    config: &Config,
+    method: &Method,
+    prep: &Preparation,
+    pixels: Vec<u8>,
+) -> Result<Vec<f64>> {
     let shape = net.plan.shape;
     let samples = Samples { pixels, labels: vec![0] };
     let steps = if method.ann { 1 } else { config.time_steps };

@@ -10,8 +10,11 @@ use crate::plan::{Front, Memory, Plan};
 /// Prints the layers of a network.
 pub fn run(a: &NetArgs) -> Result<u8> {
     if !(1..=limits::MAX_TIME_STEPS).contains(&a.time_steps) || !(1..=limits::MAX_BATCH).contains(&a.batch) {
-        return Err(Error::usage(format!("T = {} and batch {}", a.time_steps, a.batch))
-            .remedy(format!("T: 1 to {}, batch: 1 to {}", limits::MAX_TIME_STEPS, limits::MAX_BATCH)));
+        return Err(Error::usage(format!("T = {} and batch {}", a.time_steps, a.batch)).remedy(format!(
+            "T: 1 to {}, batch: 1 to {}",
+            limits::MAX_TIME_STEPS,
+            limits::MAX_BATCH
+        )));
     }
     let classes = a.classes;
     let notation = match Notation::preset(&a.net, classes) {
@@ -26,7 +29,8 @@ pub fn run(a: &NetArgs) -> Result<u8> {
 
 /// Layers, shapes, parameters and dense cost per time step.
 pub fn table(plan: &Plan) -> String {
-    let mut out = format!("{}\n\n{:<12} {:<14} {:<14} {:>14} {:>14}\n", plan.notation, "layer", "input", "output", "parameters", "MAC per step");
+    let mut out =
+        format!("{}\n\n{:<12} {:<14} {:<14} {:>14} {:>14}\n", plan.notation, "layer", "input", "output", "parameters", "MAC per step");
     for b in &plan.blocks {
         for f in &b.fronts {
             let name = match f.front {

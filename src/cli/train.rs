@@ -59,7 +59,9 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
     let others = Options { data_dir: None, ..said.clone() } != Options::default();
     if others || a.config.is_some() || a.out.is_some() || a.dry_run {
-        return Err(Error::usage("a resumed run takes its options from its folder").at("--resume").remedy("give -j and --data-dir at most"));
+        return Err(Error::usage("a resumed run takes its options from its folder")
+            .at("--resume")
+            .remedy("give -j and --data-dir at most"));
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
     let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
@@ -118,7 +120,10 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
         }
         Outcome::Stopped(signal) => {
             let step = trainer.progress.step;
-            watch.note(&format!("stopped after step {step}, checkpoint saved; go on with: spiketrain train --resume {}", folder.path().display()));
+            watch.note(&format!(
+                "stopped after step {step}, checkpoint saved; go on with: spiketrain train --resume {}",
+                folder.path().display()
+            ));
             Ok(128 + signal)
         }
     }
@@ -241,7 +246,12 @@ fn summary(r: &RunResult, folder: &Path) -> String {
     let best = match r.best_chosen_on {
         BestOn::Last => String::new(),
         BestOn::Validation => {
-            format!("\nbest epoch on the validation split: {} of {}, test accuracy {}", r.best_epoch, r.epochs, percent(r.best_test_accuracy))
+            format!(
+                "\nbest epoch on the validation split: {} of {}, test accuracy {}",
+                r.best_epoch,
+                r.epochs,
+                percent(r.best_test_accuracy)
+            )
         }
         BestOn::Test => {
             format!("\nbest epoch, chosen on the test set (biased): {} of {}, {}", r.best_epoch, r.epochs, percent(r.best_test_accuracy))

@@ -118,9 +118,7 @@ pub(super) fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet>
 
 fn class_names(name: DatasetName) -> [&'static str; 10] {
     match name {
-        DatasetName::FashionMnist => {
-            ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
-        }
+        DatasetName::FashionMnist => ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"],
         _ => ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
     }
 }

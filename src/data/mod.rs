@@ -197,9 +197,8 @@ mod tests {
 
     #[test]
     fn the_data_folder_is_found_in_the_documented_order() {
-        let env = |pairs: &'static [(&str, &str)]| {
-            data_dir_from(move |n| pairs.iter().find(|(k, _)| *k == n).map(|(_, v)| PathBuf::from(v)))
-        };
+        let env =
+            |pairs: &'static [(&str, &str)]| data_dir_from(move |n| pairs.iter().find(|(k, _)| *k == n).map(|(_, v)| PathBuf::from(v)));
         assert_eq!(env(&[("SPIKETRAIN_DATA", "d"), ("HOME", "/h")]).unwrap(), Path::new("d"));
         assert_eq!(env(&[("XDG_DATA_HOME", "/x"), ("HOME", "/h")]).unwrap(), Path::new("/x/spiketrain"));
         assert_eq!(env(&[("XDG_DATA_HOME", "x"), ("HOME", "/h")]).unwrap(), Path::new("/h/.local/share/spiketrain"));

@@ -88,7 +88,9 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
         return Err(Error::usage("the data set 'images' needs a folder").at("--dataset images").remedy("name the folder of class folders"));
     };
     if !dir.is_dir() {
-        return Err(Error::usage("there is no such folder").at(dir.display()).remedy("name the folder of class folders: --dataset images DIR"));
+        return Err(Error::usage("there is no such folder")
+            .at(dir.display())
+            .remedy("name the folder of class folders: --dataset images DIR"));
     }
     let mut notes = Vec::new();
     let (train, test) = match (dir.join("train").is_dir(), dir.join("test").is_dir()) {
@@ -207,8 +209,11 @@ fn common_size<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<(usize, usiz
         let size = dimensions(path)?;
         let (first_path, expected) = *first.get_or_insert((path, size));
         if size != expected {
-            let what = format!("pictures differ in size: {}x{} here, {}x{} in {}", size.0, size.1, expected.0, expected.1, first_path.display());
-            return Err(Error::usage(what).at(path.display()).remedy("say which size to bring them to, e.g. --size 32x32 (height x width)"));
+            let what =
+                format!("pictures differ in size: {}x{} here, {}x{} in {}", size.0, size.1, expected.0, expected.1, first_path.display());
+            return Err(Error::usage(what)
+                .at(path.display())
+                .remedy("say which size to bring them to, e.g. --size 32x32 (height x width)"));
         }
     }
     first.map(|(_, size)| size).ok_or_else(|| Error::bug("no pictures to take the size of"))

@@ -71,7 +71,9 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Fixture>> {
     paths.retain(|p| p.extension().is_some_and(|e| e == "safetensors"));
     paths.sort();
     if paths.is_empty() {
-        return Err(Error::usage("no *.safetensors in this folder").at(folder.display()).remedy("give the folder the fixtures were written to"));
+        return Err(Error::usage("no *.safetensors in this folder")
+            .at(folder.display())
+            .remedy("give the folder the fixtures were written to"));
     }
     let read = |p: &std::path::PathBuf| {
         let bytes = std::fs::read(p).map_err(|e| Error::io(p, "reading", &e))?;

@@ -253,4 +253,3 @@ pub trait Engine: Sync {
     /// Its gradient, from dL/d(rates) `[B, classes]`; `x` is the input of [`Engine::vote`].
     fn vote_backward(&self, x: &Self::Acts, d_rates: &[f64]) -> Self::Grad;
 }
-

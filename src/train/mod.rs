@@ -98,8 +98,7 @@ fn save<E: Engine>(trainer: &Trainer<E>, folder: &RunFolder) -> Result<()> {
 /// Evaluates where it is due, chooses the best, closes the epoch's sums.
 fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, started: Instant) -> Result<EpochLine> {
     let due = (epoch + 1).is_multiple_of(trainer.config.eval_every) || epoch + 1 == trainer.config.epochs;
-    let (test, validation) =
-        if due { (Some(trainer.evaluate_test(epoch)?), trainer.evaluate_validation(epoch)?) } else { (None, None) };
+    let (test, validation) = if due { (Some(trainer.evaluate_test(epoch)?), trainer.evaluate_validation(epoch)?) } else { (None, None) };
     if let Some(test) = test.as_ref().filter(|_| trainer.config.is_candidate(epoch)) {
         let score = match trainer.config.best_on {
             BestOn::Validation => validation.as_ref().map_or(0.0, |v| v.accuracy),

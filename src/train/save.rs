@@ -97,8 +97,11 @@ impl<E: Engine> Trainer<'_, E> {
             return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
         }
         if c.header.dataset_fingerprint != self.data.fingerprint {
-            return Err(Error::usage(format!("the data set {} is not the one this run was trained on (other files or limits)", self.data.name))
-                .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
+            return Err(Error::usage(format!(
+                "the data set {} is not the one this run was trained on (other files or limits)",
+                self.data.name
+            ))
+            .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
         }
         let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?);
         if !other.is_empty() {
@@ -140,7 +143,10 @@ fn fill<E: Engine>(
         }
     }
     if c.header.kind == kind && !c.tensors.is_empty() {
-        return Err(Error::format(format!("the checkpoint holds {} tensors that its network of {expected} does not have", c.tensors.len())));
+        return Err(Error::format(format!(
+            "the checkpoint holds {} tensors that its network of {expected} does not have",
+            c.tensors.len()
+        )));
     }
     Ok(())
 }

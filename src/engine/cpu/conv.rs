@@ -76,7 +76,16 @@ struct Buffers {
 
 /// The dense path for some steps of one sample: `x` holds just these steps, `y` all `stored` of them.
 #[expect(clippy::too_many_arguments, reason = "one call site per kind of input")]
-fn multiply(x: &[Lane], shape: Chw, steps: Range<usize>, stored: usize, weight: &Param, bias: &Param, buffers: &mut Buffers, y: &mut [Lane]) {
+fn multiply(
+    x: &[Lane],
+    shape: Chw,
+    steps: Range<usize>,
+    stored: usize,
+    weight: &Param,
+    bias: &Param,
+    buffers: &mut Buffers,
+    y: &mut [Lane],
+) {
     let (area, geometry) = (shape.area(), Unfold { shape, k: side(weight), steps: steps.len() });
     for first in (0..steps.len() * area).step_by(TILE) {
         let rows = TILE.min(steps.len() * area - first);

@@ -229,7 +229,8 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
             for (i, (&corner, out)) in corner[list.clone()].iter().zip(&mut dots[list]).enumerate() {
                 let mut dot = S::splat(0.0);
                 for r in 0..R {
-                    let row: &[Lane; W] = bordered[corner as usize + shift + r * *pitch..].first_chunk().expect("the border keeps windows inside");
+                    let row: &[Lane; W] =
+                        bordered[corner as usize + shift + r * *pitch..].first_chunk().expect("the border keeps windows inside");
                     for x in 0..W {
                         let e = S::load(&row[x]);
                         acc[r][x] = if GRADED { S::fma(S::splat(level[i]), e, acc[r][x]) } else { S::add(acc[r][x], e) };

@@ -200,7 +200,14 @@ impl Kernel for Sweep<'_> {
 }
 
 /// Back through neuron, ReLU and norm: overwrites y with e = dL/dy; gives dL/dγ and dL/dβ.
-pub fn fire_backward(isa: Isa, y: &mut Field, norm: Option<&Norm<Param>>, cell: &Cell, rule: Surrogate, d: &Grad) -> Option<(Param, Param)> {
+pub fn fire_backward(
+    isa: Isa,
+    y: &mut Field,
+    norm: Option<&Norm<Param>>,
+    cell: &Cell,
+    rule: Surrogate,
+    d: &Grad,
+) -> Option<(Param, Param)> {
     let affines = Affines::new(y.shape.c, norm);
     let (all, channels) = (blocks(y.shape.c), y.shape.c);
     let plan = Plan { isa, affines: &affines, cell, rule, d, stored: y.stored, steps: y.steps };
