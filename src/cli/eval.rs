@@ -8,7 +8,7 @@ use super::args::{EvalArgs, PredictArgs};
 use super::{print, set_threads};
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::{Config, EngineName};
-use crate::data::{Preparation, Samples, assemble, pictures};
+use crate::data::{Preparation, Samples, assemble, pictures, pictures::Picture};
 use crate::engine::{Batch, Engine, Input, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::loss::predict;
@@ -94,7 +94,7 @@ fn predict_on<E: Engine>(engine: &E, a: &PredictArgs, mut c: Checkpoint, path: &
     let method = method(&c, &config);
     let prep = Preparation::of(config.dataset, net.plan.shape.c);
     for image in &a.images {
-        let (pixels, resized_from) = pictures::load_picture(image, net.plan.shape)?;
+        let Picture { pixels, resized_from } = pictures::load_picture(image, net.plan.shape)?;
         let rates = classify(engine, &net, &config, &method, &prep, pixels)?;
         let class = predict(&rates);
         let confidence = share(&rates, class);

@@ -10,7 +10,7 @@ use crate::shape::Chw;
 /// What happens to a picture on its way into the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparation {
-    /// Per channel: subtracted after scaling to [0,1].
+    /// Per channel: subtracted after scaling to 0 to 1.
     pub mean: Vec<f32>,
     /// Per channel: divided by after that.
     pub std: Vec<f32>,
@@ -21,12 +21,12 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// Scaling to [0,1] and nothing else.
+    /// Scaling to 0 to 1 and nothing else.
     pub fn scale_only(channels: usize) -> Self {
         Preparation { mean: vec![0.0; channels], std: vec![1.0; channels], crop_pad: 0, flip: false }
     }
 
-    /// The method's preparation (section 5): CIFAR10 is normalised, the others are scaled to [0,1]. Where augmentation is asked
+    /// The method's preparation (section 5): CIFAR10 is normalised, the others are scaled to 0 to 1. Where augmentation is asked
     /// for, things are cropped with a border of 4 and mirrored; digits, which a mirror would spoil, with a border of 2.
     pub fn of(name: DatasetName, channels: usize) -> Self {
         let scaled = Self::scale_only(channels);

@@ -307,7 +307,7 @@ mod tests {
             return;
         }
         let set = load(DatasetName::Cifar10, &options(&dir, true)).unwrap();
-        assert!(set.train.len() >= BATCH && set.train.len() % BATCH == 0);
+        assert!(set.train.len() >= BATCH && set.train.len().is_multiple_of(BATCH));
         assert_eq!(set.test.len(), BATCH);
         assert!((0..10).all(|c| set.test.labels.iter().filter(|&&l| l == c).count() == 1_000));
         assert_eq!(set.test.labels[..10], [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]);

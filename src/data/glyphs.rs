@@ -1,6 +1,6 @@
 //! Glyphs: digits drawn from pen strokes, so that a first network can be trained without any download.
 //!
-//! A digit is one of two or three ways to write it ([`super::strokes`]), its points shaken, then rotated, sheared,
+//! A digit is one of two or three ways to write it (`strokes`), its points shaken, then rotated, sheared,
 //! scaled and shifted, drawn with a pen of random width and ink, blurred, and covered with noise. The labels are balanced:
 //! sample i shows digit i mod 10.
 //!

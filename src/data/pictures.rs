@@ -19,14 +19,22 @@ use crate::shape::Chw;
 /// One in so many pictures of a class is for the test, where there is no folder for it.
 const TEST_SHARE: usize = 5;
 
+/// A picture as a network reads it.
+pub struct Picture {
+    /// `[C,H,W]`
+    pub pixels: Vec<u8>,
+    /// Its own (height, width), if it had to be resized.
+    pub resized_from: Option<(usize, usize)>,
+}
+
 /// Reads one picture as `[C,H,W]` bytes of `shape`, for a net of one (grey) or three (colour) input channels.
 ///
-/// Gives the picture's own (height, width) if it had to be resized. The whole picture is squeezed or stretched, nothing is cut
+/// The whole picture is squeezed or stretched, nothing is cut
 /// off; transparency is dropped.
 ///
 /// # Errors
 /// Usage when a net of that many channels reads no pictures or the file is not there; Format when it is no readable PNG or JPEG.
-pub fn load_picture(path: &Path, shape: Chw) -> Result<(Vec<u8>, Option<(usize, usize)>)> {
+pub fn load_picture(path: &Path, shape: Chw) -> Result<Picture> {
     if shape.c != 1 && shape.c != 3 {
         let what = format!("a network of {} input channels reads no pictures", shape.c);
         return Err(Error::usage(what).at(path.display()).remedy("pictures have 1 (grey) or 3 (colour) channels"));
@@ -35,14 +43,14 @@ pub fn load_picture(path: &Path, shape: Chw) -> Result<(Vec<u8>, Option<(usize, 
     let own = (picture.height() as usize, picture.width() as usize);
     let resized = own != (shape.h, shape.w);
     let picture = if resized { picture.resize_exact(shape.w as u32, shape.h as u32, FilterType::Triangle) } else { picture };
-    let bytes = match shape.c {
+    let pixels = match shape.c {
         1 => picture.into_luma8().into_raw(),
         _ => {
             let interleaved = picture.into_rgb8().into_raw();
             (0..3).flat_map(|c| interleaved[c..].iter().step_by(3)).copied().collect()
         }
     };
-    Ok((bytes, resized.then_some(own)))
+    Ok(Picture { pixels, resized_from: resized.then_some(own) })
 }
 
 /// Opens a picture and checks its sides; the pixels are not decoded yet.
@@ -223,7 +231,7 @@ fn common_size<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<(usize, usiz
 fn read_all(files: &[(PathBuf, u16)], shape: Chw) -> Result<(Samples, usize)> {
     let mut pixels = vec![0; files.len() * shape.len()];
     let read = |(out, (path, _)): (&mut [u8], &(PathBuf, u16))| {
-        load_picture(path, shape).map(|(bytes, own)| {
+        load_picture(path, shape).map(|Picture { pixels: bytes, resized_from: own }| {
             out.copy_from_slice(&bytes);
             own.is_some()
         })
@@ -260,17 +268,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.png");
         RgbImage::from_fn(3, 2, |x, y| Rgb([10 * x as u8, 100 + y as u8, 200])).save(&path).unwrap();
-        let (bytes, resized) = load_picture(&path, Chw::new(3, 2, 3)).unwrap();
+        let Picture { pixels: bytes, resized_from: resized } = load_picture(&path, Chw::new(3, 2, 3)).unwrap();
         assert_eq!(bytes, [0, 10, 20, 0, 10, 20, 100, 100, 100, 101, 101, 101, 200, 200, 200, 200, 200, 200]);
         assert_eq!(resized, None);
-        let (bytes, resized) = load_picture(&path, Chw::new(1, 5, 4)).unwrap();
+        let Picture { pixels: bytes, resized_from: resized } = load_picture(&path, Chw::new(1, 5, 4)).unwrap();
         assert_eq!((bytes.len(), resized), (20, Some((2, 3))));
         GrayImage::from_fn(2, 2, |x, y| Luma([(x + 2 * y) as u8 * 50])).save(&path).unwrap();
-        assert_eq!(load_picture(&path, Chw::new(1, 2, 2)).unwrap().0, [0, 50, 100, 150]);
-        assert_eq!(load_picture(&path, Chw::new(3, 2, 2)).unwrap().0, [0, 50, 100, 150].repeat(3));
+        assert_eq!(load_picture(&path, Chw::new(1, 2, 2)).unwrap().pixels, [0, 50, 100, 150]);
+        assert_eq!(load_picture(&path, Chw::new(3, 2, 2)).unwrap().pixels, [0, 50, 100, 150].repeat(3));
         RgbaImage::from_pixel(1, 1, image::Rgba([1, 2, 3, 4])).save(&path).unwrap();
-        assert_eq!(load_picture(&path, Chw::new(3, 1, 1)).unwrap().0, [1, 2, 3]);
-        assert_eq!(load_picture(&path, Chw::new(2, 1, 1)).unwrap_err().exit_code(), 2);
+        assert_eq!(load_picture(&path, Chw::new(3, 1, 1)).unwrap().pixels, [1, 2, 3]);
+        assert_eq!(load_picture(&path, Chw::new(2, 1, 1)).err().unwrap().exit_code(), 2);
     }
 
     #[test]
@@ -349,7 +357,7 @@ mod tests {
         crc.update(&bytes[12..29]);
         bytes[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         fs::write(&path, bytes).unwrap();
-        let e = load_picture(&path, Chw::new(3, 2, 2)).unwrap_err();
+        let e = load_picture(&path, Chw::new(3, 2, 2)).err().unwrap();
         assert!(e.exit_code() == 2 && e.to_string().contains("giant.png"), "{e}");
     }
 }

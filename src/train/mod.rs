@@ -70,7 +70,7 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
                 return Ok(Outcome::Stopped(signal));
             }
             let every = trainer.config.checkpoint_every as u64;
-            if every > 0 && trainer.progress.step % every == 0 {
+            if every > 0 && trainer.progress.step.is_multiple_of(every) {
                 save(trainer, folder)?;
             }
         }

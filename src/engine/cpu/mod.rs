@@ -1,9 +1,9 @@
 //! The event-driven engine for CPUs.
 //!
 //! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
-//! spikes of its input (method, section 2). Where they live: [`field`] (values and spike words), [`lists`] (spikes as work
-//! lists), [`conv`], [`conv_back`] and [`linear`] (kernels over lists, with [`dense`] beside them for reals), [`pool`] (word
-//! arithmetic), [`fire`] (norm, neuron), [`grad`] (gradients that are spread only when read), [`simd`] (instruction sets).
+//! spikes of its input (method, section 2). Where they live: `field` (values and spike words), `lists` (spikes as work
+//! lists), `conv`, `conv_back` and `linear` (kernels over lists, with `dense` beside them for reals), `pool` (word
+//! arithmetic), `fire` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
