@@ -17,6 +17,11 @@
 //!
 //! A module uses only what stands before it in this list ([`error`], [`limits`], [`rng`] and [`shape`] serve all).
 
+/// The README's code runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use args::{Cli, Command};
 
 /// Parses the command line, runs the command, prints what went wrong, and says how to exit.
@@ -25,6 +25,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(e.exit_code())
         }
     }
+}
+
+/// Whether these words (without the program's name) are a command line; for the tests of the documentation.
+///
+/// # Errors
+/// Usage: what the user would be told.
+pub fn understands(arguments: &[&str]) -> Result<()> {
+    let words = std::iter::once("spiketrain").chain(arguments.iter().copied());
+    Cli::try_parse_from(words).map(|_| ()).map_err(Error::usage)
 }
 
 fn run(cli: Cli) -> Result<u8> {
@@ -40,7 +49,6 @@ fn run(cli: Cli) -> Result<u8> {
 
 /// Sets the number of worker threads; 0 or nothing: one per core. Results do not depend on it.
 fn set_threads(threads: Option<usize>) -> Result<()> {
-    use crate::error::Error;
     let threads = threads.unwrap_or(0);
     if threads > 1024 {
         return Err(Error::usage(format!("{threads} threads")).at("--threads").remedy("choose at most 1024; the number of cores is best"));

@@ -1,0 +1,58 @@
+//! The README says what is so: its commands parse, its tables are those of the program, its test command is the gate's.
+
+use spiketrain::cli;
+use spiketrain::config::defaults_table;
+
+const README: &str = include_str!("../README.md");
+
+/// The lines of all code blocks in `language`.
+fn code(language: &str) -> Vec<&'static str> {
+    let mut inside = false;
+    let mut lines = Vec::new();
+    for line in README.lines() {
+        match line.strip_prefix("```") {
+            Some(name) => inside = !inside && name == language,
+            None if inside => lines.push(line),
+            None => {}
+        }
+    }
+    lines
+}
+
+#[test]
+fn every_command_is_understood() {
+    let mut tried = 0;
+    for line in code("sh") {
+        let words = line.split_whitespace().collect::<Vec<_>>();
+        let arguments = match words[..] {
+            ["spiketrain", ref rest @ ..] | ["cargo", "run", "--release", "--", ref rest @ ..] => rest,
+            _ => continue,
+        };
+        cli::understands(arguments).unwrap_or_else(|e| panic!("{line}: {e}"));
+        tried += 1;
+    }
+    println!("{tried} commands");
+    assert!(tried >= 9);
+}
+
+#[test]
+fn the_table_of_defaults_is_the_programs() {
+    let table = README.split("<!-- defaults -->\n```text\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(table, defaults_table(), "put the second into README.md");
+}
+
+#[test]
+fn every_preset_and_exit_code_is_listed() {
+    for preset in spiketrain::notation::PRESETS {
+        assert!(README.contains(&format!("`{}`", preset.name)), "{}", preset.name);
+    }
+    for code in ["0", "1", "2", "3", "4", "5", "130, 143"] {
+        assert!(README.contains(&format!("| {code} | ")), "{code}");
+    }
+}
+
+#[test]
+fn the_gate_runs_the_test_command() {
+    let gate = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/run")).unwrap();
+    assert!(code("sh").contains(&"cargo test") && gate.contains("step cargo test"));
+}
