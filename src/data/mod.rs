@@ -9,6 +9,7 @@ pub mod batch;
 pub mod catalog;
 pub mod cifar;
 pub mod download;
+mod fetch;
 pub mod glyphs;
 pub mod idx;
 pub mod name;
