@@ -264,9 +264,15 @@ pub enum DataCommand {
     /// What there is, and what is here.
     List,
     /// Fetch a data set: resumes, verifies checksums, tries the next mirror.
+    ///
+    /// Files that are here and good are left alone, damaged ones are replaced. Ctrl-C stops at any time: what has come so far
+    /// stays as NAME.part, and the same command goes on from it.
     Download {
-        /// mnist, fashion-mnist, cifar10, …
+        /// mnist, fashion-mnist or cifar10; for the others `spiketrain data list` says what to do by hand.
         name: String,
+        /// Fetch from here instead of the publishers, e.g. http://server/mnist/; may be given several times, tried in this order.
+        #[arg(long, value_name = "URL")]
+        mirror: Vec<String>,
     },
     /// Verify the checksums of the files that are here.
     Check {

@@ -2,19 +2,21 @@
 //!
 //! [`load`] is the door. Behind it one file per format: [`glyphs`] (drawn, nothing to download), [`idx`] (MNIST,
 //! Fashion-MNIST), [`cifar`] (CIFAR10's binary batches) and [`pictures`] (a folder of PNG and JPEG per class).
-//! [`batch`] turns samples into the floating point numbers a network reads; [`catalog`] and [`download`] know where sets
-//! come from and whether the files at hand are the published ones.
+//! [`batch`] turns samples into the floating point numbers a network reads; [`catalog`] knows where sets come from,
+//! [`download`] gets them, and [`verify`] tells whether the files at hand are the published ones.
 
 pub mod batch;
 pub mod catalog;
 pub mod cifar;
 pub mod download;
+mod fetch;
 pub mod glyphs;
 pub mod idx;
 pub mod name;
 pub mod pictures;
 mod source;
 mod strokes;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 
