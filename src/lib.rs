@@ -22,6 +22,7 @@
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

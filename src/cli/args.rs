@@ -36,6 +36,8 @@ pub enum Command {
     Net(NetArgs),
     /// List, download and check data sets.
     Data(DataArgs),
+    /// Measure training steps and latencies on this machine.
+    Bench(BenchArgs),
     /// Check that this machine computes the paper's numbers.
     Doctor(DoctorArgs),
 }
@@ -248,6 +250,44 @@ pub struct NetArgs {
     /// Batch size for the memory plan.
     #[arg(short, long, default_value_t = 16)]
     pub batch: usize,
+}
+
+/// Real training steps on noise: samples per second, where the time goes, memory.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// A preset or a notation.
+    #[arg(long, default_value = "small")]
+    pub net: String,
+    /// Input: channels x height x width [default: that of the preset]. Two channels are frames of events.
+    #[arg(long, value_name = "CxHxW")]
+    pub shape: Option<Chw>,
+    /// Time steps T, 1 to 64.
+    #[arg(short = 'T', long, default_value_t = 16)]
+    pub time_steps: usize,
+    /// Samples per step.
+    #[arg(short, long, default_value_t = 16)]
+    pub batch: usize,
+    /// Bring every convolution to this firing rate (by its BatchNorm bias) [default: as initialised, about 0.33].
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta.
+    #[arg(long, value_parser = rule, default_value = "bpsa+bpta")]
+    pub rule: Rule,
+    /// Timed steps, after two to warm up.
+    #[arg(long, default_value_t = 5)]
+    pub steps: usize,
+    /// Measure the latency of classifying one sample instead, at T = 1, 2, 4 … 32.
+    #[arg(long)]
+    pub infer: bool,
+    /// Worker threads [default: one per core].
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
+    /// Compare with the last JSON line of this file, as bench/opponent.py prints it.
+    #[arg(long, value_name = "FILE")]
+    pub vs: Option<PathBuf>,
+    /// Print one JSON object instead.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

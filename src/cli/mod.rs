@@ -1,6 +1,7 @@
 //! The command line: arguments → configuration → a call into the library. Only `main` prints errors and exits.
 
 mod args;
+mod bench;
 mod data;
 mod doctor;
 mod eval;
@@ -43,6 +44,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Predict(a) => eval::run_predict(&a),
         Command::Net(a) => net::run(&a),
         Command::Data(a) => data::run(&a),
+        Command::Bench(a) => bench::run(&a),
         Command::Doctor(a) => doctor::run(&a),
     }
 }

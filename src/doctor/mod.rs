@@ -7,11 +7,12 @@ pub mod golden;
 
 use std::path::Path;
 
-use crate::engine::{AdamW, Batch, Cell, Engine, Input, Layout, Need, Neuron};
+use crate::engine::{Batch, Cell, Engine, Input, Layout, Need, Neuron};
 use crate::error::{Error, Result};
 use crate::network::{Network, Running, Tensors, tensor_names};
 use crate::neuron::Lif;
 use crate::shape::Chw;
+use crate::train::step::adamw;
 use fixture::Fixture;
 
 macro_rules! built_in {
@@ -125,7 +126,7 @@ pub fn run<E: Engine>(engine: &E, f: &Fixture) -> Result<Vec<Check>> {
         if step as usize == f.iterations {
             checks.push(absolute("loss_last", &[loss], f.tensor("loss_last")?, 1e-5)?);
         }
-        let c = AdamW { lr: 1e-3, weight_decay: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, step };
+        let c = adamw(1e-3, 1e-4, step);
         for (b, g) in grads.iter().enumerate() {
             let moving = net.params[b].each_mut().zip(m[b].each_mut()).zip(v[b].each_mut());
             moving.zip(g.each()).for_each(|(((p, m), v), g)| engine.adamw(p, m, v, g, &c));

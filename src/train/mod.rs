@@ -3,6 +3,7 @@
 pub mod evaluate;
 pub mod record;
 pub mod save;
+pub mod step;
 pub mod trainer;
 
 use std::sync::Arc;

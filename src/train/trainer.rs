@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::evaluate::{Evaluation, batch_of, evaluate, hits};
+use super::step::{Task, adamw, optimise};
 use crate::config::Config;
 use crate::data::{ImageSet, Preparation, hold_out};
-use crate::engine::{AdamW, Engine};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::{Network, Tensors};
 use crate::notation::Notation;
@@ -137,20 +138,10 @@ impl<'a, E: Engine> Trainer<'a, E> {
         let (batch, labels) = batch_of(&self.config, &self.data.train, self.data.shape, &self.prep, indices, &method, augment);
         let step = self.progress.step + 1;
         let masks = self.net.masks(self.config.seed, step, batch.samples);
-        let here = |e: Error| e.at(format!("epoch {}, step {step}", epoch + 1));
-
-        let (out, tape) = self.net.forward(self.engine, &batch, &masks, &method).map_err(here)?;
-        let (loss, d_rates) = self.config.loss.of(&out.rates, &labels);
-        if !loss.is_finite() {
-            return Err(here(Error::diverged(format!("the loss is {loss}")).remedy(LESS)));
-        }
-        let running = self.net.updated_running(&tape);
-        let grads = self.net.backward(self.engine, tape, &d_rates, &masks, &method);
-        if let Some(name) = self.net.first_not_finite(self.engine, &grads) {
-            return Err(here(Error::diverged(format!("the gradient of {name} is not finite")).remedy(LESS)));
-        }
-        self.net.running = running;
-        self.update(&grads, lr, step);
+        let task = Task { batch: &batch, labels: &labels, masks: &masks, method: &method, loss: self.config.loss };
+        let c = adamw(lr, self.config.weight_decay, step);
+        let (loss, out) = optimise(self.engine, &mut self.net, &mut self.moments, &task, &c)
+            .map_err(|e| e.at(format!("epoch {}, step {step}", epoch + 1)))?;
 
         self.progress.step = step;
         let tally = &mut self.progress.tally;
@@ -160,15 +151,6 @@ impl<'a, E: Engine> Trainer<'a, E> {
         tally.spikes.iter_mut().zip(&out.spikes).for_each(|(sum, s)| *sum += s);
         tally.seconds += started.elapsed().as_secs_f64();
         Ok(())
-    }
-
-    fn update(&mut self, grads: &[Tensors<E::Param>], lr: f64, step: u64) {
-        let c = AdamW { lr, weight_decay: self.config.weight_decay, beta1: 0.9, beta2: 0.999, eps: 1e-8, step };
-        let [m, v] = &mut self.moments;
-        for (i, g) in grads.iter().enumerate() {
-            let moving = self.net.params[i].each_mut().zip(m[i].each_mut()).zip(v[i].each_mut());
-            moving.zip(g.each()).for_each(|(((p, m), v), g)| self.engine.adamw(p, m, v, g, &c));
-        }
     }
 
     /// Firing rate per block over the epoch so far.
@@ -228,8 +210,6 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
     }
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
-
-const LESS: &str = "lower --lr or --alpha, shorten -T, or look for NaN in the data; the last good checkpoint is kept";
 
 /// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.
 fn smallest_batch(batch: usize) -> usize {

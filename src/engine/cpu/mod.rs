@@ -53,6 +53,11 @@ impl Cpu {
         Cpu { isa: Isa::PORTABLE }
     }
 
+    /// For messages: `avx512`, `avx2` or `portable`.
+    pub fn instruction_set(&self) -> &'static str {
+        self.isa.name()
+    }
+
     /// With a given instruction set, one of [`Isa::available`].
     pub fn with_isa(isa: Isa) -> Cpu {
         Cpu { isa }

@@ -1,0 +1,57 @@
+//! One optimiser step of any network on any engine.
+
+use crate::engine::{AdamW, Batch, DropMask, Engine};
+use crate::error::{Error, Result};
+use crate::loss::Loss;
+use crate::network::{Method, Network, Output, Tensors};
+
+/// What a step learns, and how.
+pub struct Task<'a> {
+    /// The samples.
+    pub batch: &'a Batch,
+    /// Their classes, `[B]`.
+    pub labels: &'a [u16],
+    /// Dropout masks, one per DP.
+    pub masks: &'a [DropMask],
+    /// Rule, neuron, warm-up.
+    pub method: &'a Method,
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+/// The constants of step `step` (from 1): β 0.9 and 0.999, ε 1e-8.
+pub fn adamw(lr: f64, weight_decay: f64, step: u64) -> AdamW {
+    AdamW { lr, weight_decay, beta1: 0.9, beta2: 0.999, eps: 1e-8, step }
+}
+
+/// Forward, backward, AdamW; gives the loss and the forward pass's output. Nothing is changed unless loss and all gradients are
+/// finite.
+///
+/// # Errors
+/// Diverged: a current, the loss or a gradient is not finite; names the layer.
+pub fn optimise<E: Engine>(
+    engine: &E,
+    net: &mut Network<E>,
+    [m, v]: &mut [Vec<Tensors<E::Param>>; 2],
+    task: &Task,
+    c: &AdamW,
+) -> Result<(f64, Output)> {
+    let (out, tape) = net.forward(engine, task.batch, task.masks, task.method)?;
+    let (loss, d_rates) = task.loss.of(&out.rates, task.labels);
+    if !loss.is_finite() {
+        return Err(Error::diverged(format!("the loss is {loss}")).remedy(LESS));
+    }
+    let running = net.updated_running(&tape);
+    let grads = net.backward(engine, tape, &d_rates, task.masks, task.method);
+    if let Some(name) = net.first_not_finite(engine, &grads) {
+        return Err(Error::diverged(format!("the gradient of {name} is not finite")).remedy(LESS));
+    }
+    net.running = running;
+    for (i, g) in grads.iter().enumerate() {
+        let moving = net.params[i].each_mut().zip(m[i].each_mut()).zip(v[i].each_mut());
+        moving.zip(g.each()).for_each(|(((p, m), v), g)| engine.adamw(p, m, v, g, c));
+    }
+    Ok((loss, out))
+}
+
+const LESS: &str = "lower --lr or --alpha, shorten -T, or look for NaN in the data; the last good checkpoint is kept";
