@@ -39,7 +39,7 @@ fn step_groups(shape: Chw, steps: usize) -> impl Iterator<Item = Range<usize>> {
 /// y = W x + b
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let shape = Chw { c: outputs(weight.layout), ..x.shape() };
-    let mut y = Field::zeros(shape, x.samples(), x.steps(), x.stored());
+    let mut y = Field::stale(shape, x.samples(), x.steps(), x.stored());
     let sample_len = y.sample_len();
     let samples = y.data.par_chunks_mut(sample_len.max(1)).enumerate();
     match x {

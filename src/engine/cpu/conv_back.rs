@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::conv::{interleave, multiply_back, side};
 use super::dense::{TILE, Unfold};
 use super::field::{Acts, Field, Spikes, blocks};
@@ -24,7 +25,11 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let (samples, shape) = (x.samples(), x.shape());
     let part = samples.div_ceil(PARTS).max(1);
     let sample_len = blocks(shape.c) * e.stored * shape.area();
-    let mut d_x = vec![Lane::ZERO; if need == Need::Nothing { 0 } else { samples * sample_len }];
+    let mut d_x = match need {
+        Need::Nothing => Buffer::stale(0),
+        Need::AtSpikes => Buffer::stale(samples * sample_len),
+        Need::Everywhere => Buffer::zeros(samples * sample_len),
+    };
     let pass = Pass { isa, weight, e, need };
     let mut parts: Vec<&mut [Lane]> = d_x.chunks_mut((part * sample_len).max(1)).collect();
     parts.resize_with(samples.div_ceil(part), Default::default);

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::buffer::Buffer;
 use super::simd::{LANES, Lane};
 use crate::engine::{Batch, Input};
 use crate::shape::Chw;
@@ -35,13 +36,19 @@ pub struct Field {
     /// T, or 1 where one stored step stands for all T.
     pub stored: usize,
     /// The values.
-    pub data: Vec<Lane>,
+    pub data: Buffer<Lane>,
 }
 
 impl Field {
     /// All zero.
     pub fn zeros(shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
-        let data = vec![Lane::ZERO; samples * blocks(shape.c) * stored * shape.area()];
+        let data = Buffer::zeros(samples * blocks(shape.c) * stored * shape.area());
+        Field { shape, samples, steps, stored, data }
+    }
+
+    /// With values from before, to be overwritten.
+    pub fn stale(shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
+        let data = Buffer::stale(samples * blocks(shape.c) * stored * shape.area());
         Field { shape, samples, steps, stored, data }
     }
 
@@ -91,7 +98,7 @@ pub struct Spikes {
     /// T, at most 64.
     pub steps: usize,
     /// Bit planes of the level, lowest first; each `[B][C/16][H·W]`.
-    pub planes: Vec<Arc<Vec<Words>>>,
+    pub planes: Vec<Arc<Buffer<Words>>>,
     /// Value of level 1.
     pub scale: f32,
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::field::{Acts, Field, Spikes, Words, blocks, live_lanes};
 use super::grad::{Grad, Scratch};
 use super::param::Param;
@@ -141,9 +142,10 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
     let (all, area, floor) = (blocks(y.shape.c), y.shape.area(), floor(cell));
     match cell.neuron {
         Neuron::Lif(lif) => {
-            let mut words = vec![[0u64; LANES]; y.samples * all * area];
+            let mut words = Buffer::stale(y.samples * all * area);
             words.par_chunks_mut(area).enumerate().for_each(|(i, words)| {
                 let affine = &affines.of_block(i % all, y.steps)[..];
+                words.fill([0; LANES]);
                 isa.run(Sweep { y: y.block(i / all, i % all), stored: y.stored, affine, floor, lif, words });
                 for lane in live_lanes(y.shape.c, i % all)..LANES {
                     words.iter_mut().for_each(|w| w[lane] = 0); // padding would fire under a negative threshold
@@ -152,7 +154,7 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
             Acts::Spikes(Spikes { shape: y.shape, samples: y.samples, steps: y.steps, planes: vec![Arc::new(words)], scale: 1.0 })
         }
         Neuron::Identity => {
-            let mut out = Field::zeros(y.shape, y.samples, y.steps, y.steps);
+            let mut out = Field::stale(y.shape, y.samples, y.steps, y.steps);
             out.data.par_chunks_mut(y.steps * area).enumerate().for_each(|(i, out)| {
                 let affine = affines.of_block(i % all, y.steps);
                 for (j, lane) in out.iter_mut().enumerate() {
@@ -227,8 +229,8 @@ pub fn fire_backward(
     sweep(y, Pass::Write(&means));
     let total = |which: usize| {
         let sum = |block: usize, l: usize| (0..rows).map(|row| sums[row * all + block][which][l]).sum::<f64>() as f32;
-        let data = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
-        Param { layout: Layout::PerChannel(channels), data }
+        let data: Vec<Lane> = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
+        Param { layout: Layout::PerChannel(channels), data: data.into() }
     };
     Some((total(1), total(0)))
 }

@@ -3,6 +3,7 @@
 //! A gradient that passes a pool or a dropout on its way back only notes the route. It is spread to full resolution block by
 //! block, in [`Grad::expand`], just before the neuron reads it: the large gradient of a pooled layer never exists for the batch.
 
+use super::buffer::Buffer;
 use super::field::{Acts, Spikes, Words, blocks};
 use super::pool;
 use super::simd::{LANES, Lane};
@@ -29,7 +30,7 @@ pub struct Grad {
     /// T.
     pub steps: usize,
     order: Order,
-    values: Vec<Lane>,
+    values: Buffer<Lane>,
     routes: Vec<Route>,
 }
 
@@ -52,7 +53,7 @@ pub struct Scratch {
 
 impl Grad {
     /// A gradient as a layer computed it; `values` in the given order.
-    pub fn new(shape: Chw, samples: usize, steps: usize, order: Order, values: Vec<Lane>) -> Grad {
+    pub fn new(shape: Chw, samples: usize, steps: usize, order: Order, values: Buffer<Lane>) -> Grad {
         debug_assert_eq!(values.len(), samples * steps * blocks(shape.c) * shape.area());
         Grad { inner: shape, shape, samples, steps, order, values, routes: Vec::new() }
     }

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::conv::{DENSE_SHARE, add_rows};
 use super::dense::{matmul, row_major, transposed};
 use super::field::{Acts, Field, Spikes, blocks};
@@ -19,8 +20,10 @@ use crate::shape::Chw;
 
 /// Positions of 16 inputs in one tile.
 const TILE: usize = 8;
-/// (sample, step) pairs whose rows of e are kept at hand together: 256 KB for a group of 128 outputs.
+/// (sample, step) pairs whose spikes are listed together.
 const PAIRS: usize = 512;
+/// Pairs whose rows of e are walked together: 16 KB for a group of 128 outputs, half of L1.
+const NEAR: usize = 32;
 
 /// Positions of blocks in one sample: inputs / 16, padded.
 fn positions(shape: Chw) -> usize {
@@ -30,9 +33,9 @@ fn positions(shape: Chw) -> usize {
 /// y = W x + b
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let out = outputs(weight.layout);
-    let mut y = Field::zeros(Chw::new(out, 1, 1), x.samples(), x.steps(), x.stored());
+    let mut y = Field::stale(Chw::new(out, 1, 1), x.samples(), x.steps(), x.stored());
     let groups = groups(out);
-    let (sums, scale): (Vec<Vec<Lane>>, f32) = match x {
+    let (sums, scale): (Vec<Buffer<Lane>>, f32) = match x {
         Acts::Spikes(s) if s.density() <= DENSE_SHARE => {
             let lists = lists_by_tile(isa, s);
             let sum = |&group: &Group| gather(isa, s, &lists, weight.group(group), group.width);
@@ -69,8 +72,8 @@ fn lists_by_tile(isa: Isa, x: &Spikes) -> Vec<Lists> {
 }
 
 /// `[B·T][width]` sums of weight rows (without scale and bias) for one group.
-fn gather(isa: Isa, x: &Spikes, lists: &[Lists], weight: &[Lane], width: usize) -> Vec<Lane> {
-    let mut sums = vec![Lane::ZERO; x.samples * x.steps * width];
+fn gather(isa: Isa, x: &Spikes, lists: &[Lists], weight: &[Lane], width: usize) -> Buffer<Lane> {
+    let mut sums = Buffer::zeros(x.samples * x.steps * width);
     for (tile, lists) in lists.iter().enumerate() {
         let start = tile * TILE * LANES * width;
         let weight = &weight[start..weight.len().min(start + TILE * LANES * width)];
@@ -128,20 +131,19 @@ fn reals(x: &Acts, first: usize, count: usize, samples: Range<usize>) -> Vec<Lan
 }
 
 /// The dense path: per group `[B·stored][width]`.
-fn multiply(x: &Acts, weight: &Param, groups: &[Group]) -> Vec<Vec<Lane>> {
+fn multiply(x: &Acts, weight: &Param, groups: &[Group]) -> Vec<Buffer<Lane>> {
     let (all, stored, samples) = (positions(x.shape()), x.stored(), x.samples());
     let together = (PAIRS / stored).max(1);
-    let mut sums = vec![Vec::new(); groups.len()];
+    let mut sums: Vec<Buffer<Lane>> = groups.iter().map(|g| Buffer::stale(samples * stored * g.width)).collect();
     for first in (0..samples).step_by(together) {
         let part = first..samples.min(first + together);
         let input: Vec<Lane> = part.into_par_iter().flat_map_iter(|b| reals(x, 0, all, b..b + 1)).collect();
         let rows = input.len() / all;
         groups.par_iter().zip(&mut sums).for_each(|(group, sums)| {
-            let (done, width) = (sums.len(), group.width * LANES);
-            sums.resize(done + rows * group.width, Lane::ZERO);
+            let (done, width) = (first * stored * group.width, group.width * LANES);
             let a = (floats(&input), row_major(all * LANES));
             let b = (floats(weight.group(*group)), row_major(width));
-            matmul([rows, width, all * LANES], (floats_mut(&mut sums[done..]), width), false, a, b);
+            matmul([rows, width, all * LANES], (floats_mut(&mut sums[done..done + rows * group.width]), width), false, a, b);
         });
     }
     sums
@@ -161,9 +163,9 @@ struct Tile<'a> {
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
     let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
     let groups = groups(outputs(weight.layout));
-    let by_group: Vec<Vec<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
-    let mut d_weight = Param::zeros(weight.layout);
-    let mut d_x = vec![Lane::ZERO; if need == Need::Nothing { 0 } else { all * pairs }];
+    let by_group: Vec<Buffer<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
+    let mut d_weight = Param::stale(weight.layout);
+    let mut d_x = Buffer::stale(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, all, pairs, &groups);
     let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs };
     tiles.into_par_iter().for_each(|mut tile| match (x, need) {
@@ -189,14 +191,19 @@ pub fn bias_gradient(e: &Field) -> Param {
         }
         Lane(sum.map(|v| v as f32))
     });
-    Param { layout: Layout::PerChannel(e.shape.c), data: data.collect() }
+    Param { layout: Layout::PerChannel(e.shape.c), data: data.collect::<Vec<Lane>>().into() }
 }
 
 /// Rows of e for one group: `[B·stored][width]`.
-fn rows_of(e: &Field, group: Group) -> Vec<Lane> {
-    let at = |b: usize, t: usize, n: usize| e.data[(b * blocks(e.shape.c) + group.first + n) * e.stored + t];
-    let pairs = (0..e.samples).flat_map(|b| (0..e.stored).map(move |t| (b, t)));
-    pairs.flat_map(|(b, t)| (0..group.width).map(move |n| at(b, t, n))).collect()
+fn rows_of(e: &Field, group: Group) -> Buffer<Lane> {
+    let mut rows = Buffer::stale(e.samples * e.stored * group.width);
+    for (i, row) in rows.chunks_exact_mut(group.width).enumerate() {
+        let (b, t) = (i / e.stored, i % e.stored);
+        for (n, lane) in row.iter_mut().enumerate() {
+            *lane = e.data[(b * blocks(e.shape.c) + group.first + n) * e.stored + t];
+        }
+    }
+    rows
 }
 
 fn cut<'a>(d_weight: &'a mut Param, d_x: &'a mut [Lane], all: usize, pairs: usize, groups: &[Group]) -> Vec<Tile<'a>> {
@@ -221,7 +228,7 @@ struct Pass<'a> {
     weight: &'a Param,
     groups: &'a [Group],
     /// Per group, `[B·T][width]`.
-    e: &'a [Vec<Lane>],
+    e: &'a [Buffer<Lane>],
     /// B·T
     pairs: usize,
 }
@@ -236,29 +243,43 @@ impl Pass<'_> {
     /// Visits spikes: dL/dW and, if `dot`, dL/dx where there is one.
     fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool) {
         let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
-        let together = (PAIRS / x.steps).max(1);
-        let (mut lists, mut dots) = (Lists::default(), Vec::new());
+        tile.d_weight.iter_mut().for_each(|part| part.fill(Lane::ZERO));
+        let (together, near) = ((PAIRS / x.steps).max(1), (NEAR / x.steps).max(1));
+        let mut lists: Vec<Lists> = Vec::new();
         for first in (0..x.samples).step_by(together) {
-            by_neuron(x, tile.first, count, first..x.samples.min(first + together), &mut lists);
-            dots.clear();
-            dots.resize(lists.index.len(), 0.0);
-            for (i, group) in self.groups.iter().enumerate() {
-                let e = &self.e[i][first * x.steps * group.width..];
-                let weight = self.weight(i, tile);
-                let job = Rows { lists: &lists, dots: &mut dots, weight, d_weight: tile.d_weight[i], e };
-                job.run(self.isa, group.width, x.graded(), dot);
+            let last = x.samples.min(first + together);
+            lists.resize_with((last - first).div_ceil(near), Lists::default);
+            let mut dots: Vec<Vec<f32>> = Vec::new();
+            for (i, lists) in lists.iter_mut().enumerate() {
+                let first = first + i * near;
+                by_neuron(x, tile.first, count, first..last.min(first + near), lists);
+                dots.push(vec![0.0; lists.index.len()]);
+            }
+            for (g, group) in self.groups.iter().enumerate() {
+                for (i, (lists, dots)) in lists.iter().zip(&mut dots).enumerate() {
+                    let e = &self.e[g][(first + i * near) * x.steps * group.width..];
+                    let job = Rows { lists, dots, weight: self.weight(g, tile), d_weight: tile.d_weight[g], e };
+                    job.run(self.isa, group.width, x.graded(), dot);
+                }
             }
             if dot {
-                for row in 0..count * LANES {
-                    let d_x = &mut tile.d_x[row / LANES * self.pairs + first * x.steps..];
-                    for i in lists.range(row) {
-                        d_x[lists.index[i] as usize].0[row % LANES] = dots[i];
-                    }
+                for (i, (lists, dots)) in lists.iter().zip(&dots).enumerate() {
+                    self.scatter(lists, dots, (first + i * near) * x.steps, count, tile);
                 }
             }
         }
         if x.scale != 1.0 {
             tile.d_weight.iter_mut().for_each(|part| floats_mut(part).iter_mut().for_each(|v| *v *= x.scale));
+        }
+    }
+
+    /// The dots of listed spikes to their places in dL/dx; the lists count pairs from `first`.
+    fn scatter(&self, lists: &Lists, dots: &[f32], first: usize, count: usize, tile: &mut Tile) {
+        for row in 0..count * LANES {
+            let d_x = &mut tile.d_x[row / LANES * self.pairs + first..];
+            for i in lists.range(row) {
+                d_x[lists.index[i] as usize].0[row % LANES] = dots[i];
+            }
         }
     }
 

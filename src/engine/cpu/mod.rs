@@ -8,6 +8,7 @@
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
 
+mod buffer;
 mod conv;
 mod conv_back;
 mod dense;

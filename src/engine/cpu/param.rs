@@ -6,6 +6,7 @@
 
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::field::blocks;
 use super::simd::{LANES, Lane, floats, floats_mut};
 use crate::engine::{AdamW, Layout};
@@ -20,7 +21,7 @@ pub struct Param {
     /// What it is.
     pub layout: Layout,
     /// The values.
-    pub data: Vec<Lane>,
+    pub data: Buffer<Lane>,
 }
 
 /// Up to 8 neighbouring blocks of output channels.
@@ -69,7 +70,12 @@ fn blocked(shape: Chw, i: usize) -> usize {
 impl Param {
     /// All zero.
     pub fn zeros(layout: Layout) -> Param {
-        Param { layout, data: vec![Lane::ZERO; rows(layout) * blocks(outputs(layout))] }
+        Param { layout, data: Buffer::zeros(rows(layout) * blocks(outputs(layout))) }
+    }
+
+    /// With values from before, to be overwritten.
+    pub fn stale(layout: Layout) -> Param {
+        Param { layout, data: Buffer::stale(rows(layout) * blocks(outputs(layout))) }
     }
 
     /// The weights of one group, `[row][width]`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::buffer::Buffer;
 use super::field::{Acts, Field, Spikes, Words, blocks};
 use super::simd::{LANES, Lane};
 use crate::engine::DropMask;
@@ -25,21 +26,16 @@ pub fn element(shape: Chw, k: usize, w: usize, j: usize) -> usize {
 fn pool_words(x: &Spikes, k: usize, planes_out: usize, scale: f32, window: impl Fn(&[&[Words]], usize) -> Vec<Words> + Sync) -> Spikes {
     let (shape, area) = (pooled(x.shape, k), x.shape.area());
     let all_blocks = x.samples * blocks(x.shape.c);
-    let per_block: Vec<Vec<Vec<Words>>> = (0..all_blocks)
-        .into_par_iter()
-        .map(|block| {
-            let planes = x.window(block * area, area);
-            let mut out = vec![Vec::with_capacity(shape.area()); planes_out];
-            for w in 0..shape.area() {
-                let words = window(&planes, w);
-                for (plane, words) in out.iter_mut().zip(words) {
-                    plane.push(words);
-                }
-            }
-            out
-        })
-        .collect();
-    let planes = (0..planes_out).map(|p| Arc::new(per_block.iter().flat_map(|block| block[p].iter().copied()).collect())).collect();
+    let mut planes: Vec<Buffer<Words>> = (0..planes_out).map(|_| Buffer::stale(all_blocks * shape.area())).collect();
+    let mut chunks: Vec<_> = planes.iter_mut().map(|plane| plane.chunks_exact_mut(shape.area())).collect();
+    let tasks: Vec<Vec<&mut [Words]>> = (0..all_blocks).map(|_| chunks.iter_mut().filter_map(Iterator::next).collect()).collect();
+    tasks.into_par_iter().enumerate().for_each(|(block, mut out)| {
+        let planes = x.window(block * area, area);
+        for w in 0..shape.area() {
+            out.iter_mut().zip(window(&planes, w)).for_each(|(plane, words)| plane[w] = words);
+        }
+    });
+    let planes = planes.into_iter().map(Arc::new).collect();
     Spikes { shape, samples: x.samples, steps: x.steps, planes, scale }
 }
 
@@ -170,7 +166,12 @@ pub fn dropout(x: &Acts, mask: &DropMask) -> Acts {
     match x {
         Acts::Spikes(s) => {
             let kept = |(words, bits): (&Words, &u16)| std::array::from_fn(|l| if bits >> l & 1 == 1 { words[l] } else { 0 });
-            let planes = s.planes.iter().map(|plane| Arc::new(plane.iter().zip(&bits).map(kept).collect())).collect();
+            let masked = |plane: &Arc<Buffer<Words>>| {
+                let mut out = Buffer::stale(plane.len());
+                out.iter_mut().zip(plane.iter().zip(&bits)).for_each(|(out, pair)| *out = kept(pair));
+                Arc::new(out)
+            };
+            let planes = s.planes.iter().map(masked).collect();
             Acts::Spikes(Spikes { planes, scale: s.scale * 2.0, ..s.clone() })
         }
         Acts::Real(f) => {

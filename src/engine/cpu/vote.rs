@@ -1,5 +1,6 @@
 //! The output: ten voters per class, mean over the group and over T.
 
+use super::buffer::Buffer;
 use super::field::{Acts, blocks};
 use super::grad::{Grad, Order};
 use super::simd::{LANES, Lane};
@@ -31,7 +32,7 @@ pub fn vote(x: &Acts) -> Vec<f64> {
 pub fn vote_backward(x: &Acts, d_rates: &[f64]) -> Grad {
     let (shape, steps, samples) = (x.shape(), x.steps(), x.samples());
     let (classes, share) = (shape.c / VOTERS, (VOTERS * steps) as f64);
-    let mut values = vec![Lane::ZERO; samples * blocks(shape.c) * steps];
+    let mut values: Buffer<Lane> = Buffer::stale(samples * blocks(shape.c) * steps);
     for (i, lane) in values.iter_mut().enumerate() {
         let (b, block) = (i / steps / blocks(shape.c), i / steps % blocks(shape.c));
         for (l, value) in lane.0.iter_mut().enumerate() {
