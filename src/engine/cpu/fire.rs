@@ -265,7 +265,7 @@ impl Plan<'_> {
             Pass::Write([]) => vec![[Lane::ZERO; 2]; rows],
             Pass::Write(means) => (0..rows).map(|row| means[row * self.affines.blocks + block]).collect(),
         };
-        let d = self.d.expand(sample, block, scratch);
+        let d = self.d.expand(self.isa, sample, block, scratch);
         let lif = if let Neuron::Lif(lif) = self.cell.neuron { lif } else { Lif::default() };
         let (decay, threshold) = (lif.decay as f32, lif.threshold as f32);
         let back = Back { y, d, stored: self.stored, rows, affine, floor: floor(self.cell), decay, threshold, means: &means };

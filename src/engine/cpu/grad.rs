@@ -4,9 +4,9 @@
 //! block, in [`Grad::expand`], just before the neuron reads it: the large gradient of a pooled layer never exists for the batch.
 
 use super::buffer::Buffer;
-use super::field::{Acts, Spikes, Words, blocks};
+use super::field::{Acts, Words, blocks};
 use super::pool;
-use super::simd::{LANES, Lane};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use crate::engine::DropMask;
 use crate::shape::Chw;
 
@@ -80,7 +80,7 @@ impl Grad {
     }
 
     /// `[T][H·W]` of one block of one sample, after all routes.
-    pub fn expand<'a>(&'a self, sample: usize, block: usize, scratch: &'a mut Scratch) -> &'a [Lane] {
+    pub fn expand<'a>(&'a self, isa: Isa, sample: usize, block: usize, scratch: &'a mut Scratch) -> &'a [Lane] {
         let area = self.inner.area();
         if let (Order::ByStep, []) = (self.order, &self.routes[..]) {
             let len = self.steps * area;
@@ -93,7 +93,7 @@ impl Grad {
             match route {
                 Route::Max { k, input } => {
                     scratch.next.resize(self.steps * input.shape().area(), Lane::ZERO);
-                    spread_max(&scratch.now, &mut scratch.next, *k, input, sample, block);
+                    spread_max(isa, &scratch.now, &mut scratch.next, *k, input, sample, block);
                     shape = input.shape();
                 }
                 Route::Avg { k, input } => {
@@ -140,9 +140,13 @@ fn spread_avg(d: &[Lane], out: &mut [Lane], k: usize, input: Chw) {
     }
 }
 
-fn spread_max(d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sample: usize, block: usize) {
+fn spread_max(isa: Isa, d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sample: usize, block: usize) {
     match input {
-        Acts::Spikes(s) => spread_max_spikes(d, out, k, s, sample, block),
+        Acts::Spikes(s) => {
+            let area = s.shape.area();
+            let planes = s.window((sample * blocks(s.shape.c) + block) * area, area);
+            isa.run(SpreadMax { d, out, k, shape: s.shape, steps: s.steps, planes: &planes });
+        }
         Acts::Real(f) => {
             let (area, windows) = (f.shape.area(), pool::pooled(f.shape, k).area());
             for (t, out) in out.chunks_exact_mut(area).enumerate() {
@@ -162,19 +166,30 @@ fn spread_max(d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sample: usiz
     }
 }
 
-fn spread_max_spikes(d: &[Lane], out: &mut [Lane], k: usize, input: &Spikes, sample: usize, block: usize) {
-    let (shape, windows) = (input.shape, pool::pooled(input.shape, k).area());
-    let area = shape.area();
-    let planes = input.window((sample * blocks(shape.c) + block) * area, area);
-    let mut winners: Vec<Words> = vec![[0; LANES]; k * k];
-    for w in 0..windows {
-        find_winners(&planes, shape, k, w, &mut winners);
-        for (j, mask) in winners.iter().enumerate() {
-            let p = pool::element(shape, k, w, j);
-            for t in 0..input.steps {
-                let (from, to) = (&d[t * windows + w], &mut out[t * area + p]);
-                for l in 0..LANES {
-                    to.0[l] = if mask[l] >> t & 1 == 1 { from.0[l] } else { 0.0 };
+/// The spread of a max pool over spikes, one block of one sample.
+struct SpreadMax<'a> {
+    d: &'a [Lane],
+    out: &'a mut [Lane],
+    k: usize,
+    shape: Chw,
+    steps: usize,
+    /// Of the pool's input.
+    planes: &'a [&'a [Words]],
+}
+
+impl Kernel for SpreadMax<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let SpreadMax { d, out, k, shape, steps, planes } = self;
+        let (area, windows) = (shape.area(), pool::pooled(shape, k).area());
+        let mut winners: Vec<Words> = vec![[0; LANES]; k * k];
+        for w in 0..windows {
+            find_winners(planes, shape, k, w, &mut winners);
+            for (j, mask) in winners.iter().enumerate() {
+                let p = pool::element(shape, k, w, j);
+                for t in 0..steps {
+                    S::store(S::keep(S::step_mask(mask, t), S::load(&d[t * windows + w])), &mut out[t * area + p]);
                 }
             }
         }
@@ -182,6 +197,7 @@ fn spread_max_spikes(d: &[Lane], out: &mut [Lane], k: usize, input: &Spikes, sam
 }
 
 /// Per element of a window the steps at which it is the first maximum.
+#[inline(always)]
 fn find_winners(planes: &[&[Words]], shape: Chw, k: usize, w: usize, winners: &mut [Words]) {
     winners.fill([0; LANES]);
     winners[0] = [u64::MAX; LANES];

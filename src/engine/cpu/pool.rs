@@ -110,6 +110,7 @@ fn sum(planes: &[&[Words]], planes_out: usize, shape: Chw, k: usize, w: usize) -
 
 /// Maximum of a window of levels, bit-sliced. `winner(j, mask)` is told, per element in row-major order, at which steps
 /// it beats all elements before it; the last one told is the first maximum (element 0 begins as the winner everywhere).
+#[inline(always)]
 pub fn max_and_winners(planes: &[&[Words]], shape: Chw, k: usize, w: usize, mut winner: impl FnMut(usize, &Words)) -> Vec<Words> {
     let mut best: Vec<Words> = planes.iter().map(|plane| plane[element(shape, k, w, 0)]).collect();
     for j in 1..k * k {

@@ -47,6 +47,8 @@ pub trait Simd: Copy {
     fn add(a: Self::V, b: Self::V) -> Self::V;
     /// a b + c
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// Lanes whose bit is set, others 0.
+    fn keep(mask: u16, v: Self::V) -> Self::V;
     /// Sum of the lanes: halves are folded, 16 → 8 → 4 → 2 → 1.
     fn sum(v: Self::V) -> f32;
     /// Bit t of sixteen words, word l giving bit l.
@@ -150,6 +152,10 @@ impl Simd for Portable {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
+    fn keep(mask: u16, v: Self::V) -> Self::V {
+        std::array::from_fn(|i| if mask >> i & 1 == 1 { v[i] } else { 0.0 })
+    }
+    #[inline(always)]
     fn sum(v: Self::V) -> f32 {
         let eight: [f32; 8] = std::array::from_fn(|i| v[i] + v[i + 8]);
         let four: [f32; 4] = std::array::from_fn(|i| eight[i] + eight[i + 4]);
@@ -223,6 +229,18 @@ mod x86 {
             unsafe { (_mm256_fmadd_ps(a.0, b.0, c.0), _mm256_fmadd_ps(a.1, b.1, c.1)) }
         }
         #[inline(always)]
+        fn keep(mask: u16, v: Self::V) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe {
+                let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+                let half = |mask: u16, v: __m256| {
+                    let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask as i32), bits), bits);
+                    _mm256_and_ps(_mm256_castsi256_ps(set), v)
+                };
+                (half(mask, v.0), half(mask >> 8, v.1))
+            }
+        }
+        #[inline(always)]
         fn sum(v: Self::V) -> f32 {
             // SAFETY: AVX2 was detected.
             sum8(unsafe { _mm256_add_ps(v.0, v.1) })
@@ -272,6 +290,11 @@ mod x86 {
         fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
             // SAFETY: AVX-512F was detected.
             unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn keep(mask: u16, v: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_maskz_mov_ps(mask, v) }
         }
         #[inline(always)]
         fn sum(v: Self::V) -> f32 {
