@@ -1,7 +1,7 @@
 //! Fully connected layers. Weight rows lie by input neuron, in blocked order, so that a spike adds one contiguous row.
 //!
-//! Inputs are cut into tiles of 128 rows. Forward, a tile of one group's weights (64 KB) stays in L2 while all samples and
-//! steps add their active rows. Backward, each task owns the rows of a tile, so no sums have to be joined.
+//! Forward, binary spikes of enough samples and steps are added by [`tables`]; else inputs are cut into tiles of 128 rows, and a
+//! tile of one group's weights (64 KB) stays in L2 while all samples and steps add their active rows. Backward, each task owns the rows of a tile, so no sums have to be joined.
 
 use std::ops::Range;
 
@@ -15,6 +15,7 @@ use super::grad::{Grad, Order};
 use super::lists::{ByPosition, Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut};
+use super::tables;
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
@@ -36,6 +37,11 @@ pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let mut y = Field::stale(Chw::new(out, 1, 1), x.samples(), x.steps(), x.stored());
     let groups = groups(out);
     let (sums, scale): (Vec<Buffer<Lane>>, f32) = match x {
+        Acts::Spikes(s) if !s.graded() && s.samples * s.steps >= tables::LEAST_PAIRS => {
+            let codes = tables::codes(isa, s);
+            let sum = |group: &Group| tables::sums(isa, &codes, weight.group(*group), group.width);
+            (groups.par_iter().map(sum).collect(), s.scale)
+        }
         Acts::Spikes(s) if s.density() <= DENSE_SHARE => {
             let lists = lists_by_tile(isa, s);
             let sum = |&group: &Group| gather(isa, s, &lists, weight.group(group), group.width);
