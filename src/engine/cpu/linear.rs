@@ -361,16 +361,17 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
             let level = if GRADED { &lists.level[list.clone()] } else { &[] };
             for (i, (&pair, out)) in lists.index[list.clone()].iter().zip(&mut dots[list]).enumerate() {
                 let e = &e[pair as usize];
-                let mut dot = S::splat(0.0);
+                // Two chains: one of N dependent products would be waited for.
+                let mut dot = [S::splat(0.0); 2];
                 for n in 0..N {
                     let e = S::load(&e[n]);
                     acc[n] = if GRADED { S::fma(S::splat(level[i]), e, acc[n]) } else { S::add(acc[n], e) };
                     if DOT {
-                        dot = S::fma(e, row[n], dot);
+                        dot[n % 2] = S::fma(e, row[n], dot[n % 2]);
                     }
                 }
                 if DOT {
-                    *out += S::sum(dot);
+                    *out += S::sum(S::add(dot[0], dot[1]));
                 }
             }
             (0..N).for_each(|n| S::store(acc[n], &mut d_row[n]));
