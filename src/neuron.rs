@@ -5,7 +5,8 @@
 //!
 //! Every learning rule shares one forward pass; a rule is a choice made only in [`error`].
 
-use num_traits::Float;
+use std::ops::{Add, Div, Mul, Sub};
+
 use serde::{Deserialize, Serialize};
 
 /// Width a of the smooth warm-up surrogate s(1-s)/a (TSSL-BP).
@@ -100,57 +101,94 @@ impl Surrogate {
     }
 }
 
-fn real<F: Float>(v: f64) -> F {
-    F::from(v).expect("f32 and f64 hold every constant of the method")
+/// Numbers the equations are written for: f64, f32, and sixteen f32 side by side in an engine.
+pub trait Real: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> {
+    /// Yes or no, for each number.
+    type Mask: Copy;
+    /// A constant of the method.
+    fn of(v: f64) -> Self;
+    /// self > other
+    fn above(self, other: Self) -> Self::Mask;
+    /// `yes` where the mask is set, else `no`.
+    fn choose(mask: Self::Mask, yes: Self, no: Self) -> Self;
+    /// e to the power of self.
+    fn exp(self) -> Self;
 }
+
+macro_rules! real {
+    ($($f:ty),*) => {$(
+        impl Real for $f {
+            type Mask = bool;
+            #[inline(always)]
+            fn of(v: f64) -> Self {
+                v as $f
+            }
+            #[inline(always)]
+            fn above(self, other: Self) -> bool {
+                self > other
+            }
+            #[inline(always)]
+            fn choose(mask: bool, yes: Self, no: Self) -> Self {
+                if mask { yes } else { no }
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                <$f>::exp(self)
+            }
+        }
+    )*};
+}
+real!(f32, f64);
 
 /// u\[t\] = λ·r\[t-1\] + I\[t\]  (Eq. 2)
 #[inline(always)]
-pub fn potential<F: Float>(decay: F, rest: F, current: F) -> F {
+pub fn potential<F: Real>(decay: F, rest: F, current: F) -> F {
     decay * rest + current
 }
 
 /// o\[t\] = \[u\[t\] > u_th\], strictly  (Eq. 4)
 #[inline(always)]
-pub fn fires<F: Float>(threshold: F, u: F) -> bool {
-    u > threshold
+pub fn fires<F: Real>(threshold: F, u: F) -> F::Mask {
+    u.above(threshold)
 }
 
 /// r\[t\]: hard reset to 0 at a spike, else u\[t\]  (Eq. 3)
 #[inline(always)]
-pub fn rest<F: Float>(u: F, fired: bool) -> F {
-    if fired { F::zero() } else { u }
+pub fn rest<F: Real>(u: F, fired: F::Mask) -> F {
+    F::choose(fired, F::of(0.0), u)
 }
 
 /// e\[t\] from S\[t\] and e\[t+1\]: e = g·S + λ·e⁺·((1-o) + α·g), that is Eqs. 7-10 after the 1/g of Eq. 8 has cancelled;
-/// under stbp the last term is -u·g, the derivative of the reset. `s` is not looked at where the surrogate does not read it.
+/// under stbp the last term is -u·g, the derivative of the reset. `s` does not matter where the surrogate does not read it.
 #[inline(always)]
-pub fn error<F: Float>(surrogate: Surrogate, decay: F, threshold: F, u: F, fired: bool, s: F, e_next: F) -> F {
+pub fn error<F: Real>(surrogate: Surrogate, decay: F, threshold: F, u: F, fired: F::Mask, s: F, e_next: F) -> F {
+    let (zero, one) = (F::of(0.0), F::of(1.0));
+    let kept = F::choose(fired, zero, one);
     match surrogate {
-        Surrogate::Inverse { alpha } => inverse_error(decay, real::<F>(alpha), u, fired, s, e_next),
+        Surrogate::Inverse { alpha } => inverse_error(decay, F::of(alpha), u, fired, s, e_next),
         Surrogate::Rectangle { detached } => {
-            let inside = (u - threshold).abs() < real(RECTANGLE_HALF_WIDTH);
-            let g = if inside { F::one() } else { F::zero() };
-            let kept = if fired { F::zero() } else { F::one() };
-            let through_reset = if detached { F::zero() } else { u * g };
+            let (distance, half) = (u - threshold, F::of(RECTANGLE_HALF_WIDTH));
+            let g = F::choose(half.above(distance), F::choose(half.above(zero - distance), one, zero), zero);
+            let through_reset = if detached { zero } else { u * g };
             g * s + decay * e_next * (kept - through_reset)
         }
         Surrogate::Sigmoid { alpha } => {
-            let a = real::<F>(SIGMOID_WIDTH);
-            let x = ((u - threshold) / a).max(real(-8.0)).min(real(8.0));
-            let sigma = F::one() / (F::one() + (-x).exp());
-            let g = sigma * (F::one() - sigma) / a;
-            let kept = if fired { F::zero() } else { F::one() };
-            g * s + decay * e_next * (kept + real::<F>(alpha) * g)
+            let (a, bound) = (F::of(SIGMOID_WIDTH), F::of(8.0));
+            let x = (u - threshold) / a;
+            let x = F::choose(x.above(bound), bound, x);
+            let x = F::choose((zero - bound).above(x), zero - bound, x);
+            let sigma = one / (one + (zero - x).exp());
+            let g = sigma * (one - sigma) / a;
+            g * s + decay * e_next * (kept + F::of(alpha) * g)
         }
     }
 }
 
 /// The hot case of [`error`], bpsa and bpsa+bpta: (S + λ·α·e⁺)/u at a spike, λ·e⁺ at a silent step.
 #[inline(always)]
-pub fn inverse_error<F: Float>(decay: F, alpha: F, u: F, fired: bool, s: F, e_next: F) -> F {
+pub fn inverse_error<F: Real>(decay: F, alpha: F, u: F, fired: F::Mask, s: F, e_next: F) -> F {
     let carried = decay * e_next;
-    if fired { (s + alpha * carried) / u } else { carried }
+    F::choose(fired, (s + alpha * carried) / u, carried)
 }
 
 #[cfg(test)]

@@ -206,7 +206,7 @@ impl TrainArgs {
 
 #[derive(Args)]
 pub struct EvalArgs {
-    /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt.
+    /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     /// Folder that holds the data sets' folders [default: the one of the run].
     #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR")]
@@ -221,7 +221,7 @@ pub struct EvalArgs {
 
 #[derive(Args)]
 pub struct PredictArgs {
-    /// A checkpoint file, or a run folder: its best.ckpt.
+    /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     /// PNG or JPEG pictures.
     #[arg(required = true)]

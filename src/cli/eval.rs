@@ -37,9 +37,14 @@ pub fn run_predict(a: &PredictArgs) -> Result<u8> {
     }
 }
 
-/// A checkpoint file, or the best one of a run folder.
+/// A checkpoint file; or the best one of a run folder, or its newest as long as there is no best.
 fn open(path: &Path) -> Result<(Checkpoint, PathBuf)> {
-    let file = if path.is_dir() { path.join("best.ckpt") } else { path.to_path_buf() };
+    let best = path.join("best.ckpt");
+    if path.is_dir() && !best.exists() {
+        let newest = checkpoint::load_newest(&Disk, path)?;
+        return Ok((newest.checkpoint, newest.path));
+    }
+    let file = if path.is_dir() { best } else { path.to_path_buf() };
     Ok((checkpoint::load(&Disk, &file)?, file))
 }
 

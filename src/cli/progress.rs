@@ -1,16 +1,21 @@
 //! Progress of a run for people: a bar per epoch, a line when it is done.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::train::trainer::Tally;
 use crate::train::{EpochLine, Observer};
 
+/// Between lines within an epoch where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(60);
+
 /// Bars on standard error where it is a terminal; lines everywhere.
 pub struct Terminal {
     bar: ProgressBar,
     plain: bool,
+    /// When the last line was written.
+    last: Instant,
 }
 
 impl Terminal {
@@ -22,10 +27,11 @@ impl Terminal {
             bar.set_style(style.progress_chars("=> "));
         }
         let plain = bar.is_hidden();
-        Terminal { bar, plain }
+        Terminal { bar, plain, last: Instant::now() }
     }
 
-    fn line(&self, text: &str) {
+    fn line(&mut self, text: &str) {
+        self.last = Instant::now();
         if self.plain {
             eprintln!("{text}");
         } else {
@@ -48,13 +54,17 @@ impl Observer for Terminal {
         self.bar.set_prefix((epoch + 1).to_string());
         self.bar.set_position(i as u64);
         let seen = tally.samples as f64;
-        self.bar.set_message(format!(
+        let state = format!(
             "{:.0} samples/s  loss {:.4}  acc {:.2} %  rates {} %",
             seen / tally.seconds,
             tally.loss / seen,
             100.0 * tally.correct as f64 / seen,
             percents(rates)
-        ));
+        );
+        if self.plain && self.last.elapsed() >= LINE_EVERY {
+            self.line(&format!("  epoch {}, step {i} of {of}: {state}", epoch + 1));
+        }
+        self.bar.set_message(state);
     }
 
     fn epoch(&mut self, l: &EpochLine, epochs: usize) {

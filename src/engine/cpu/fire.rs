@@ -12,10 +12,10 @@ use super::buffer::Buffer;
 use super::field::{Acts, Field, Spikes, Words, blocks, live_lanes};
 use super::grad::{Grad, Scratch};
 use super::param::Param;
-use super::simd::{Isa, Kernel, LANES, Lane, Simd};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector};
 use crate::engine::{BN_EPS, Cell, Layout, Moments, Neuron, Norm};
 use crate::limits::MAX_TIME_STEPS;
-use crate::neuron::{self, Lif, Surrogate};
+use crate::neuron::{self, Lif, Real, Surrogate};
 
 type Sums = [f64; LANES];
 
@@ -129,11 +129,10 @@ fn floor(cell: &Cell) -> f32 {
     if cell.relu { 0.0 } else { f32::NEG_INFINITY }
 }
 
-/// z of one channel, after ReLU.
+/// z before ReLU.
 #[inline(always)]
-fn current(y: f32, affine: &Affine, l: usize, floor: f32) -> f32 {
-    let z = y * affine.scale.0[l] + affine.shift.0[l];
-    if z > floor { z } else { floor }
+fn current<S: Simd>(y: Vector<S>, affine: &Affine) -> Vector<S> {
+    y * Vector::load(&affine.scale) + Vector::load(&affine.shift)
 }
 
 /// Norm → ReLU → neuron over T.
@@ -160,7 +159,8 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
                 for (j, lane) in out.iter_mut().enumerate() {
                     let (t, p) = (j / area, j % area);
                     let from = &y.block(i / all, i % all)[t.min(y.stored - 1) * area + p];
-                    *lane = Lane(std::array::from_fn(|l| current(from.0[l], &affine[t], l, floor)));
+                    let z = |l: usize| from.0[l] * affine[t].scale.0[l] + affine[t].shift.0[l];
+                    *lane = Lane(std::array::from_fn(|l| if z(l) > floor { z(l) } else { floor }));
                 }
             });
             Acts::Real(Arc::new(out))
@@ -184,18 +184,18 @@ impl Kernel for Sweep<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let (decay, threshold) = (self.lif.decay as f32, self.lif.threshold as f32);
+        let (decay, threshold, floor) =
+            (Vector::<S>::of(self.lif.decay), Vector::of(self.lif.threshold), Vector::of(f64::from(self.floor)));
         let area = self.words.len();
         for (p, words) in self.words.iter_mut().enumerate() {
-            let mut rest = [0f32; LANES];
+            let mut rest = Vector::of(0.0);
             for (t, affine) in self.affine.iter().enumerate() {
-                let y = &self.y[t.min(self.stored - 1) * area + p];
-                for l in 0..LANES {
-                    let u = neuron::potential(decay, rest[l], current(y.0[l], affine, l, self.floor));
-                    let fired = neuron::fires(threshold, u);
-                    rest[l] = neuron::rest(u, fired);
-                    words[l] |= u64::from(fired) << t;
-                }
+                let z = current(Vector::load(&self.y[t.min(self.stored - 1) * area + p]), affine);
+                let u = neuron::potential(decay, rest, Vector::choose(z.above(floor), z, floor));
+                let fired = neuron::fires(threshold, u);
+                rest = neuron::rest(u, fired);
+                let bits = u64::from(S::bits(fired));
+                (0..LANES).for_each(|l| words[l] |= (bits >> l & 1) << t);
             }
         }
     }
@@ -266,19 +266,13 @@ impl Plan<'_> {
             Pass::Write(means) => (0..rows).map(|row| means[row * self.affines.blocks + block]).collect(),
         };
         let d = self.d.expand(self.isa, sample, block, scratch);
-        let lif = if let Neuron::Lif(lif) = self.cell.neuron { lif } else { Lif::default() };
-        let (decay, threshold) = (lif.decay as f32, lif.threshold as f32);
-        let back = Back { y, d, stored: self.stored, rows, affine, floor: floor(self.cell), decay, threshold, means: &means };
-        match (self.cell.neuron, self.rule) {
-            (Neuron::Identity, _) => self.isa.run(With(back, |_, _, s, _| s)),
-            (_, Surrogate::Inverse { alpha }) => {
-                let alpha = alpha as f32;
-                self.isa.run(With(back, move |u, fired, s, next| neuron::inverse_error(decay, alpha, u, fired, s, next)))
-            }
-            (_, rule) => self.isa.run(With(back, move |u, fired, s, next| neuron::error(rule, decay, threshold, u, fired, s, next))),
-        }
+        let back = Back { y, d, stored: self.stored, rows, affine, floor: floor(self.cell), means: &means };
+        self.isa.run(Walk { back, neuron: self.cell.neuron, rule: self.rule })
     }
 }
+
+/// Positions whose recurrences run side by side: one alone would wait for each of its divisions.
+const CHAINS: usize = 4;
 
 struct Back<'a> {
     /// `[stored][H·W]`
@@ -289,64 +283,119 @@ struct Back<'a> {
     rows: usize,
     affine: &'a [Affine],
     floor: f32,
-    decay: f32,
-    threshold: f32,
     /// Per row, means of d and d·x̂; empty: sum instead.
     means: &'a [[Lane; 2]],
 }
 
-/// [`Back`] with the equation for e\[t\], from u, fired, S and e\[t+1\].
-struct With<'a, F>(Back<'a>, F);
+/// [`Back`] by the equations of a neuron and a rule.
+struct Walk<'a> {
+    back: Back<'a>,
+    neuron: Neuron,
+    rule: Surrogate,
+}
 
-impl<F: Fn(f32, bool, f32, f32) -> f32> Kernel for With<'_, F> {
+impl Kernel for Walk<'_> {
     type Out = Vec<[Sums; 2]>;
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Out {
-        let With(Back { y, d, stored, rows, affine, floor, decay, threshold, means }, error) = self;
-        let (area, steps) = (y.len() / stored, affine.len());
-        let mut sums = vec![[[0.0; LANES]; 2]; rows];
-        let mut potentials = [[0f32; LANES]; MAX_TIME_STEPS];
-        for p in 0..area {
-            let mut rest = [0f32; LANES];
-            for t in 0..steps {
-                let y = &y[t.min(stored - 1) * area + p];
-                for l in 0..LANES {
-                    let u = neuron::potential(decay, rest[l], current(y.0[l], &affine[t], l, floor));
-                    rest[l] = neuron::rest(u, neuron::fires(threshold, u));
-                    potentials[t][l] = u;
-                }
+        let lif = if let Neuron::Lif(lif) = self.neuron { lif } else { Lif::default() };
+        let (decay, threshold) = (Vector::<S>::of(lif.decay), Vector::of(lif.threshold));
+        match (self.neuron, self.rule) {
+            (Neuron::Identity, _) => self.back.sweep(decay, threshold, |_, _, s, _| s),
+            (_, Surrogate::Inverse { alpha }) => {
+                let alpha = Vector::of(alpha);
+                self.back.sweep(decay, threshold, |u, fired, s, next| neuron::inverse_error(decay, alpha, u, fired, s, next))
             }
-            let (mut e, mut d_z) = ([0f32; LANES], [0f32; LANES]);
-            for t in (0..steps).rev() {
-                let (row, at) = (t.min(stored - 1), t.min(stored - 1) * area + p);
-                let (affine, s) = (&affine[t], &d[t * area + p]);
-                for l in 0..LANES {
-                    let u = potentials[t][l];
-                    e[l] = error(u, neuron::fires(threshold, u), s.0[l], e[l]);
-                    let open = y[at].0[l] * affine.scale.0[l] + affine.shift.0[l] > floor;
-                    d_z[l] += if open { e[l] } else { 0.0 };
-                }
-                if row == t || t == 0 {
-                    finish(&mut y[at], &d_z, affine, means.get(row.min(rows - 1)), &mut sums[row.min(rows - 1)]);
-                    d_z = [0.0; LANES];
-                }
-            }
+            (_, rule) => self.back.sweep(decay, threshold, |u, fired, s, next| neuron::error(rule, decay, threshold, u, fired, s, next)),
         }
-        sums
     }
 }
 
-/// One stored step, once d is complete: adds to the sums, or writes dL/dy.
-#[inline(always)]
-fn finish(y: &mut Lane, d_z: &[f32; LANES], affine: &Affine, means: Option<&[Lane; 2]>, sums: &mut [Sums; 2]) {
-    for l in 0..LANES {
-        let x_hat = (y.0[l] - affine.mean.0[l]) * affine.rstd.0[l];
-        match means {
-            None => {
-                sums[0][l] += f64::from(d_z[l]);
-                sums[1][l] += f64::from(d_z[l] * x_hat);
+impl Back<'_> {
+    #[inline(always)]
+    fn sweep<S: Simd, F>(mut self, decay: Vector<S>, threshold: Vector<S>, error: F) -> Vec<[Sums; 2]>
+    where
+        F: Fn(Vector<S>, S::M, Vector<S>, Vector<S>) -> Vector<S>,
+    {
+        let area = self.y.len() / self.stored;
+        let mut sums = vec![[[0.0; LANES]; 2]; self.rows];
+        let whole = area / CHAINS * CHAINS;
+        (0..whole).step_by(CHAINS).for_each(|p| self.chains::<S, F, CHAINS>(p, area, decay, threshold, &error, &mut sums));
+        (whole..area).for_each(|p| self.chains::<S, F, 1>(p, area, decay, threshold, &error, &mut sums));
+        sums
+    }
+
+    /// N neighbouring positions, side by side: forward for the potentials, back for e.
+    #[inline(always)]
+    fn chains<S: Simd, F, const N: usize>(
+        &mut self,
+        p: usize,
+        area: usize,
+        decay: Vector<S>,
+        threshold: Vector<S>,
+        error: &F,
+        sums: &mut [[Sums; 2]],
+    ) where
+        F: Fn(Vector<S>, S::M, Vector<S>, Vector<S>) -> Vector<S>,
+    {
+        let (zero, floor) = (Vector::of(0.0), Vector::of(f64::from(self.floor)));
+        let row_of = |t: usize| t.min(self.stored - 1);
+        let mut potentials = [[Lane::ZERO; N]; MAX_TIME_STEPS];
+        let mut rest = [zero; N];
+        for (t, affine) in self.affine.iter().enumerate() {
+            let y: &[Lane; N] = self.y[row_of(t) * area + p..].first_chunk().expect("the positions are inside");
+            for n in 0..N {
+                let z = current(Vector::load(&y[n]), affine);
+                let u = neuron::potential(decay, rest[n], Vector::choose(z.above(floor), z, floor));
+                rest[n] = neuron::rest(u, neuron::fires(threshold, u));
+                u.store(&mut potentials[t][n]);
             }
-            Some([d, d_x_hat]) => y.0[l] = affine.scale.0[l] * (d_z[l] - d.0[l] - x_hat * d_x_hat.0[l]),
+        }
+        let (mut e, mut d_z) = ([zero; N], [zero; N]);
+        for (t, affine) in self.affine.iter().enumerate().rev() {
+            let s: &[Lane; N] = self.d[t * area + p..].first_chunk().expect("the positions are inside");
+            let y: &mut [Lane; N] = self.y[row_of(t) * area + p..].first_chunk_mut().expect("the positions are inside");
+            for n in 0..N {
+                let u = Vector::load(&potentials[t][n]);
+                e[n] = error(u, neuron::fires(threshold, u), Vector::load(&s[n]), e[n]);
+                let open = current(Vector::load(&y[n]), affine).above(floor);
+                d_z[n] = d_z[n] + Vector::choose(open, e[n], zero);
+            }
+            if t < self.stored || t == 0 {
+                let row = row_of(t).min(self.rows - 1);
+                finish(y, &d_z, affine, self.means.get(row), &mut sums[row]);
+                d_z = [zero; N];
+            }
+        }
+    }
+}
+
+/// One stored step of N positions, once d is complete: adds to the sums, or writes dL/dy.
+#[inline(always)]
+fn finish<S: Simd, const N: usize>(
+    y: &mut [Lane; N],
+    d_z: &[Vector<S>; N],
+    affine: &Affine,
+    means: Option<&[Lane; 2]>,
+    sums: &mut [Sums; 2],
+) {
+    let (mean, rstd) = (Vector::load(&affine.mean), Vector::load(&affine.rstd));
+    let (mut sum, mut sum_x_hat) = (Vector::of(0.0), Vector::of(0.0));
+    for n in 0..N {
+        let x_hat = (Vector::load(&y[n]) - mean) * rstd;
+        if let Some([d, d_x_hat]) = means {
+            let e = Vector::load(&affine.scale) * (d_z[n] - Vector::load(d) - x_hat * Vector::load(d_x_hat));
+            e.store(&mut y[n]);
+        } else {
+            sum = sum + d_z[n];
+            sum_x_hat = sum_x_hat + d_z[n] * x_hat;
+        }
+    }
+    if means.is_none() {
+        for (total, part) in sums.iter_mut().zip([sum, sum_x_hat]) {
+            let mut lane = Lane::ZERO;
+            part.store(&mut lane);
+            (0..LANES).for_each(|l| total[l] += f64::from(lane.0[l]));
         }
     }
 }

@@ -8,6 +8,10 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::{Add, Div, Mul, Sub};
+
+use crate::neuron::Real;
+
 /// Channels in a block, f32 lanes in one AVX-512 register.
 pub const LANES: usize = 16;
 
@@ -37,6 +41,8 @@ pub fn floats_mut(lanes: &mut [Lane]) -> &mut [f32] {
 pub trait Simd: Copy {
     /// Sixteen f32 in registers.
     type V: Copy;
+    /// Sixteen answers.
+    type M: Copy;
     /// From memory.
     fn load(x: &Lane) -> Self::V;
     /// To memory.
@@ -45,6 +51,18 @@ pub trait Simd: Copy {
     fn splat(x: f32) -> Self::V;
     /// a + b
     fn add(a: Self::V, b: Self::V) -> Self::V;
+    /// a - b
+    fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// a b
+    fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// a / b
+    fn div(a: Self::V, b: Self::V) -> Self::V;
+    /// a > b
+    fn above(a: Self::V, b: Self::V) -> Self::M;
+    /// Lanes of `yes` where the mask is set, else of `no`.
+    fn choose(mask: Self::M, yes: Self::V, no: Self::V) -> Self::V;
+    /// One bit per lane.
+    fn bits(mask: Self::M) -> u16;
     /// a b + c
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Lanes whose bit is set, others 0.
@@ -53,6 +71,66 @@ pub trait Simd: Copy {
     fn sum(v: Self::V) -> f32;
     /// Bit t of sixteen words, word l giving bit l.
     fn step_mask(words: &[u64; LANES], t: usize) -> u16;
+}
+
+/// Sixteen numbers that the neuron's equations can be written for.
+pub struct Vector<S: Simd>(pub S::V);
+
+impl<S: Simd> Clone for Vector<S> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Simd> Copy for Vector<S> {}
+
+macro_rules! operator {
+    ($($operator:ident, $name:ident);*) => {$(
+        impl<S: Simd> $operator for Vector<S> {
+            type Output = Self;
+            #[inline(always)]
+            fn $name(self, other: Self) -> Self {
+                Vector(S::$name(self.0, other.0))
+            }
+        }
+    )*};
+}
+operator!(Add, add; Sub, sub; Mul, mul; Div, div);
+
+impl<S: Simd> Vector<S> {
+    /// From memory.
+    #[inline(always)]
+    pub fn load(from: &Lane) -> Self {
+        Vector(S::load(from))
+    }
+    /// To memory.
+    #[inline(always)]
+    pub fn store(self, to: &mut Lane) {
+        S::store(self.0, to);
+    }
+}
+
+impl<S: Simd> Real for Vector<S> {
+    type Mask = S::M;
+    #[inline(always)]
+    fn of(v: f64) -> Self {
+        Vector(S::splat(v as f32))
+    }
+    #[inline(always)]
+    fn above(self, other: Self) -> S::M {
+        S::above(self.0, other.0)
+    }
+    #[inline(always)]
+    fn choose(mask: S::M, yes: Self, no: Self) -> Self {
+        Vector(S::choose(mask, yes.0, no.0))
+    }
+    #[inline(always)]
+    fn exp(self) -> Self {
+        let mut lane = Lane::ZERO;
+        self.store(&mut lane);
+        Self::load(&Lane(lane.0.map(f32::exp)))
+    }
 }
 
 /// A piece of work that wants an instruction set. `run` must be `#[inline(always)]`.
@@ -131,6 +209,7 @@ struct Portable;
 
 impl Simd for Portable {
     type V = [f32; LANES];
+    type M = [bool; LANES];
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         x.0
@@ -146,6 +225,30 @@ impl Simd for Portable {
     #[inline(always)]
     fn add(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(a: Self::V, b: Self::V) -> Self::V {
+        std::array::from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn above(a: Self::V, b: Self::V) -> Self::M {
+        std::array::from_fn(|i| a[i] > b[i])
+    }
+    #[inline(always)]
+    fn choose(mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
+        std::array::from_fn(|i| if mask[i] { yes[i] } else { no[i] })
+    }
+    #[inline(always)]
+    fn bits(mask: Self::M) -> u16 {
+        mask.iter().rev().fold(0, |bits, &set| bits << 1 | u16::from(set))
     }
     #[inline(always)]
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -200,6 +303,7 @@ mod x86 {
 
     impl Simd for Avx2 {
         type V = (__m256, __m256);
+        type M = (__m256, __m256);
         #[inline(always)]
         fn load(x: &Lane) -> Self::V {
             // SAFETY: AVX2 was detected; a Lane is 64 bytes, aligned to 64.
@@ -222,6 +326,36 @@ mod x86 {
         fn add(a: Self::V, b: Self::V) -> Self::V {
             // SAFETY: AVX2 was detected.
             unsafe { (_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn sub(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn mul(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_mul_ps(a.0, b.0), _mm256_mul_ps(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn div(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_div_ps(a.0, b.0), _mm256_div_ps(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn above(a: Self::V, b: Self::V) -> Self::M {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0), _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1)) }
+        }
+        #[inline(always)]
+        fn choose(mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
+            // SAFETY: AVX2 was detected.
+            unsafe { (_mm256_blendv_ps(no.0, yes.0, mask.0), _mm256_blendv_ps(no.1, yes.1, mask.1)) }
+        }
+        #[inline(always)]
+        fn bits(mask: Self::M) -> u16 {
+            // SAFETY: AVX2 was detected.
+            unsafe { _mm256_movemask_ps(mask.0) as u16 | (_mm256_movemask_ps(mask.1) as u16) << 8 }
         }
         #[inline(always)]
         fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -266,6 +400,7 @@ mod x86 {
 
     impl Simd for Avx512 {
         type V = __m512;
+        type M = __mmask16;
         #[inline(always)]
         fn load(x: &Lane) -> Self::V {
             // SAFETY: AVX-512F was detected; a Lane is 64 bytes, aligned to 64.
@@ -285,6 +420,35 @@ mod x86 {
         fn add(a: Self::V, b: Self::V) -> Self::V {
             // SAFETY: AVX-512F was detected.
             unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sub(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        fn mul(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        fn div(a: Self::V, b: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_div_ps(a, b) }
+        }
+        #[inline(always)]
+        fn above(a: Self::V, b: Self::V) -> Self::M {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) }
+        }
+        #[inline(always)]
+        fn choose(mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
+            // SAFETY: AVX-512F was detected.
+            unsafe { _mm512_mask_blend_ps(mask, no, yes) }
+        }
+        #[inline(always)]
+        fn bits(mask: Self::M) -> u16 {
+            mask
         }
         #[inline(always)]
         fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
