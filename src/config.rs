@@ -380,11 +380,17 @@ impl Config {
     }
 
     /// Names of the options in which `self` and `other` differ; where the data lies does not count.
-    pub fn differences(&self, other: &Config) -> Vec<String> {
-        let table = |c: &Config| toml::Table::try_from(Config { data_dir: None, ..c.clone() }).unwrap_or_default();
-        let (a, b) = (table(self), table(other));
+    ///
+    /// # Errors
+    /// Bug: never, for checked configurations.
+    pub fn differences(&self, other: &Config) -> Result<Vec<String>> {
+        let table = |c: &Config| {
+            let c = Config { data_dir: None, ..c.clone() };
+            toml::Table::try_from(c).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
+        };
+        let (a, b) = (table(self)?, table(other)?);
         let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        names.into_iter().filter(|name| a.get(*name) != b.get(*name)).cloned().collect()
+        Ok(names.into_iter().filter(|name| a.get(*name) != b.get(*name)).cloned().collect())
     }
 
     fn check(&self) -> Result<()> {
@@ -406,6 +412,10 @@ impl Config {
         real("--lr", self.lr, self.lr > 0.0 && self.lr <= 10.0, "above 0, at most 10")?;
         real("--weight-decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "0 to 1")?;
         real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
+        whole("--seed", self.seed as usize, 0, i64::MAX as usize)?; // TOML has no larger numbers
+        if let Some(dir) = [&self.data_dir, &self.images_dir].into_iter().flatten().find(|d| d.to_str().is_none()) {
+            return Err(Error::usage("the name of this folder is not UTF-8, and cannot be written to config.toml").at(dir.display()));
+        }
         if self.best_on == BestOn::Validation && self.val_split == 0.0 {
             return Err(Error::usage("there are no validation samples to choose on")
                 .at("--best-on validation")

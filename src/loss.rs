@@ -34,7 +34,7 @@ impl Loss {
                 }
                 Loss::Ce => {
                     let p = softmax(r);
-                    loss -= p[label as usize].ln() / samples;
+                    loss += (log_sum_exp(r) - r[label as usize]) / samples;
                     for c in 0..classes {
                         d[c] = (p[c] - hot(c)) / samples;
                     }
@@ -43,6 +43,12 @@ impl Loss {
         }
         (loss, d)
     }
+}
+
+/// ln Σ exp(r), finite wherever r is.
+fn log_sum_exp(r: &[f64]) -> f64 {
+    let top = r.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top + r.iter().map(|v| (v - top).exp()).sum::<f64>().ln()
 }
 
 /// exp(r) / Σ exp(r), shifted by the largest entry.
@@ -77,6 +83,12 @@ mod tests {
                 assert!((slope - d[i]).abs() < 1e-8, "{loss:?} {i}: {slope} {}", d[i]);
             }
         }
+    }
+
+    #[test]
+    fn a_hopeless_sample_has_a_finite_loss() {
+        let (loss, d) = Loss::Ce.of(&[5_000.0, -5_000.0], &[1]);
+        assert!((loss - 10_000.0).abs() < 1e-9 && d == [1.0, -1.0], "{loss} {d:?}");
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Plan {
             largest = largest.max(if i == 0 { 0 } else { 4 * steps * batch * b.input.len() });
         }
         m.gradients = largest;
+        m.host = self.blocks.iter().map(|b| 4 * b.weight().len()).max().unwrap_or(0);
         m
     }
 }
@@ -205,12 +206,14 @@ pub struct Memory {
     pub spikes: usize,
     /// The largest gradient between two layers.
     pub gradients: usize,
+    /// The largest weight once more, on its way into a checkpoint.
+    pub host: usize,
 }
 
 impl Memory {
     /// Sum of all parts.
     pub fn total(&self) -> usize {
-        self.optimiser + self.currents + self.spikes + self.gradients
+        self.optimiser + self.currents + self.spikes + self.gradients + self.host
     }
 }
 

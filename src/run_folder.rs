@@ -6,7 +6,7 @@
 //! | `metrics.jsonl`                         | one JSON object a line, with its `epoch`               |
 //! | `result.json`                           | what came out; its presence says the run is complete   |
 //! | `checkpoint-<step>.ckpt`                | the newest two, to go on from ([`crate::checkpoint`])  |
-//! | `best.ckpt`                             | the best weights on validation                         |
+//! | `best.ckpt`                             | weights and statistics of the best epoch               |
 //! | `events.out.tfevents.<time>.spiketrain` | one per session, for TensorBoard                       |
 //! | `.lock`                                 | held while a process uses the folder                   |
 //!

@@ -87,6 +87,9 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["net", "small", "--shape", "28x28"], &["1x28x28"]),
         (&["net", "small", "--shape", "1x99999x28"], &["out of range"]),
         (&["net", "small", "--shape", "1x28x28", "-T", "65"], &["1 to 64"]),
+        (&["net", "small", "--shape", "1x28x28", "--classes", "0"], &["--classes"]),
+        (&["train", "--seed", "18446744073709551615"], &["--seed"]),
+        (&["train", "--train-limit", "40", "--batch", "8", "--val-split", "0.1"], &["no validation samples"]),
         (&["eval", "absent.ckpt"], &["absent.ckpt"]),
         (&["predict", "absent.ckpt", "x.png"], &["absent.ckpt"]),
         (&["doctor", "--fixtures", "."], &["no *.safetensors"]),
@@ -343,4 +346,46 @@ fn signals_save_within_a_step_and_the_run_goes_on() {
         let hash = |folder: &str| json(&dir.path().join(folder).join("result.json"))["weights_sha256"].clone();
         assert_eq!(hash(folder), hash("whole"));
     }
+}
+
+#[test]
+fn doctor_passes_here_and_fails_on_a_tampered_fixture() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = spiketrain(dir.path(), &["doctor"]);
+    assert!(code == 0 && out.contains(" 0 out of tolerance"), "{out}{err}");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/kernel5_bpta.safetensors");
+    let mut bytes = fs::read(source).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Value = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let rates = 8 + length + header["rates"]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[rates..rates + 4].copy_from_slice(&9.0f32.to_le_bytes());
+    fs::create_dir(dir.path().join("fixtures")).unwrap();
+    fs::write(dir.path().join("fixtures/tampered.safetensors"), bytes).unwrap();
+    let (code, out, err) = spiketrain(dir.path(), &["doctor", "--fixtures", "fixtures"]);
+    assert!(code == 1 && out.contains("tampered") && out.contains("OUT OF TOLERANCE"), "{out}{err}");
+}
+
+#[test]
+fn a_plan_beyond_the_memory_is_refused_before_any_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    // 2^31 parameters are allowed, and need 34 GB; where there are more, the network is merely large.
+    let enough = fs::read_to_string("/proc/meminfo").ok().is_none_or(|m| {
+        let kb = m.lines().find_map(|l| l.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kb.is_none_or(|kb| kb > 33_000_000)
+    });
+    if enough {
+        println!("SKIPPED: this machine has the memory, or does not tell");
+        return;
+    }
+    refused(dir.path(), &["train", "--net", "400000FC-4000FC-10Voting"], 5, &["this machine has", "choose"]);
+}
+
+#[test]
+fn a_closed_standard_error_does_not_stop_a_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let child = command(dir.path(), &tiny(&["--out", "run"])).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = child;
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+    assert!(dir.path().join("run/result.json").exists());
 }

@@ -41,7 +41,7 @@ fn notation(rng: &mut Rng, shape: Chw) -> String {
     let (mut h, mut w) = (shape.h, shape.w);
     let mut tokens = Vec::new();
     for _ in 0..1 + rng.below(3) {
-        tokens.push(format!("{}C{}", pick(rng, &[1, 3, 8, 16, 17, 33]), pick(rng, &[1, 3, 3, 3, 5, 7])));
+        tokens.push(format!("{}C{}", pick(rng, &[1, 3, 8, 16, 17, 33]), pick(rng, &[1, 3, 3, 3, 5, 7, 9])));
         for _ in 0..rng.below(3) {
             let k = *pick(rng, &[2, 2, 3]);
             match rng.below(4) {

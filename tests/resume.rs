@@ -19,7 +19,7 @@ const EPOCHS: usize = 3;
 fn config() -> Config {
     let options = Options {
         net: Some("5C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into()),
-        time_steps: Some(3),
+        time_steps: Some(4),
         batch: Some(16),
         epochs: Some(EPOCHS),
         warm_up: Some(WarmUp::Ann(1)),
@@ -121,6 +121,17 @@ fn resume_after_any_step_ends_in_the_same_bytes() {
     }
     assert_eq!(timeless(&path), want, "stopped after every step");
     println!("{} resumed runs, one of them of {sessions} sessions", steps + 1);
+}
+
+#[test]
+fn the_reference_engine_resumes_to_the_bit_too() {
+    let (config, data, parent) = (config(), glyphs(), tempfile::tempdir().unwrap());
+    let whole = finished(session(&Reference, &config, &data, &parent.path().join("whole"), u64::MAX));
+    for at in [3, 7, 12] {
+        let path = parent.path().join(format!("stopped-{at}"));
+        session(&Reference, &config, &data, &path, at);
+        assert_eq!(finished(session(&Reference, &config, &data, &path, u64::MAX)).weights_sha256, whole.weights_sha256, "after step {at}");
+    }
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use crate::engine::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads};
 use crate::neuron::Surrogate;
-use crate::shape::Chw;
 
 /// What a primitive is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,9 +121,6 @@ impl<E: Engine> Engine for Timed<'_, E> {
         self.layer.store(0, Relaxed);
         self.updated.store(0, Relaxed);
         self.time(Phase::Ends, || self.inner.input(batch))
-    }
-    fn shape(&self, x: &E::Acts) -> Chw {
-        self.inner.shape(x)
     }
     fn spike_count(&self, x: &E::Acts) -> u64 {
         self.time(Phase::Checks, || self.inner.spike_count(x))

@@ -56,8 +56,9 @@ fn put_values(draft: &mut Draft, entry: &TensorEntry, values: &[f32]) -> Result<
     let mut bytes = vec![0; CHUNK.min(size_of_val(values))];
     for (i, chunk) in values.chunks(CHUNK / 4).enumerate() {
         if let Some((j, v)) = first_not_finite(chunk) {
-            return Err(Error::diverged(format!("tensor '{}' is {v} at position {}", entry.name, i * (CHUNK / 4) + j))
-                .remedy("the last checkpoint before this is intact; resume from it with a lower --lr"));
+            return Err(Error::diverged(format!("tensor '{}' is {v} at position {}", entry.name, i * (CHUNK / 4) + j)).remedy(
+                "the last checkpoint before this is intact; start a new run with a lower --lr (--config takes the other options over)",
+            ));
         }
         let bytes = &mut bytes[..size_of_val(chunk)];
         for (b, v) in bytes.as_chunks_mut().0.iter_mut().zip(chunk) {

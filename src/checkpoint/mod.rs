@@ -69,7 +69,7 @@ pub struct Header {
     pub kind: Kind,
     /// The run's whole configuration.
     pub config_toml: String,
-    /// The network in notation, e.g. `128C3-MP2-10`.
+    /// The network in notation, e.g. `128C3-MP2-10Voting`.
     pub network: String,
     /// Channels x height x width of the input.
     pub input_shape: String,

@@ -48,8 +48,8 @@ pub struct TrainArgs {
     /// Data set: glyphs, mnist, fashion-mnist, cifar10, or `images DIR`.
     #[arg(long, num_args = 1..=2, value_names = ["NAME", "DIR"])]
     pub dataset: Option<Vec<String>>,
-    /// Folder that holds mnist/, cifar10/, …
-    #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR")]
+    /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Use an incomplete data set (some CIFAR10 batches) as it is; said and stored.
     #[arg(long)]
@@ -209,7 +209,7 @@ pub struct EvalArgs {
     /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     /// Folder that holds the data sets' folders [default: the one of the run].
-    #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
@@ -292,8 +292,8 @@ pub struct BenchArgs {
 
 #[derive(Args)]
 pub struct DataArgs {
-    /// Folder that holds mnist/, cifar10/, … [default: ~/.local/share/spiketrain].
-    #[arg(long, env = "SPIKETRAIN_DATA", value_name = "DIR", global = true)]
+    /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     #[command(subcommand)]
     pub command: DataCommand,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{DataArgs, DataCommand};
-use super::print;
+use super::{print, say};
 use crate::data::catalog::{SETS, Set, SetFile, find};
 use crate::data::download::{Patience, download, mirror};
 use crate::data::verify::{Doing, Observer, Verdict};
@@ -196,7 +196,7 @@ impl Observer for Terminal {
             self.bar = Some(bar);
         } else if doing == Doing::Fetching {
             let from = if done > 0 { format!(", going on after {}", DecimalBytes(done)) } else { String::new() };
-            eprintln!("fetching {file}, {}{from}", DecimalBytes(total));
+            say(format!("fetching {file}, {}{from}", DecimalBytes(total)));
             self.transfer = Some((file.to_string(), total, Instant::now()));
         } else {
             self.transfer = None;
@@ -208,7 +208,7 @@ impl Observer for Terminal {
             bar.set_position(done);
         }
         if let Some((file, total, last)) = self.transfer.as_mut().filter(|t| t.2.elapsed() > LINE_EVERY) {
-            eprintln!("  {file}: {} of {}", DecimalBytes(done), DecimalBytes(*total));
+            say(format!("  {file}: {} of {}", DecimalBytes(done), DecimalBytes(*total)));
             *last = Instant::now();
         }
     }
@@ -216,7 +216,7 @@ impl Observer for Terminal {
     fn note(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => say(text),
         }
     }
 }

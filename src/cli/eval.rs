@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::{EvalArgs, PredictArgs};
-use super::{print, set_threads};
+use super::{print, say, set_threads};
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::{Config, EngineName};
 use crate::data::{Preparation, Samples, assemble, pictures, pictures::Picture};
@@ -15,7 +15,7 @@ use crate::loss::predict;
 use crate::network::{Method, Network};
 use crate::storage::Disk;
 use crate::train::evaluate::evaluate;
-use crate::train::{Progress, record, save};
+use crate::train::{Progress, Stop, record, save};
 
 /// Evaluates a checkpoint on its test set.
 pub fn run_eval(a: &EvalArgs) -> Result<u8> {
@@ -42,6 +42,7 @@ fn open(path: &Path) -> Result<(Checkpoint, PathBuf)> {
     let best = path.join("best.ckpt");
     if path.is_dir() && !best.exists() {
         let newest = checkpoint::load_newest(&Disk, path)?;
+        newest.warnings.iter().for_each(|w| say(format!("warning: {w}")));
         return Ok((newest.checkpoint, newest.path));
     }
     let file = if path.is_dir() { best } else { path.to_path_buf() };
@@ -70,15 +71,16 @@ fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) 
         .at(path.display()));
     }
     if data.fingerprint != c.header.dataset_fingerprint {
-        eprintln!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset);
+        say(format!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset));
     }
     let all: Vec<u32> = (0..data.test.len() as u32).collect();
     let prep = Preparation::of(config.dataset, data.shape.c);
-    let e = evaluate(engine, &net, &config, &method, (&data.test, data.shape, &prep), &all)?;
+    let e = evaluate(engine, &net, &config, &method, (&data.test, data.shape, &prep), &all, &Stop::default())?;
+    let e = e.ok_or_else(|| Error::bug("an evaluation that nobody could stop was stopped"))?;
     let (mean, weighted) = record::mean_rates(&net.plan, &e.firing_rates);
     if a.json {
         print(json!({
-            "checkpoint": path, "dataset": config.dataset, "net": config.net, "T": config.time_steps, "step": c.header.step,
+            "checkpoint": path.display().to_string(), "dataset": config.dataset, "net": config.net, "T": config.time_steps, "step": c.header.step,
             "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
             "mean_firing_rate": mean, "weighted_firing_rate": weighted,
             "weights_sha256": crate::train::trainer::weights_sha256(engine, &net),
@@ -107,7 +109,7 @@ fn predict_on<E: Engine>(engine: &E, a: &PredictArgs, mut c: Checkpoint, path: &
         if a.json {
             let rates: serde_json::Map<_, _> = c.header.classes.iter().cloned().zip(rates.iter().map(|&r| json!(r))).collect();
             print(json!({
-                "image": image, "class": name, "index": class, "confidence": confidence, "rates": rates,
+                "image": image.display().to_string(), "class": name, "index": class, "confidence": confidence, "rates": rates,
                 "resized_from": resized_from.map(|(h, w)| json!({"height": h, "width": w})),
             }));
             continue;

@@ -22,7 +22,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(e) => {
-            eprintln!("error: {e}");
+            say(format!("error: {e}"));
             ExitCode::from(e.exit_code())
         }
     }
@@ -56,6 +56,12 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
         return Err(Error::usage(format!("{threads} threads")).at("--threads").remedy("choose at most 1024; the number of cores is best"));
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| Error::bug(format!("thread pool: {e}")))
+}
+
+/// Says something on standard error; one that was closed is no reason to stop a run.
+fn say(text: impl std::fmt::Display) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is not an error.

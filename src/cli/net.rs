@@ -16,6 +16,11 @@ pub fn run(a: &NetArgs) -> Result<u8> {
             limits::MAX_BATCH
         )));
     }
+    if !(1..=limits::MAX_CLASSES).contains(&a.classes) {
+        return Err(Error::usage(format!("{} is out of range", a.classes))
+            .at("--classes")
+            .remedy(format!("choose 1 to {}", limits::MAX_CLASSES)));
+    }
     let classes = a.classes;
     let notation = match Notation::preset(&a.net, classes) {
         Some(n) => n,
@@ -52,11 +57,12 @@ pub fn memory_lines(m: &Memory, steps: usize, batch: usize) -> String {
     format!(
         "memory of a training step at T = {steps}, batch {batch} (cpu engine):\n  \
          weights, gradients, AdamW  {}\n  input currents             {}\n  spike trains               {}\n  \
-         largest layer gradient     {}\n  together                   {}",
+         largest layer gradient     {}\n  a weight to be saved       {}\n  together                   {}",
         mb(m.optimiser),
         mb(m.currents),
         mb(m.spikes),
         mb(m.gradients),
+        mb(m.host),
         mb(m.total())
     )
 }

@@ -33,7 +33,7 @@ impl Terminal {
     fn line(&mut self, text: &str) {
         self.last = Instant::now();
         if self.plain {
-            eprintln!("{text}");
+            super::say(text);
         } else {
             self.bar.println(text);
         }

@@ -16,10 +16,11 @@ use crate::data::{self, ImageSet, LoadOptions};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::notation::PRESETS;
+use crate::plan::Plan;
 use crate::run_folder::{self, RunFolder};
 use crate::storage::Disk;
 use crate::train::record::available_memory;
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer};
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
@@ -50,7 +51,13 @@ enum Mode {
 
 fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     let file = a.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
-    let config = said.or(file).complete()?;
+    // A run chosen on its validation split says so in its file; another split wants another choice.
+    let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
+    let mut config = said.or(file).complete()?;
+    // A run may be resumed from another folder.
+    for dir in [&mut config.data_dir, &mut config.images_dir].into_iter().flatten() {
+        *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
+    }
     let data = load(&config)?;
     let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
     Ok(Start { config, data, mode })
@@ -90,9 +97,9 @@ pub fn load(c: &Config) -> Result<ImageSet> {
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
+    check_memory(&start.config, &trainer::plan(&start.config, &start.data)?)?;
     let mut trainer = Trainer::new(engine, start.config, &start.data)?;
     let mut watch = Terminal::new();
-    check_memory(&trainer)?;
     describe(&trainer, preset, &mut watch);
     let folder = match start.mode {
         Mode::DryRun => return dry_run(&mut trainer),
@@ -177,11 +184,11 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
 }
 
 /// Refuses a plan that the machine cannot hold, before any work.
-fn check_memory<E: Engine>(trainer: &Trainer<E>) -> Result<()> {
-    let c = &trainer.config;
-    let needs = |batch| trainer.net.plan.memory(c.time_steps, batch, true).total() as u64;
-    // The weights and moments are there already.
-    let Some(room) = available_memory().map(|m| m + 12 * trainer.net.plan.parameters() as u64) else { return Ok(()) };
+fn check_memory(c: &Config, plan: &Plan) -> Result<()> {
+    // The reference engine has f64 and keeps every step.
+    let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
+    let needs = |batch| numbers * plan.memory(c.time_steps, batch, true).total() as u64;
+    let Some(room) = available_memory() else { return Ok(()) };
     if needs(c.batch) <= room {
         return Ok(());
     }

@@ -127,6 +127,10 @@ pub fn hold_out(labels: &[u16], fraction: f64, seed: u64) -> Result<(Vec<u32>, V
             held[members[k as usize] as usize] = true;
         }
     }
+    if fraction > 0.0 && !held.contains(&true) && !labels.is_empty() {
+        return Err(Error::usage(format!("holding out {fraction} of every class leaves no validation samples"))
+            .remedy("give a larger share, or more training samples"));
+    }
     let (validation, train): (Vec<u32>, Vec<u32>) = (0..labels.len() as u32).partition(|&i| held[i as usize]);
     if train.is_empty() && !labels.is_empty() {
         return Err(Error::usage(format!("holding out {fraction} of {} samples leaves none", labels.len())).remedy("give a smaller share"));
@@ -229,6 +233,7 @@ mod tests {
             assert_eq!(hold_out(&[0, 1], bad, 0).unwrap_err().exit_code(), 2);
         }
         assert!(hold_out(&[0, 1], 0.9, 0).is_err());
+        assert!(hold_out(&[0, 0, 0, 0, 1], 0.1, 0).unwrap_err().to_string().contains("no validation samples"));
         assert_eq!(hold_out(&[], 0.5, 0).unwrap(), (vec![], vec![]));
         assert_eq!(hold_out(&[4, 4, 4], 0.0, 0).unwrap(), (vec![0, 1, 2], vec![]));
     }

@@ -33,7 +33,7 @@ pub struct Picture {
 /// off; transparency is dropped.
 ///
 /// # Errors
-/// Usage when a net of that many channels reads no pictures or the file is not there; Format when it is no readable PNG or JPEG.
+/// Usage when a net of that many channels reads no pictures; Storage when the file cannot be read; Format when it is no readable PNG or JPEG.
 pub fn load_picture(path: &Path, shape: Chw) -> Result<Picture> {
     if shape.c != 1 && shape.c != 3 {
         let what = format!("a network of {} input channels reads no pictures", shape.c);

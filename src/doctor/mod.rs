@@ -241,6 +241,7 @@ fn golden_case<E: Engine>(engine: &E, case: &golden::Case) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::cpu::{Cpu, Isa};
     use crate::engine::reference::Reference;
 
     #[test]
@@ -257,6 +258,22 @@ mod tests {
         }
         println!("{} fixtures, {compared} tensors", fixtures.len());
         assert!(compared > 500);
+    }
+
+    #[test]
+    fn the_cpu_engine_reproduces_every_fixture_and_golden_vector_on_every_instruction_set() {
+        let mut compared = 0;
+        for isa in Isa::available() {
+            let cpu = Cpu::with_isa(isa);
+            for f in &built_in().unwrap() {
+                for c in run(&cpu, f).unwrap() {
+                    assert!(c.passes(), "{} {} {}: {:e} > {:e}", isa.name(), f.name, c.tensor, c.error, c.bound);
+                    compared += 1;
+                }
+            }
+            assert!(run_golden(&cpu).iter().all(Check::passes), "{}", isa.name());
+        }
+        println!("{compared} tensors");
     }
 
     #[test]

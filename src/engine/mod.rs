@@ -22,6 +22,9 @@ pub const BN_EPS: f64 = 1e-5;
 /// Output neurons that vote for one class.
 pub const VOTERS: usize = 10;
 
+/// The largest gradient that a step can be made of.
+pub const LARGEST: f32 = 1e18;
+
 /// A batch on the host, ready for any engine.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -202,13 +205,11 @@ pub trait Engine: Sync {
     fn host(&self, p: &Self::Param) -> Vec<f32>;
     /// One AdamW step on one parameter.
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW);
-    /// Whether all entries are finite.
+    /// Whether all entries are within ±[`LARGEST`]: finite, and so are their squares, which AdamW sums in f32.
     fn is_finite(&self, p: &Self::Param) -> bool;
 
     /// Brings a batch to the device.
     fn input(&self, batch: &Batch) -> Self::Acts;
-    /// Shape of one step of one sample.
-    fn shape(&self, x: &Self::Acts) -> Chw;
     /// Number of nonzero entries over T, B and neurons (spikes, where `x` comes from a LIF layer).
     fn spike_count(&self, x: &Self::Acts) -> u64;
 

@@ -3,7 +3,9 @@
 //! It is the oracle the fast engine is tested against, and is itself tested against the fixtures.
 //! Read it to learn what each primitive of the contract means.
 
-use super::{AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Input, Layout, Moments, Need, Neuron, Norm, NormGrads, VOTERS};
+use super::{
+    AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Input, LARGEST, Layout, Moments, Need, Neuron, Norm, NormGrads, VOTERS,
+};
 use crate::neuron::{self, Lif, Surrogate};
 use crate::shape::Chw;
 
@@ -169,11 +171,15 @@ impl Engine for Reference {
             m.data[i] += (1.0 - c.beta1) * (g - m.data[i]);
             v.data[i] = c.beta2 * v.data[i] + (1.0 - c.beta2) * g * g;
             p.data[i] -= c.lr / bias1 * m.data[i] / (v.data[i].sqrt() / bias2.sqrt() + c.eps);
+            // A checkpoint stores f32: what it cannot hold must not be remembered, or a resumed run would differ.
+            for value in [&mut p.data[i], &mut m.data[i], &mut v.data[i]] {
+                *value = f64::from(*value as f32);
+            }
         }
     }
 
     fn is_finite(&self, p: &Param) -> bool {
-        p.data.iter().all(|v| v.is_finite())
+        p.data.iter().all(|v| v.abs() <= f64::from(LARGEST))
     }
 
     fn input(&self, batch: &Batch) -> Tensor {
@@ -184,10 +190,6 @@ impl Engine for Reference {
         let data: Vec<f64> = data.iter().map(|&v| v as f64).collect();
         assert_eq!(data.len(), batch.steps * batch.samples * batch.shape.len());
         Tensor { steps: batch.steps, samples: batch.samples, shape: batch.shape, data }
-    }
-
-    fn shape(&self, x: &Tensor) -> Chw {
-        x.shape
     }
 
     fn spike_count(&self, x: &Tensor) -> u64 {

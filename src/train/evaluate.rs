@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Stop;
 use crate::config::Config;
 use crate::data::{Preparation, Samples, assemble};
 use crate::engine::{Batch, Engine, Input};
@@ -39,7 +40,7 @@ pub fn batch_of(
     (Batch { shape, samples: indices.len(), steps, input }, labels)
 }
 
-/// Evaluates `net` on the samples `indices`, in batches of the configured size.
+/// Evaluates `net` on the samples `indices`, in batches of the configured size; `None` if it was asked to stop.
 ///
 /// # Errors
 /// Diverged: a layer's currents are not finite.
@@ -50,10 +51,14 @@ pub fn evaluate<E: Engine>(
     method: &Method,
     (samples, shape, prep): (&Samples, Chw, &Preparation),
     indices: &[u32],
-) -> Result<Evaluation> {
+    stop: &Stop,
+) -> Result<Option<Evaluation>> {
     let classes = net.plan.classes();
     let (mut correct, mut loss, mut spikes) = (0usize, 0.0, vec![0u64; net.plan.blocks.len()]);
     for chunk in indices.chunks(config.batch) {
+        if stop.requested().is_some() {
+            return Ok(None);
+        }
         let (batch, labels) = batch_of(config, samples, shape, prep, chunk, method, None);
         let out = net.infer(engine, &batch, method)?;
         loss += config.loss.of(&out.rates, &labels).0 * chunk.len() as f64;
@@ -64,7 +69,7 @@ pub fn evaluate<E: Engine>(
     let steps = if method.ann { 1 } else { config.time_steps };
     let rate = |(s, b): (&u64, &crate::plan::Block)| *s as f64 / (n * steps * b.output.len()) as f64;
     let firing_rates = spikes.iter().zip(&net.plan.blocks).map(rate).collect();
-    Ok(Evaluation { accuracy: correct as f64 / n as f64, loss: loss / n as f64, firing_rates, samples: n })
+    Ok(Some(Evaluation { accuracy: correct as f64 / n as f64, loss: loss / n as f64, firing_rates, samples: n }))
 }
 
 /// How many samples are classified rightly.

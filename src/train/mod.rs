@@ -59,7 +59,7 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
     let mut events = Events::create(folder, trainer.progress.epoch)?;
     let per_epoch = trainer.steps_per_epoch();
     for epoch in trainer.progress.epoch..trainer.config.epochs {
-        let started = Instant::now();
+        let clock = Clock { before: trainer.progress.tally.wall, started: Instant::now() };
         let order = trainer.order(epoch);
         let done = trainer.progress.step as usize - epoch * per_epoch;
         for (i, indices) in order.chunks(trainer.config.batch).enumerate().take(per_epoch).skip(done) {
@@ -67,21 +67,25 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
             trainer.step(epoch, indices, lr)?;
             watch.step(epoch, i + 1, per_epoch, &trainer.progress.tally, &trainer.training_rates(epoch));
             if let Some(signal) = stop.requested() {
-                save(trainer, folder)?;
+                save(trainer, folder, &clock)?;
                 return Ok(Outcome::Stopped(signal));
             }
             let every = trainer.config.checkpoint_every as u64;
             if every > 0 && trainer.progress.step.is_multiple_of(every) {
-                save(trainer, folder)?;
+                save(trainer, folder, &clock)?;
             }
         }
-        let line = finish_epoch(trainer, epoch, started)?;
+        let place = |e: Error| e.at(format!("evaluation after epoch {}", epoch + 1));
+        let Some(line) = finish_epoch(trainer, epoch, &clock, stop).map_err(place)? else {
+            save(trainer, folder, &clock)?;
+            return Ok(Outcome::Stopped(stop.requested().unwrap_or_default()));
+        };
         folder.append_metrics(&line)?;
         events.epoch(&line)?;
         if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
             folder.save_best(&trainer.header(Kind::WeightsOnly)?, trainer.values(Kind::WeightsOnly))?;
         }
-        save(trainer, folder)?;
+        save(trainer, folder, &Clock { before: 0.0, started: Instant::now() })?;
         watch.epoch(&line, trainer.config.epochs);
         if let Some(signal) = stop.requested() {
             return Ok(Outcome::Stopped(signal));
@@ -92,14 +96,36 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
     Ok(Outcome::Finished(Box::new(result)))
 }
 
-fn save<E: Engine>(trainer: &Trainer<E>, folder: &RunFolder) -> Result<()> {
+/// Time spent in an epoch, earlier sessions included.
+struct Clock {
+    before: f64,
+    started: Instant,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+fn save<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, clock: &Clock) -> Result<()> {
+    let p = &mut trainer.progress;
+    p.tally.wall = clock.seconds();
+    p.peak_rss_mb = p.peak_rss_mb.max(record::peak_rss_mb());
     folder.save_checkpoint(&trainer.header(Kind::Training)?, trainer.values(Kind::Training)).map(|_| ())
 }
 
-/// Evaluates where it is due, chooses the best, closes the epoch's sums.
-fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, started: Instant) -> Result<EpochLine> {
+/// Evaluates where it is due, chooses the best, closes the epoch's sums; `None`, and nothing done, if it was asked to stop.
+fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock, stop: &Stop) -> Result<Option<EpochLine>> {
     let due = (epoch + 1).is_multiple_of(trainer.config.eval_every) || epoch + 1 == trainer.config.epochs;
-    let (test, validation) = if due { (Some(trainer.evaluate_test(epoch)?), trainer.evaluate_validation(epoch)?) } else { (None, None) };
+    let (mut test, mut validation) = (None, None);
+    if due {
+        test = trainer.evaluate_test(epoch, stop)?;
+        validation = trainer.evaluate_validation(epoch, stop)?;
+        if stop.requested().is_some() && (test.is_none() || validation.is_none() != trainer.validation.is_empty()) {
+            return Ok(None);
+        }
+    }
     if let Some(test) = test.as_ref().filter(|_| trainer.config.is_candidate(epoch)) {
         let score = match trainer.config.best_on {
             BestOn::Validation => validation.as_ref().map_or(0.0, |v| v.accuracy),
@@ -127,13 +153,13 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, started: Inst
         firing_rates: trainer.training_rates(epoch),
         test_firing_rates: test.map(|t| t.firing_rates),
         samples_per_s: seen / tally.seconds,
-        seconds: started.elapsed().as_secs_f64(),
+        seconds: clock.seconds(),
     };
     trainer.progress.train_seconds += line.seconds;
     trainer.progress.samples_per_s = line.samples_per_s;
     trainer.progress.epoch = epoch + 1;
     trainer.clear_tally();
-    Ok(line)
+    Ok(Some(line))
 }
 
 fn warm_up_name<E: Engine>(trainer: &Trainer<E>, epoch: usize) -> &'static str {
@@ -174,7 +200,7 @@ fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
         mean_firing_rate,
         weighted_firing_rate,
         samples_per_s: p.samples_per_s,
-        peak_rss_mb: record::peak_rss_mb(),
+        peak_rss_mb: p.peak_rss_mb.max(record::peak_rss_mb()),
         train_seconds: p.train_seconds,
         weights_sha256: trainer.weights_sha256(),
         engine: trainer.engine.name().to_string(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Stop;
 use super::evaluate::{Evaluation, batch_of, evaluate, hits};
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
@@ -25,8 +26,10 @@ pub struct Tally {
     pub samples: u64,
     /// Spikes per block.
     pub spikes: Vec<u64>,
-    /// Seconds of training so far.
+    /// Seconds of training steps so far.
     pub seconds: f64,
+    /// Seconds of the epoch so far, of all sessions.
+    pub wall: f64,
 }
 
 /// The best epoch so far.
@@ -57,6 +60,8 @@ pub struct Progress {
     pub last_test: Option<Evaluation>,
     /// Training speed of the last finished epoch.
     pub samples_per_s: f64,
+    /// Largest resident memory of all sessions in MB, where the system tells.
+    pub peak_rss_mb: Option<u64>,
 }
 
 /// A training run in memory.
@@ -86,10 +91,8 @@ impl<'a, E: Engine> Trainer<'a, E> {
     /// # Errors
     /// Usage: the network does not fit the data, the batch is larger than the set, or too small for statistics.
     pub fn new(engine: &'a E, mut config: Config, data: &'a ImageSet) -> Result<Self> {
-        let classes = data.classes.len();
-        let notation = Notation::resolve(&config.net_for(classes), classes)?;
-        config.net = notation.to_string();
-        let plan = Plan::new(notation, data.shape)?;
+        let plan = plan(&config, data)?;
+        config.net = plan.notation.to_string();
         let all: Vec<u32> = (0..data.train.len() as u32).collect();
         let (train, validation) =
             if config.val_split > 0.0 { hold_out(&data.train.labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
@@ -166,26 +169,26 @@ impl<'a, E: Engine> Trainer<'a, E> {
         self.progress.tally = fresh_tally(&self.net.plan);
     }
 
-    /// On the whole test set, as the network computes after `epoch`.
+    /// On the whole test set, as the network computes after `epoch`; `None` if it was asked to stop.
     ///
     /// # Errors
     /// Diverged: a layer's currents are not finite.
-    pub fn evaluate_test(&self, epoch: usize) -> Result<Evaluation> {
+    pub fn evaluate_test(&self, epoch: usize, stop: &Stop) -> Result<Option<Evaluation>> {
         let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
         let samples = (&self.data.test, self.data.shape, &self.prep);
-        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &all)
+        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &all, stop)
     }
 
-    /// On the samples held out, without augmentation; `None` if there are none.
+    /// On the samples held out, without augmentation; `None` if there are none, or if it was asked to stop.
     ///
     /// # Errors
     /// Diverged: a layer's currents are not finite.
-    pub fn evaluate_validation(&self, epoch: usize) -> Result<Option<Evaluation>> {
+    pub fn evaluate_validation(&self, epoch: usize, stop: &Stop) -> Result<Option<Evaluation>> {
         if self.validation.is_empty() {
             return Ok(None);
         }
         let samples = (&self.data.train, self.data.shape, &self.prep);
-        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &self.validation).map(Some)
+        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &self.validation, stop)
     }
 
     /// SHA-256 (hex) over parameters and running statistics, block by block: weight, bias, γ, β, mean, variance.
@@ -198,8 +201,10 @@ impl<'a, E: Engine> Trainer<'a, E> {
 pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
     let mut hash = Sha256::new();
     let mut add = |values: &[f32]| {
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        hash.update(&bytes);
+        for chunk in values.chunks(1 << 16) {
+            let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
+            hash.update(&bytes);
+        }
     };
     for (t, r) in net.params.iter().zip(&net.running) {
         t.each().for_each(|p| add(&engine.host(p)));
@@ -209,6 +214,15 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
         }
     }
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The network of a configuration on the pictures of a data set; takes no memory.
+///
+/// # Errors
+/// Usage: the network does not fit the data.
+pub fn plan(config: &Config, data: &ImageSet) -> Result<Plan> {
+    let classes = data.classes.len();
+    Plan::new(Notation::resolve(&config.net_for(classes), classes)?, data.shape)
 }
 
 /// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.

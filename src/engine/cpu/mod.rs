@@ -30,7 +30,6 @@ pub use simd::Isa;
 
 use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads};
 use crate::neuron::Surrogate;
-use crate::shape::Chw;
 
 /// The CPU engine; holds nothing but the instruction set it runs.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +47,6 @@ impl Cpu {
     /// With the widest instruction set of this processor.
     pub fn new() -> Cpu {
         Cpu { isa: Isa::best() }
-    }
-
-    /// Without instruction-set extensions: what runs on processors we have no kernels for.
-    pub fn portable() -> Cpu {
-        Cpu { isa: Isa::PORTABLE }
     }
 
     /// For messages: `avx512`, `avx2` or `portable`.
@@ -94,10 +88,6 @@ impl Engine for Cpu {
 
     fn input(&self, batch: &Batch) -> Acts {
         Acts::from_batch(batch)
-    }
-
-    fn shape(&self, x: &Acts) -> Chw {
-        x.shape()
     }
 
     fn spike_count(&self, x: &Acts) -> u64 {
@@ -168,7 +158,7 @@ impl Engine for Cpu {
     }
 
     fn currents_finite(&self, y: &Field) -> bool {
-        param::all_finite(&y.data)
+        param::all_within(&y.data, f32::MAX)
     }
 
     fn vote(&self, x: &Acts) -> Vec<f64> {

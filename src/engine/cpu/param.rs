@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::field::blocks;
 use super::simd::{LANES, Lane, floats, floats_mut};
-use crate::engine::{AdamW, Layout};
+use crate::engine::{AdamW, LARGEST, Layout};
 use crate::shape::Chw;
 
 /// Numbers per task of the elementwise passes: large enough to hide a task's cost, fixed so that threads cannot matter.
@@ -101,15 +101,15 @@ impl Param {
         host
     }
 
-    /// Whether all entries are finite.
+    /// Whether all entries are within ±[`LARGEST`].
     pub fn is_finite(&self) -> bool {
-        all_finite(&self.data)
+        all_within(&self.data, LARGEST)
     }
 }
 
-/// Whether all values are finite.
-pub fn all_finite(lanes: &[Lane]) -> bool {
-    lanes.par_chunks(CHUNK).all(|chunk| chunk.iter().all(|lane| lane.0.iter().fold(true, |ok, v| ok & v.is_finite())))
+/// Whether all values are within ±`bound` (NaN is not).
+pub fn all_within(lanes: &[Lane], bound: f32) -> bool {
+    lanes.par_chunks(CHUNK).all(|chunk| chunk.iter().all(|lane| lane.0.iter().fold(true, |ok, v| ok & (v.abs() <= bound))))
 }
 
 /// Calls `visit(index in the layout's order, index in memory)` for every value.
