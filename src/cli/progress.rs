@@ -30,6 +30,11 @@ impl Terminal {
         Terminal { bar, plain, last: Instant::now() }
     }
 
+    /// Takes the bar away, so that others may print.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     fn line(&mut self, text: &str) {
         self.last = Instant::now();
         if self.plain {

@@ -120,7 +120,9 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     };
     watch.note(&format!("run folder {}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {0})", folder.path().display()));
     let stop = handle_signals()?;
-    match train::run(&mut trainer, &folder, &stop, &mut watch)? {
+    let outcome = train::run(&mut trainer, &folder, &stop, &mut watch);
+    watch.clear();
+    match outcome? {
         Outcome::Finished(r) => {
             print(summary(&r, folder.path()));
             Ok(0)

@@ -1,0 +1,207 @@
+//! AVX2 and AVX-512.
+//!
+//! Every intrinsic below is sound because these types are named nowhere but in [`with_avx2`] and [`with_avx512`], which are called
+//! only after detection.
+
+use super::{Kernel, LANES, Lane, Simd};
+use std::arch::x86_64::*;
+
+#[target_feature(enable = "avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
+pub unsafe fn with_avx2<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Avx2>()
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
+pub unsafe fn with_avx512<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Avx512>()
+}
+
+/// 8 → 4 → 2 → 1.
+#[inline(always)]
+fn sum8(v: __m256) -> f32 {
+    // SAFETY: AVX was detected (module comment).
+    unsafe {
+        let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Avx2;
+
+impl Simd for Avx2 {
+    type V = (__m256, __m256);
+    type M = (__m256, __m256);
+    #[inline(always)]
+    fn load(x: &Lane) -> Self::V {
+        // SAFETY: AVX2 was detected; a Lane is 64 bytes, aligned to 64.
+        unsafe { (_mm256_load_ps(x.0.as_ptr()), _mm256_load_ps(x.0.as_ptr().add(8))) }
+    }
+    #[inline(always)]
+    fn store(v: Self::V, to: &mut Lane) {
+        // SAFETY: as in `load`.
+        unsafe {
+            _mm256_store_ps(to.0.as_mut_ptr(), v.0);
+            _mm256_store_ps(to.0.as_mut_ptr().add(8), v.1);
+        }
+    }
+    #[inline(always)]
+    fn splat(x: f32) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_set1_ps(x), _mm256_set1_ps(x)) }
+    }
+    #[inline(always)]
+    fn add(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1)) }
+    }
+    #[inline(always)]
+    fn sub(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1)) }
+    }
+    #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_mul_ps(a.0, b.0), _mm256_mul_ps(a.1, b.1)) }
+    }
+    #[inline(always)]
+    fn div(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_div_ps(a.0, b.0), _mm256_div_ps(a.1, b.1)) }
+    }
+    #[inline(always)]
+    fn above(a: Self::V, b: Self::V) -> Self::M {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0), _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1)) }
+    }
+    #[inline(always)]
+    fn choose(mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe { (_mm256_blendv_ps(no.0, yes.0, mask.0), _mm256_blendv_ps(no.1, yes.1, mask.1)) }
+    }
+    #[inline(always)]
+    fn bits(mask: Self::M) -> u16 {
+        // SAFETY: AVX2 was detected.
+        unsafe { _mm256_movemask_ps(mask.0) as u16 | (_mm256_movemask_ps(mask.1) as u16) << 8 }
+    }
+    #[inline(always)]
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: FMA was detected.
+        unsafe { (_mm256_fmadd_ps(a.0, b.0, c.0), _mm256_fmadd_ps(a.1, b.1, c.1)) }
+    }
+    #[inline(always)]
+    fn keep(mask: u16, v: Self::V) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe {
+            let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let half = |mask: u16, v: __m256| {
+                let set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask as i32), bits), bits);
+                _mm256_and_ps(_mm256_castsi256_ps(set), v)
+            };
+            (half(mask, v.0), half(mask >> 8, v.1))
+        }
+    }
+    #[inline(always)]
+    fn sum(v: Self::V) -> f32 {
+        // SAFETY: AVX2 was detected.
+        sum8(unsafe { _mm256_add_ps(v.0, v.1) })
+    }
+    #[inline(always)]
+    fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
+        let mut mask = 0;
+        for quarter in 0..4 {
+            // SAFETY: AVX2 was detected; four words lie at 4 * quarter.
+            let bits = unsafe {
+                let four = _mm256_loadu_si256(words.as_ptr().add(4 * quarter).cast());
+                let to_sign = _mm256_sll_epi64(four, _mm_cvtsi64_si128(63 - t as i64));
+                _mm256_movemask_pd(_mm256_castsi256_pd(to_sign))
+            };
+            mask |= (bits as u16) << (4 * quarter);
+        }
+        mask
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Avx512;
+
+impl Simd for Avx512 {
+    type V = __m512;
+    type M = __mmask16;
+    #[inline(always)]
+    fn load(x: &Lane) -> Self::V {
+        // SAFETY: AVX-512F was detected; a Lane is 64 bytes, aligned to 64.
+        unsafe { _mm512_load_ps(x.0.as_ptr()) }
+    }
+    #[inline(always)]
+    fn store(v: Self::V, to: &mut Lane) {
+        // SAFETY: as in `load`.
+        unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn splat(x: f32) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    fn add(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    fn sub(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    fn mul(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    fn div(a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    fn above(a: Self::V, b: Self::V) -> Self::M {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn choose(mask: Self::M, yes: Self::V, no: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_mask_blend_ps(mask, no, yes) }
+    }
+    #[inline(always)]
+    fn bits(mask: Self::M) -> u16 {
+        mask
+    }
+    #[inline(always)]
+    fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+    #[inline(always)]
+    fn keep(mask: u16, v: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_maskz_mov_ps(mask, v) }
+    }
+    #[inline(always)]
+    fn sum(v: Self::V) -> f32 {
+        // SAFETY: AVX-512F and DQ were detected.
+        sum8(unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) })
+    }
+    #[inline(always)]
+    fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
+        // SAFETY: AVX-512F was detected; 16 words are two registers.
+        unsafe {
+            let bit = _mm512_set1_epi64((1u64 << t) as i64);
+            let low = _mm512_test_epi64_mask(_mm512_loadu_si512(words.as_ptr().cast()), bit);
+            let high = _mm512_test_epi64_mask(_mm512_loadu_si512(words.as_ptr().add(8).cast()), bit);
+            low as u16 | (high as u16) << 8
+        }
+    }
+}
