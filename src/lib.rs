@@ -12,7 +12,7 @@
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop.
-//! - [`bench`]: what a training step costs, and where the time goes.
+//! - [`mod@bench`]: what a training step costs, and where the time goes.
 //! - [`doctor`]: golden vectors and fixtures that judge every engine.
 //! - [`cli`]: arguments → configuration → a call.
 //!
