@@ -16,7 +16,8 @@
 //! - [`doctor`]: golden vectors and fixtures that judge every engine.
 //! - [`cli`]: arguments → configuration → a call.
 //!
-//! A module uses only what stands before it in this list, but that `plan` names the contract's `Layout` ([`error`], [`limits`], [`rng`], [`shape`] and [`storage`] serve all).
+//! A module uses only what stands before it in this list, but that `plan` names the contract's `Layout` ([`error`], [`limits`],
+//! [`rng`], [`shape`] and [`storage`] serve all).
 
 /// The README's code runs.
 #[cfg(doctest)]
