@@ -184,7 +184,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         let e = Trainer::new(&Cpu::new(), config, data).unwrap().restore(newest(&path)).unwrap_err();
         assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
     };
-    refused(Config { rule: Rule::Stbp, time_steps: 4, ..config.clone() }, &data, &["rule", "time-steps"]);
+    refused(Config { rule: Rule::Stbp, time_steps: 5, ..config.clone() }, &data, &["rule", "time-steps"]);
     refused(Config { net: "5C3-{n}Voting".into(), ..config.clone() }, &data, &["other options: net"]);
     let other =
         data::load(DatasetName::Glyphs, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
