@@ -321,7 +321,9 @@ fn check_currents<E: Engine>(engine: &E, block: &Block, y: &E::Currents) -> Resu
     if engine.currents_finite(y) { Ok(()) } else { Err(not_finite(block, "input currents")) }
 }
 
+/// What to do about a number that is not finite.
+pub const LESS: &str = "lower --lr or --alpha, shorten -T, or look for NaN in the data; the last good checkpoint is kept";
+
 fn not_finite(block: &Block, what: &str) -> Error {
-    Error::diverged(format!("{what} of layer {} ({}) are not finite", block.index, block.name()))
-        .remedy("lower --lr or --alpha, shorten -T, or look for NaN in the data; the last good checkpoint is kept")
+    Error::diverged(format!("{what} of layer {} ({}) are not finite", block.index, block.name())).remedy(LESS)
 }

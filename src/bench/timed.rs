@@ -13,7 +13,7 @@ use crate::neuron::Surrogate;
 pub enum Phase {
     /// y = W x + b of one weight layer.
     Forward,
-    /// Its weight, input and bias gradients.
+    /// Its weight and input gradients.
     Backward,
     /// Its AdamW steps.
     Update,
@@ -27,7 +27,7 @@ pub enum Phase {
     Pool,
     /// Looking for numbers that are not finite, and counting spikes.
     Checks,
-    /// Input and votes.
+    /// Input, votes and bias gradients.
     Ends,
 }
 

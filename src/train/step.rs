@@ -3,7 +3,7 @@
 use crate::engine::{AdamW, Batch, DropMask, Engine};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::network::{Method, Network, Output, Tensors};
+use crate::network::{LESS, Method, Network, Output, Tensors};
 
 /// What a step learns, and how.
 pub struct Task<'a> {
@@ -53,5 +53,3 @@ pub fn optimise<E: Engine>(
     }
     Ok((loss, out))
 }
-
-const LESS: &str = "lower --lr or --alpha, shorten -T, or look for NaN in the data; the last good checkpoint is kept";

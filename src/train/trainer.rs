@@ -7,7 +7,7 @@ use super::Stop;
 use super::evaluate::{Evaluation, batch_of, evaluate, hits};
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
-use crate::data::{ImageSet, Preparation, hold_out};
+use crate::data::{ImageSet, Preparation, hex, hold_out};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::{Network, Tensors};
@@ -213,7 +213,7 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
             add(&r.var);
         }
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// The network of a configuration on the pictures of a data set; takes no memory.
