@@ -1,4 +1,4 @@
-//! Convolution forward: gather over spikes, or unfold and multiply where the input is real or dense.
+//! Convolution forward: by tables ([`conv_tables`]), else gather over spikes, or unfold and multiply where the input is real or dense.
 //!
 //! Gather: for one output pixel, the accumulators of up to 128 output channels stay in registers while the weight rows of
 //! its active inputs are added. Twice as fast as scattering each spike into the output.
@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::conv_tables;
 use super::dense::{self, TILE, Unfold, matmul, row_major};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::lists::{ByPosition, Lists};
@@ -40,6 +41,12 @@ fn step_groups(shape: Chw, steps: usize) -> impl Iterator<Item = Range<usize>> {
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let shape = Chw { c: outputs(weight.layout), ..x.shape() };
     let mut y = Field::stale(shape, x.samples(), x.steps(), x.stored());
+    if let Acts::Spikes(s) = x
+        && conv_tables::suits(s, weight)
+    {
+        conv_tables::forward(isa, s, weight, bias, &mut y);
+        return y;
+    }
     let sample_len = y.sample_len();
     let samples = y.data.par_chunks_mut(sample_len.max(1)).enumerate();
     match x {
@@ -114,35 +121,52 @@ fn gather(isa: Isa, x: &Spikes, lists: &Lists, steps: Range<usize>, weight: &Par
         let (k, shape) = (side(weight), x.shape);
         let y = &mut y[first * x.steps * shape.area()..(first + width) * x.steps * shape.area()];
         let (bias, weight) = (&bias.data[first..first + width], weight.group(group));
-        let job = Gather { lists, shape, k, steps: steps.clone(), stored: x.steps, weight, bias, scale: x.scale, y };
-        match (width, x.graded()) {
-            (8, false) => isa.run(Sized::<8, false>(job)),
-            (4, false) => isa.run(Sized::<4, false>(job)),
-            (2, false) => isa.run(Sized::<2, false>(job)),
-            (_, false) => isa.run(Sized::<1, false>(job)),
-            (8, true) => isa.run(Sized::<8, true>(job)),
-            (4, true) => isa.run(Sized::<4, true>(job)),
-            (2, true) => isa.run(Sized::<2, true>(job)),
-            (_, true) => isa.run(Sized::<1, true>(job)),
-        }
+        Gather { lists, shape, rows: shape.c, k, steps: steps.clone(), stored: x.steps, weight, bias, scale: x.scale, y }.run(
+            isa,
+            width,
+            x.graded(),
+        );
     }
 }
 
-struct Gather<'a> {
-    /// Active channels per (step, position).
-    lists: &'a Lists,
-    shape: Chw,
-    k: usize,
+/// For each output pixel, the sum of the rows that the lists name under its taps.
+pub struct Gather<'a> {
+    /// Rows to add per (step, position): active channels, or entries of a table.
+    pub lists: &'a Lists,
+    /// Of one sample of the input.
+    pub shape: Chw,
+    /// Rows per tap.
+    pub rows: usize,
+    /// K.
+    pub k: usize,
     /// Steps in the lists.
-    steps: Range<usize>,
+    pub steps: Range<usize>,
     /// Steps in `y`.
-    stored: usize,
-    /// `[tap][C][N]`
-    weight: &'a [Lane],
-    bias: &'a [Lane],
-    scale: f32,
+    pub stored: usize,
+    /// `[tap][rows][N]`
+    pub weight: &'a [Lane],
+    /// `[N]`
+    pub bias: &'a [Lane],
+    /// Value of level 1.
+    pub scale: f32,
     /// `[N][stored][H·W]`
-    y: &'a mut [Lane],
+    pub y: &'a mut [Lane],
+}
+
+impl Gather<'_> {
+    /// For `width` blocks of outputs.
+    pub fn run(self, isa: Isa, width: usize, graded: bool) {
+        match (width, graded) {
+            (8, false) => isa.run(Sized::<8, false>(self)),
+            (4, false) => isa.run(Sized::<4, false>(self)),
+            (2, false) => isa.run(Sized::<2, false>(self)),
+            (_, false) => isa.run(Sized::<1, false>(self)),
+            (8, true) => isa.run(Sized::<8, true>(self)),
+            (4, true) => isa.run(Sized::<4, true>(self)),
+            (2, true) => isa.run(Sized::<2, true>(self)),
+            (_, true) => isa.run(Sized::<1, true>(self)),
+        }
+    }
 }
 
 /// [`Gather`] for N registers of output channels.
@@ -152,7 +176,7 @@ impl<const N: usize, const GRADED: bool> Kernel for Sized<'_, N, GRADED> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Gather { lists, shape: Chw { c, h, w }, k, steps, stored, weight, bias, scale, y } = self.0;
+        let Gather { lists, shape: Chw { h, w, .. }, rows: per_tap, k, steps, stored, weight, bias, scale, y } = self.0;
         let (weight, pad) = (weight.as_chunks::<N>().0, k / 2);
         for (i, t) in steps.enumerate() {
             for p in 0..h * w {
@@ -160,7 +184,7 @@ impl<const N: usize, const GRADED: bool> Kernel for Sized<'_, N, GRADED> {
                 let mut acc = [S::splat(0.0); N];
                 for ky in pad.saturating_sub(py)..k.min(h + pad - py) {
                     for kx in pad.saturating_sub(px)..k.min(w + pad - px) {
-                        let rows = &weight[(ky * k + kx) * c..][..c];
+                        let rows = &weight[(ky * k + kx) * per_tap..][..per_tap];
                         let list = lists.range(i * h * w + (py + ky - pad) * w + px + kx - pad);
                         add_rows::<S, N, GRADED>(&mut acc, rows, lists, list);
                     }

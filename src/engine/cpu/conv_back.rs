@@ -2,7 +2,8 @@
 //!
 //! The walk: for one input channel, the weights of its taps to 16 outputs and the accumulators of their gradients stay in
 //! registers. Each spike reads the rows of e under its taps once: they are added to the accumulators (dL/dW) and multiplied
-//! with the weights (dL/dx at the spike).
+//! with the weights (dL/dx at the spike). The walk has weights of its own order, `[block of outputs][C][K²]`, so that what a
+//! channel needs lies together; in the order of [`Param`] its taps would meet in the same few sets of the caches.
 
 use rayon::prelude::*;
 
@@ -12,9 +13,9 @@ use super::dense::{TILE, Unfold};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{Lists, by_channel};
-use super::param::{Group, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Simd};
-use crate::engine::Need;
+use super::param::{Param, groups, outputs};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, TOGETHER, add_sums};
+use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
 /// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
@@ -30,14 +31,15 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
         Need::AtSpikes => Buffer::stale(samples * sample_len),
         Need::Everywhere => Buffer::zeros(samples * sample_len),
     };
-    let pass = Pass { isa, weight, e, need };
+    let taps = if let Acts::Spikes(_) = x { to_walk(weight) } else { Buffer::stale(0) };
+    let pass = Pass { isa, weight, taps: &taps, e, need };
     let mut parts: Vec<&mut [Lane]> = d_x.chunks_mut((part * sample_len).max(1)).collect();
     parts.resize_with(samples.div_ceil(part), Default::default);
-    let mut sums: Vec<Param> = parts
+    let mut sums: Vec<Buffer<Lane>> = parts
         .into_par_iter()
         .enumerate()
         .map(|(i, d_x)| {
-            let mut d_weight = Param::zeros(weight.layout);
+            let mut d_weight = Buffer::zeros(weight.data.len());
             let mut scratch = Scratch::default();
             for (j, b) in (i * part..samples.min((i + 1) * part)).enumerate() {
                 let d_x = if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] };
@@ -50,18 +52,19 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
         })
         .collect();
     let scale = if let Acts::Spikes(s) = x { s.scale } else { 1.0 };
-    let mut d_weight = sums.remove(0);
-    add_scaled(&mut d_weight, &sums, scale);
+    let mut total = sums.remove(0);
+    add_scaled(&mut total, &sums, scale);
+    let d_weight = if let Acts::Spikes(_) = x { from_walk(weight.layout, &total) } else { Param { layout: weight.layout, data: total } };
     let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, e.stored, Order::ByStep, d_x));
     (d_weight, d_x)
 }
 
 /// total = (total + parts, in order) · scale
-fn add_scaled(total: &mut Param, parts: &[Param], scale: f32) {
+fn add_scaled(total: &mut [Lane], parts: &[Buffer<Lane>], scale: f32) {
     const CHUNK: usize = 1 << 10;
-    total.data.par_chunks_mut(CHUNK).enumerate().for_each(|(i, total)| {
+    total.par_chunks_mut(CHUNK).enumerate().for_each(|(i, total)| {
         for part in parts {
-            for (total, part) in total.iter_mut().zip(&part.data[i * CHUNK..]) {
+            for (total, part) in total.iter_mut().zip(&part[i * CHUNK..]) {
                 (0..LANES).for_each(|l| total.0[l] += part.0[l]);
             }
         }
@@ -69,6 +72,33 @@ fn add_scaled(total: &mut Param, parts: &[Param], scale: f32) {
             total.iter_mut().for_each(|lane| lane.0.iter_mut().for_each(|v| *v *= scale));
         }
     });
+}
+
+/// Visits every lane of a weight: its index in the order of the walk and in that of [`Param`]. Taps are in reverse, as a spike
+/// meets them: y\[p\] reads x\[p + tap - pad\].
+fn for_each_lane(layout: Layout, mut visit: impl FnMut(usize, usize)) {
+    let Layout::Conv { out, inp, k } = layout else { unreachable!("{layout:?} is not a convolution") };
+    let mut walk = 0;
+    for group in groups(out) {
+        for (n, c) in (0..group.width).flat_map(|n| (0..inp).map(move |c| (n, c))) {
+            for tap in (0..k * k).rev() {
+                visit(walk, group.first * k * k * inp + (tap * inp + c) * group.width + n);
+                walk += 1;
+            }
+        }
+    }
+}
+
+fn to_walk(weight: &Param) -> Buffer<Lane> {
+    let mut taps = Buffer::stale(weight.data.len());
+    for_each_lane(weight.layout, |walk, param| taps[walk] = weight.data[param]);
+    taps
+}
+
+fn from_walk(layout: Layout, taps: &[Lane]) -> Param {
+    let mut weight = Param::stale(layout);
+    for_each_lane(layout, |walk, param| weight.data[param] = taps[walk]);
+    weight
 }
 
 #[derive(Default)]
@@ -88,13 +118,15 @@ struct Scratch {
 struct Pass<'a> {
     isa: Isa,
     weight: &'a Param,
+    /// The weight in the order of the walk.
+    taps: &'a [Lane],
     e: &'a Field,
     need: Need,
 }
 
 impl Pass<'_> {
     /// Spikes of one sample: both gradients by the walk, or dL/dx by products where it is needed everywhere.
-    fn walk_sample(&self, x: &Spikes, b: usize, d_weight: &mut Param, d_x: &mut [Lane], scratch: &mut Scratch) {
+    fn walk_sample(&self, x: &Spikes, b: usize, d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
         let (k, Chw { h, w, .. }) = (side(self.weight), x.shape);
         let (pad, pitch) = (k / 2, w + k - 1);
         by_channel(x, b, &mut scratch.lists);
@@ -105,13 +137,13 @@ impl Pass<'_> {
         scratch.bordered.clear();
         scratch.bordered.resize(pitch * (h + k - 1), Lane::ZERO);
         for group in groups(outputs(self.weight.layout)) {
-            for n in 0..group.width {
-                let e = self.e.block(b, group.first + n);
+            for block in group.first..group.first + group.width {
+                let e = self.e.block(b, block);
                 for t in 0..x.steps {
                     for (y, row) in e[t * h * w..(t + 1) * h * w].chunks_exact(w).enumerate() {
                         scratch.bordered[(y + pad) * pitch + pad..][..w].copy_from_slice(row);
                     }
-                    self.walk(x, group, n, t, d_weight, scratch);
+                    self.walk(x, block, t, d_weight, scratch);
                 }
             }
         }
@@ -123,11 +155,11 @@ impl Pass<'_> {
     }
 
     /// One block of outputs at one step; large kernels in several passes, to stay within the registers.
-    fn walk(&self, x: &Spikes, group: Group, n: usize, t: usize, d_weight: &mut Param, scratch: &mut Scratch) {
-        let (k, rows) = (side(self.weight), super::param::rows(self.weight.layout));
-        let d_weight = &mut d_weight.data[group.first * rows..(group.first + group.width) * rows];
-        let (weight, offset) = (self.weight.group(group), (group.width, n));
-        let mut job = Walk { scratch, channels: x.shape.c, t, weight, d_weight, offset, k, pitch: x.shape.w + k - 1, at: (0, 0) };
+    fn walk(&self, x: &Spikes, block: usize, t: usize, d_weight: &mut [Lane], scratch: &mut Scratch) {
+        let (k, channels) = (side(self.weight), x.shape.c);
+        let place = block * channels * k * k..(block + 1) * channels * k * k;
+        let (weight, d_weight) = (&self.taps[place.clone()], &mut d_weight[place]);
+        let mut job = Walk { scratch, channels, t, weight, d_weight, k, pitch: x.shape.w + k - 1, at: (0, 0) };
         let (isa, graded, dot) = (self.isa, x.graded(), self.need == Need::AtSpikes);
         match k {
             1 => job.run::<1, 1>(isa, graded, dot),
@@ -139,7 +171,7 @@ impl Pass<'_> {
     }
 
     /// One sample by matrix products: dL/dW if `x` is given, dL/dx if needed.
-    fn dense_sample(&self, x: Option<&Field>, shape: Chw, b: usize, d_weight: &mut Param, d_x: &mut [Lane], scratch: &mut Scratch) {
+    fn dense_sample(&self, x: Option<&Field>, shape: Chw, b: usize, d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
         let geometry = Unfold { shape, k: side(self.weight), steps: self.e.stored };
         let (all, rows_in_weight) = (self.e.block_len(), super::param::rows(self.weight.layout));
         for first in (0..all).step_by(TILE) {
@@ -151,7 +183,7 @@ impl Pass<'_> {
             scratch.folded.resize(if d_x.is_empty() { 0 } else { rows * geometry.columns() }, 0.0);
             for group in groups(outputs(self.weight.layout)) {
                 interleave(self.e.sample(b), all, group, first, rows, &mut scratch.rows);
-                let part = &mut d_weight.data[group.first * rows_in_weight..(group.first + group.width) * rows_in_weight];
+                let part = &mut d_weight[group.first * rows_in_weight..(group.first + group.width) * rows_in_weight];
                 let unfolded = x.map(|_| (&scratch.unfolded[..], part));
                 let folded = (!d_x.is_empty()).then_some((&mut scratch.folded[..], self.weight.group(group)));
                 multiply_back(&geometry, (first, rows), (&scratch.rows, group), unfolded, folded);
@@ -179,10 +211,9 @@ struct Walk<'a> {
     scratch: &'a mut Scratch,
     channels: usize,
     t: usize,
-    /// `[tap][C][width]`, of which block n counts: `offset` = (width, n).
+    /// `[C][K²]` of one block of outputs.
     weight: &'a [Lane],
     d_weight: &'a mut [Lane],
-    offset: (usize, usize),
     k: usize,
     /// Positions per row of the bordered e.
     pitch: usize,
@@ -213,47 +244,74 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Walk { scratch, channels, t, weight, d_weight, offset: (width, n), k, pitch, at: (y0, x0) } = self.0;
+        let Walk { scratch, channels, t, weight, d_weight, k, pitch, at: (y0, x0) } = self.0;
         let Scratch { lists, corner, dots, bordered, .. } = &mut **scratch;
         let (k, shift) = (*k, *y0 * *pitch + *x0);
+        // Cut to one length, so that one comparison guards a whole window.
+        let reach = bordered.len() - shift - (R - 1) * *pitch;
+        let rows: [&[Lane]; R] = std::array::from_fn(|r| &bordered[shift + r * *pitch..][..reach]);
         for c in 0..*channels {
             let list = lists.range(*t * channels.next_multiple_of(LANES) + c);
             if list.is_empty() {
                 continue;
             }
-            // y[p] reads x[p + tap - pad], so a spike meets the taps in reverse order.
-            let place = |r: usize, x: usize| (((k - 1 - *y0 - r) * k + k - 1 - *x0 - x) * *channels + c) * *width + *n;
-            let mut acc = [[S::splat(0.0); W]; R];
-            let mut taps = acc;
+            let place = |r: usize, x: usize| (c * k + *y0 + r) * k + *x0 + x;
+            let acc = [[S::splat(0.0); W]; R];
+            let mut window = Window::<S, W, R, GRADED, DOT> { rows, taps: acc, acc };
             for r in 0..R {
                 for x in 0..W {
-                    taps[r][x] = S::load(&weight[place(r, x)]);
+                    window.taps[r][x] = S::load(&weight[place(r, x)]);
                 }
             }
-            let level = if GRADED { &lists.level[list.clone()] } else { &[] };
-            for (i, (&corner, out)) in corner[list.clone()].iter().zip(&mut dots[list]).enumerate() {
-                let mut dot = S::splat(0.0);
-                for r in 0..R {
-                    let row: &[Lane; W] =
-                        bordered[corner as usize + shift + r * *pitch..].first_chunk().expect("the border keeps windows inside");
-                    for x in 0..W {
-                        let e = S::load(&row[x]);
-                        acc[r][x] = if GRADED { S::fma(S::splat(level[i]), e, acc[r][x]) } else { S::add(acc[r][x], e) };
-                        if DOT {
-                            dot = S::fma(e, taps[r][x], dot);
-                        }
-                    }
+            let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
+            let mut products = [Lane::ZERO; TOGETHER];
+            for (i, (corner, dots)) in corner[list.clone()].chunks(TOGETHER).zip(dots[list.clone()].chunks_mut(TOGETHER)).enumerate() {
+                for (j, (&corner, products)) in corner.iter().zip(&mut products).enumerate() {
+                    S::store(window.visit(corner, level(TOGETHER * i + j)), products);
                 }
                 if DOT {
-                    *out += S::sum(dot);
+                    add_sums::<S>(&products, dots);
                 }
             }
             for r in 0..R {
                 for x in 0..W {
                     let to = &mut d_weight[place(r, x)];
-                    S::store(S::add(S::load(to), acc[r][x]), to);
+                    S::store(S::add(S::load(to), window.acc[r][x]), to);
                 }
             }
         }
+    }
+}
+
+/// What an input channel keeps in registers while its spikes are walked.
+struct Window<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> {
+    /// The bordered e from each row of the window on.
+    rows: [&'a [Lane]; R],
+    /// Weights, and sums of their gradients.
+    taps: [[S::V; W]; R],
+    acc: [[S::V; W]; R],
+}
+
+impl<S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Window<'_, S, W, R, GRADED, DOT> {
+    /// One spike: adds e under its taps to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
+    #[inline(always)]
+    fn visit(&mut self, corner: u32, level: f32) -> S::V {
+        // A chain of products per row: one chain of all would be waited for.
+        let mut dot = [S::splat(0.0); R];
+        for r in 0..R {
+            let row: &[Lane; W] = self.rows[r][corner as usize..].first_chunk().expect("the border keeps windows inside");
+            for x in 0..W {
+                let e = S::load(&row[x]);
+                self.acc[r][x] = if GRADED { S::fma(S::splat(level), e, self.acc[r][x]) } else { S::add(self.acc[r][x], e) };
+                if DOT {
+                    dot[r] = S::fma(e, self.taps[r][x], dot[r]);
+                }
+            }
+        }
+        let mut sum = dot[0];
+        for r in 1..R {
+            sum = S::add(sum, dot[r]);
+        }
+        sum
     }
 }

@@ -144,7 +144,6 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
             let mut words = Buffer::stale(y.samples * all * area);
             words.par_chunks_mut(area).enumerate().for_each(|(i, words)| {
                 let affine = &affines.of_block(i % all, y.steps)[..];
-                words.fill([0; LANES]);
                 isa.run(Sweep { y: y.block(i / all, i % all), stored: y.stored, affine, floor, lif, words });
                 for lane in live_lanes(y.shape.c, i % all)..LANES {
                     words.iter_mut().for_each(|w| w[lane] = 0); // padding would fire under a negative threshold
@@ -188,15 +187,18 @@ impl Kernel for Sweep<'_> {
             (Vector::<S>::of(self.lif.decay), Vector::of(self.lif.threshold), Vector::of(f64::from(self.floor)));
         let area = self.words.len();
         for (p, words) in self.words.iter_mut().enumerate() {
-            let mut rest = Vector::of(0.0);
+            let (mut rest, mut trains) = (Vector::of(0.0), [0; LANES]);
             for (t, affine) in self.affine.iter().enumerate() {
                 let z = current(Vector::load(&self.y[t.min(self.stored - 1) * area + p]), affine);
                 let u = neuron::potential(decay, rest, Vector::choose(z.above(floor), z, floor));
                 let fired = neuron::fires(threshold, u);
                 rest = neuron::rest(u, fired);
                 let bits = u64::from(S::bits(fired));
-                (0..LANES).for_each(|l| words[l] |= (bits >> l & 1) << t);
+                for l in 0..LANES {
+                    trains[l] |= (bits >> l & 1) << t;
+                }
             }
+            *words = trains;
         }
     }
 }
@@ -301,46 +303,89 @@ impl Kernel for Walk<'_> {
         let lif = if let Neuron::Lif(lif) = self.neuron { lif } else { Lif::default() };
         let (decay, threshold) = (Vector::<S>::of(lif.decay), Vector::of(lif.threshold));
         match (self.neuron, self.rule) {
-            (Neuron::Identity, _) => self.back.sweep(decay, threshold, |_, _, s, _| s),
-            (_, Surrogate::Inverse { alpha }) => {
-                let alpha = Vector::of(alpha);
-                self.back.sweep(decay, threshold, |u, fired, s, next| neuron::inverse_error(decay, alpha, u, fired, s, next))
-            }
-            (_, rule) => self.back.sweep(decay, threshold, |u, fired, s, next| neuron::error(rule, decay, threshold, u, fired, s, next)),
+            (Neuron::Identity, _) => self.back.sweep(decay, threshold, Straight),
+            (_, Surrogate::Inverse { alpha }) => self.back.sweep(decay, threshold, Inverse { decay, alpha: Vector::of(alpha) }),
+            (_, rule) => self.back.sweep(decay, threshold, General { rule, decay, threshold }),
         }
+    }
+}
+
+/// e\[t\] of sixteen neurons from u\[t\], o\[t\], S\[t\] and e\[t+1\]. A type and not a closure, see [`super::simd`].
+trait Errors<S: Simd>: Copy {
+    fn error(self, u: Vector<S>, fired: S::M, s: Vector<S>, next: Vector<S>) -> Vector<S>;
+}
+
+/// Of the identity.
+#[derive(Clone, Copy)]
+struct Straight;
+
+impl<S: Simd> Errors<S> for Straight {
+    #[inline(always)]
+    fn error(self, _: Vector<S>, _: S::M, s: Vector<S>, _: Vector<S>) -> Vector<S> {
+        s
+    }
+}
+
+/// Of bpsa and bpsa+bpta.
+#[derive(Clone, Copy)]
+struct Inverse<V> {
+    decay: V,
+    alpha: V,
+}
+
+impl<S: Simd> Errors<S> for Inverse<Vector<S>> {
+    #[inline(always)]
+    fn error(self, u: Vector<S>, fired: S::M, s: Vector<S>, next: Vector<S>) -> Vector<S> {
+        neuron::inverse_error(self.decay, self.alpha, u, fired, s, next)
+    }
+}
+
+/// Of every other rule.
+#[derive(Clone, Copy)]
+struct General<V> {
+    rule: Surrogate,
+    decay: V,
+    threshold: V,
+}
+
+impl<S: Simd> Errors<S> for General<Vector<S>> {
+    #[inline(always)]
+    fn error(self, u: Vector<S>, fired: S::M, s: Vector<S>, next: Vector<S>) -> Vector<S> {
+        neuron::error(self.rule, self.decay, self.threshold, u, fired, s, next)
     }
 }
 
 impl Back<'_> {
     #[inline(always)]
-    fn sweep<S: Simd, F>(mut self, decay: Vector<S>, threshold: Vector<S>, error: F) -> Vec<[Sums; 2]>
-    where
-        F: Fn(Vector<S>, S::M, Vector<S>, Vector<S>) -> Vector<S>,
-    {
+    fn sweep<S: Simd>(mut self, decay: Vector<S>, threshold: Vector<S>, errors: impl Errors<S>) -> Vec<[Sums; 2]> {
         let area = self.y.len() / self.stored;
         let mut sums = vec![[[0.0; LANES]; 2]; self.rows];
+        let mut potentials = [[Lane::ZERO; CHAINS]; MAX_TIME_STEPS];
         let whole = area / CHAINS * CHAINS;
-        (0..whole).step_by(CHAINS).for_each(|p| self.chains::<S, F, CHAINS>(p, area, decay, threshold, &error, &mut sums));
-        (whole..area).for_each(|p| self.chains::<S, F, 1>(p, area, decay, threshold, &error, &mut sums));
+        for p in (0..whole).step_by(CHAINS) {
+            self.chains::<S, CHAINS>(p, area, decay, threshold, errors, &mut potentials, &mut sums);
+        }
+        for p in whole..area {
+            self.chains::<S, 1>(p, area, decay, threshold, errors, &mut potentials, &mut sums);
+        }
         sums
     }
 
     /// N neighbouring positions, side by side: forward for the potentials, back for e.
+    #[expect(clippy::too_many_arguments, reason = "constants and scratch of the one loop that calls this")]
     #[inline(always)]
-    fn chains<S: Simd, F, const N: usize>(
+    fn chains<S: Simd, const N: usize>(
         &mut self,
         p: usize,
         area: usize,
         decay: Vector<S>,
         threshold: Vector<S>,
-        error: &F,
+        errors: impl Errors<S>,
+        potentials: &mut [[Lane; CHAINS]; MAX_TIME_STEPS],
         sums: &mut [[Sums; 2]],
-    ) where
-        F: Fn(Vector<S>, S::M, Vector<S>, Vector<S>) -> Vector<S>,
-    {
+    ) {
         let (zero, floor) = (Vector::of(0.0), Vector::of(f64::from(self.floor)));
         let row_of = |t: usize| t.min(self.stored - 1);
-        let mut potentials = [[Lane::ZERO; N]; MAX_TIME_STEPS];
         let mut rest = [zero; N];
         for (t, affine) in self.affine.iter().enumerate() {
             let y: &[Lane; N] = self.y[row_of(t) * area + p..].first_chunk().expect("the positions are inside");
@@ -357,7 +402,7 @@ impl Back<'_> {
             let y: &mut [Lane; N] = self.y[row_of(t) * area + p..].first_chunk_mut().expect("the positions are inside");
             for n in 0..N {
                 let u = Vector::load(&potentials[t][n]);
-                e[n] = error(u, neuron::fires(threshold, u), Vector::load(&s[n]), e[n]);
+                e[n] = errors.error(u, neuron::fires(threshold, u), Vector::load(&s[n]), e[n]);
                 let open = current(Vector::load(&y[n]), affine).above(floor);
                 d_z[n] = d_z[n] + Vector::choose(open, e[n], zero);
             }

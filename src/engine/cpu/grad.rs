@@ -89,20 +89,20 @@ impl Grad {
         self.gather(sample, block, &mut scratch.now);
         let mut shape = self.inner;
         for route in &self.routes {
-            scratch.next.clear();
             match route {
                 Route::Max { k, input } => {
-                    scratch.next.resize(self.steps * input.shape().area(), Lane::ZERO);
+                    prepare(&mut scratch.next, *k, input.shape(), self.steps);
                     spread_max(isa, &scratch.now, &mut scratch.next, *k, input, sample, block);
                     shape = input.shape();
                 }
                 Route::Avg { k, input } => {
-                    scratch.next.resize(self.steps * input.area(), Lane::ZERO);
+                    prepare(&mut scratch.next, *k, *input, self.steps);
                     spread_avg(&scratch.now, &mut scratch.next, *k, *input);
                     shape = *input;
                 }
                 Route::Drop { bits } => {
                     let start = (sample * blocks(shape.c) + block) * shape.area();
+                    scratch.next.clear();
                     scratch.next.extend_from_slice(&scratch.now);
                     for (i, lane) in scratch.next.iter_mut().enumerate() {
                         pool::double_or_drop(lane, bits[start + i % shape.area()]);
@@ -128,6 +128,14 @@ impl Grad {
     }
 }
 
+/// Room for `[T][H·W]`, zero where windows of side k will not write: at edges that they do not reach.
+fn prepare(out: &mut Vec<Lane>, k: usize, input: Chw, steps: usize) {
+    if !input.h.is_multiple_of(k) || !input.w.is_multiple_of(k) {
+        out.clear();
+    }
+    out.resize(steps * input.area(), Lane::ZERO);
+}
+
 fn spread_avg(d: &[Lane], out: &mut [Lane], k: usize, input: Chw) {
     let (windows, share) = (pool::pooled(input, k).area(), 1.0 / (k * k) as f32);
     for (t, out) in out.chunks_exact_mut(input.area()).enumerate() {
@@ -148,6 +156,7 @@ fn spread_max(isa: Isa, d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sa
             isa.run(SpreadMax { d, out, k, shape: s.shape, steps: s.steps, planes: &planes });
         }
         Acts::Real(f) => {
+            out.fill(Lane::ZERO);
             let (area, windows) = (f.shape.area(), pool::pooled(f.shape, k).area());
             for (t, out) in out.chunks_exact_mut(area).enumerate() {
                 let row = &f.block(sample, block)[t.min(f.stored - 1) * area..][..area];

@@ -14,7 +14,7 @@ use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{ByPosition, Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, TOGETHER, add_sums, floats, floats_mut, load_all, store_all};
 use super::tables;
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
@@ -112,9 +112,9 @@ impl<const N: usize, const GRADED: bool> Kernel for Gather<'_, N, GRADED> {
     fn run<S: Simd>(self) {
         let rows = self.weight.as_chunks::<N>().0;
         for (pair, sums) in self.sums.as_chunks_mut::<N>().0.iter_mut().enumerate() {
-            let mut acc: [S::V; N] = std::array::from_fn(|n| S::load(&sums[n]));
+            let mut acc = load_all::<S, N>(sums);
             add_rows::<S, N, GRADED>(&mut acc, rows, self.lists, self.lists.range(pair));
-            (0..N).for_each(|n| S::store(acc[n], &mut sums[n]));
+            store_all::<S, N>(&acc, sums);
         }
     }
 }
@@ -249,7 +249,6 @@ impl Pass<'_> {
     /// Visits spikes: dL/dW and, if `dot`, dL/dx where there is one.
     fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool) {
         let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
-        tile.d_weight.iter_mut().for_each(|part| part.fill(Lane::ZERO));
         let (together, near) = ((PAIRS / x.steps).max(1), (NEAR / x.steps).max(1));
         let mut lists: Vec<Lists> = Vec::new();
         for first in (0..x.samples).step_by(together) {
@@ -264,7 +263,8 @@ impl Pass<'_> {
             for (g, group) in self.groups.iter().enumerate() {
                 for (i, (lists, dots)) in lists.iter().zip(&mut dots).enumerate() {
                     let e = &self.e[g][(first + i * near) * x.steps * group.width..];
-                    let job = Rows { lists, dots, weight: self.weight(g, tile), d_weight: tile.d_weight[g], e };
+                    let (weight, fresh) = (self.weight(g, tile), first + i == 0);
+                    let job = Rows { lists, dots, weight, fresh, d_weight: tile.d_weight[g], e };
                     job.run(self.isa, group.width, x.graded(), dot);
                 }
             }
@@ -320,6 +320,8 @@ struct Rows<'a> {
     dots: &'a mut [f32],
     /// `[inputs][N]`
     weight: &'a [Lane],
+    /// Whether these are the first pairs: what `d_weight` holds does not count.
+    fresh: bool,
     d_weight: &'a mut [Lane],
     /// `[pairs][N]`
     e: &'a [Lane],
@@ -352,29 +354,50 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Rows { lists, dots, weight, d_weight, e } = self.0;
+        let Rows { lists, dots, weight, fresh, d_weight, e } = self.0;
         let (weight, e) = (weight.as_chunks::<N>().0, e.as_chunks::<N>().0);
         for (input, d_row) in d_weight.as_chunks_mut::<N>().0.iter_mut().enumerate() {
             let list = lists.range(input);
-            let mut acc: [S::V; N] = std::array::from_fn(|n| S::load(&d_row[n]));
-            let row: [S::V; N] = std::array::from_fn(|n| S::load(&weight[input][n]));
-            let level = if GRADED { &lists.level[list.clone()] } else { &[] };
-            for (i, (&pair, out)) in lists.index[list.clone()].iter().zip(&mut dots[list]).enumerate() {
-                let e = &e[pair as usize];
-                // Two chains: one of N dependent products would be waited for.
-                let mut dot = [S::splat(0.0); 2];
-                for n in 0..N {
-                    let e = S::load(&e[n]);
-                    acc[n] = if GRADED { S::fma(S::splat(level[i]), e, acc[n]) } else { S::add(acc[n], e) };
-                    if DOT {
-                        dot[n % 2] = S::fma(e, row[n], dot[n % 2]);
-                    }
+            let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(d_row) };
+            let row = load_all::<S, N>(&weight[input]);
+            let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
+            let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
+            let mut products = [Lane::ZERO; TOGETHER];
+            for (i, (pairs, dots)) in lists.index[list.clone()].chunks(TOGETHER).zip(dots[list.clone()].chunks_mut(TOGETHER)).enumerate() {
+                for (j, (&pair, products)) in pairs.iter().zip(&mut products).enumerate() {
+                    S::store(unit.visit(pair, level(TOGETHER * i + j)), products);
                 }
                 if DOT {
-                    *out += S::sum(S::add(dot[0], dot[1]));
+                    add_sums::<S>(&products, dots);
                 }
             }
-            (0..N).for_each(|n| S::store(acc[n], &mut d_row[n]));
+            store_all::<S, N>(&unit.acc, d_row);
         }
+    }
+}
+
+/// What an input neuron keeps in registers while its spikes are walked.
+struct Unit<'a, S: Simd, const N: usize, const GRADED: bool, const DOT: bool> {
+    e: &'a [[Lane; N]],
+    /// Its weights, and sums of their gradients.
+    row: [S::V; N],
+    acc: [S::V; N],
+}
+
+impl<S: Simd, const N: usize, const GRADED: bool, const DOT: bool> Unit<'_, S, N, GRADED, DOT> {
+    /// One spike: adds its e to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
+    #[inline(always)]
+    fn visit(&mut self, pair: u32, level: f32) -> S::V {
+        let e = &self.e[pair as usize];
+        // Two chains: one of N dependent products would be waited for.
+        let mut dot = [S::splat(0.0); 2];
+        for n in 0..N {
+            let e = S::load(&e[n]);
+            self.acc[n] = if GRADED { S::fma(S::splat(level), e, self.acc[n]) } else { S::add(self.acc[n], e) };
+            if DOT {
+                dot[n % 2] = S::fma(e, self.row[n], dot[n % 2]);
+            }
+        }
+        S::add(dot[0], dot[1])
     }
 }

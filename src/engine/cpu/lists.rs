@@ -22,8 +22,9 @@ impl Lists {
         self.level.clear();
     }
 
+    /// What was pushed since the last end is a list.
     #[inline(always)]
-    fn end_list(&mut self) {
+    pub fn end_list(&mut self) {
         self.starts.push(self.index.len() as u32);
     }
 
@@ -71,7 +72,10 @@ impl Kernel for ByPosition<'_> {
             for p in 0..self.area {
                 for block in 0..self.blocks {
                     let at = block * self.area + p;
-                    let mut mask = self.planes.iter().fold(0, |mask, plane| mask | S::step_mask(&plane[at], t));
+                    let mut mask = 0;
+                    for plane in self.planes {
+                        mask |= S::step_mask(&plane[at], t);
+                    }
                     while mask != 0 {
                         let lane = mask.trailing_zeros() as usize;
                         self.out.index.push((block * LANES + lane) as u32);

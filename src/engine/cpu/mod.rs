@@ -2,7 +2,7 @@
 //!
 //! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
 //! spikes of its input (method, section 2). Where they live: `field` (values and spike words), `lists` (spikes as work
-//! lists), `conv`, `conv_back`, `linear` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
+//! lists), `conv`, `conv_tables`, `conv_back`, `linear` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
 //! arithmetic), `fire` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
@@ -11,6 +11,7 @@
 mod buffer;
 mod conv;
 mod conv_back;
+mod conv_tables;
 mod dense;
 mod field;
 mod fire;
@@ -79,7 +80,7 @@ impl Engine for Cpu {
     }
 
     fn adamw(&self, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
-        param::adamw(p, m, v, grad, c);
+        param::adamw(self.isa, p, m, v, grad, c);
     }
 
     fn is_finite(&self, p: &Param) -> bool {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::field::blocks;
-use super::simd::{LANES, Lane, floats, floats_mut};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut};
 use crate::engine::{AdamW, LARGEST, Layout};
 use crate::shape::Chw;
 
@@ -158,19 +158,42 @@ impl Constants {
 }
 
 /// One AdamW step, in PyTorch's order of operations. Padding has gradient 0, so it stays 0.
-pub fn adamw(p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
-    let k = Constants::new(c);
+pub fn adamw(isa: Isa, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
+    let constants = Constants::new(c);
     let moments = m.data.par_chunks_mut(CHUNK).zip(v.data.par_chunks_mut(CHUNK));
     p.data.par_chunks_mut(CHUNK).zip(moments).zip(grad.data.par_chunks(CHUNK)).for_each(|((p, (m, v)), g)| {
-        let rows = p.iter_mut().zip(m.iter_mut()).zip(v.iter_mut()).zip(g);
-        for (((p, m), v), g) in rows {
+        isa.run(Step { p, m, v, g, constants: &constants });
+    });
+}
+
+struct Step<'a> {
+    p: &'a mut [Lane],
+    m: &'a mut [Lane],
+    v: &'a mut [Lane],
+    g: &'a [Lane],
+    constants: &'a Constants,
+}
+
+impl Kernel for Step<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let k = self.constants;
+        for (((p, m), v), g) in self.p.iter_mut().zip(self.m).zip(self.v).zip(self.g) {
             for l in 0..LANES {
                 let g = g.0[l];
-                m.0[l] += k.from_grad * (g - m.0[l]);
-                v.0[l] = k.beta2 * v.0[l] + k.from_square * g * g;
+                m.0[l] = normal(m.0[l] + k.from_grad * (g - m.0[l]));
+                v.0[l] = normal(k.beta2 * v.0[l] + k.from_square * g * g);
                 let decayed = p.0[l] * k.keep;
                 p.0[l] = decayed - k.step * (m.0[l] / (v.0[l].sqrt() / k.root_correction + k.eps));
             }
         }
-    });
+    }
+}
+
+/// Moments of weights whose gradient has stayed 0 fade until they are denormal, and stay so: too small to move a weight, and many
+/// times slower to compute with. They are 0 from there on.
+#[inline(always)]
+fn normal(x: f32) -> f32 {
+    if x.abs() < f32::MIN_POSITIVE { 0.0 } else { x }
 }

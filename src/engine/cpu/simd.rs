@@ -2,7 +2,8 @@
 //!
 //! A kernel is written once, generic over [`Simd`], as a struct that implements [`Kernel`]. [`Isa::run`] instantiates it
 //! inside a function that enables the instruction set found at run time; the kernel's `run` must be `#[inline(always)]`, so
-//! that its loops are compiled with those features. Lanes are added in the same order by all instruction sets; the portable
+//! that its loops are compiled with those features. For the same reason kernels loop with `for` around vectors: a closure that is
+//! not inlined lacks the features, and every instruction in it becomes a call. Lanes are added in the same order by all instruction sets; the portable
 //! `fma` rounds twice (a fused one is a library call without the instruction), so last bits may differ between instruction
 //! sets, never between runs or thread counts.
 
@@ -72,8 +73,43 @@ pub trait Simd: Copy {
     fn keep(mask: u16, v: Self::V) -> Self::V;
     /// Sum of the lanes: halves are folded, 16 → 8 → 4 → 2 → 1.
     fn sum(v: Self::V) -> f32;
+    /// Four sums, by the same additions, which an instruction set may do side by side.
+    #[inline(always)]
+    fn sum4([a, b, c, d]: [Self::V; 4]) -> [f32; 4] {
+        [Self::sum(a), Self::sum(b), Self::sum(c), Self::sum(d)]
+    }
     /// Bit t of sixteen words, word l giving bit l.
     fn step_mask(words: &[u64; LANES], t: usize) -> u16;
+}
+
+/// N vectors from memory.
+#[inline(always)]
+pub fn load_all<S: Simd, const N: usize>(from: &[Lane; N]) -> [S::V; N] {
+    let mut vectors = [S::splat(0.0); N];
+    for n in 0..N {
+        vectors[n] = S::load(&from[n]);
+    }
+    vectors
+}
+
+/// N vectors to memory.
+#[inline(always)]
+pub fn store_all<S: Simd, const N: usize>(vectors: &[S::V; N], to: &mut [Lane; N]) {
+    for n in 0..N {
+        S::store(vectors[n], &mut to[n]);
+    }
+}
+
+/// Vectors whose lanes are summed together: a sum alone costs as much as the products it sums.
+pub const TOGETHER: usize = 16;
+
+/// Adds the sum of the lanes of each vector to its total; of vectors without one, nothing.
+#[inline(always)]
+pub fn add_sums<S: Simd>(vectors: &[Lane; TOGETHER], totals: &mut [f32]) {
+    for (four, totals) in vectors.as_chunks::<4>().0.iter().zip(totals.chunks_mut(4)) {
+        let sums = S::sum4([S::load(&four[0]), S::load(&four[1]), S::load(&four[2]), S::load(&four[3])]);
+        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+    }
 }
 
 /// Sixteen numbers that the neuron's equations can be written for.

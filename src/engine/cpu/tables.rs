@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::field::{Spikes, Words, blocks};
-use super::simd::{Isa, Kernel, LANES, Lane, Simd};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, load_all, store_all};
 
 /// Below so many (sample, step) pairs the tables cost more than they save: building takes about as long as 40 pairs.
 pub const LEAST_PAIRS: usize = 64;
@@ -41,8 +41,13 @@ impl Kernel for Read<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let code = |t: usize| self.words.iter().rev().fold(0, |code, words| code << LANES | u64::from(S::step_mask(words, t)));
-        self.out.extend((0..self.steps).map(code));
+        for t in 0..self.steps {
+            let mut code = 0;
+            for words in self.words.iter().rev() {
+                code = code << LANES | u64::from(S::step_mask(words, t));
+            }
+            self.out.push(code);
+        }
     }
 }
 
@@ -92,14 +97,16 @@ impl<const N: usize> Kernel for Add<'_, N> {
         for (&code, sums) in self.codes.iter().zip(self.sums.as_chunks_mut::<N>().0) {
             // One bit per four that fires.
             let mut fours = (code | code >> 1 | code >> 2 | code >> 3) & 0x1111_1111_1111_1111;
-            let mut acc: [S::V; N] = std::array::from_fn(|n| S::load(&sums[n]));
+            let mut acc = load_all::<S, N>(sums);
             while fours != 0 {
                 let at = fours.trailing_zeros() as usize;
                 let entry = &table[(at * 4 + (code >> at & 15) as usize) % ENTRIES];
-                (0..N).for_each(|n| acc[n] = S::add(acc[n], S::load(&entry[n])));
+                for n in 0..N {
+                    acc[n] = S::add(acc[n], S::load(&entry[n]));
+                }
                 fours &= fours - 1;
             }
-            (0..N).for_each(|n| S::store(acc[n], &mut sums[n]));
+            store_all::<S, N>(&acc, sums);
         }
     }
 }

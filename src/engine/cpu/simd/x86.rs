@@ -195,6 +195,22 @@ impl Simd for Avx512 {
         sum8(unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) })
     }
     #[inline(always)]
+    fn sum4([a, b, c, d]: [Self::V; 4]) -> [f32; 4] {
+        // SAFETY: AVX-512F was detected.
+        unsafe {
+            // Quarters of two registers: the first two of each beside the last two, as `sum` folds 16 to 8; then 8 to 4.
+            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(a, b), _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b));
+            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(c, d), _mm512_shuffle_f32x4::<0b11_10_11_10>(c, d));
+            let four = _mm512_add_ps(_mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd), _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd));
+            let two = _mm512_add_ps(four, _mm512_permute_ps::<0b01_00_11_10>(four));
+            let one = _mm512_add_ps(two, _mm512_permute_ps::<0b10_11_00_01>(two));
+            let first_of_quarters = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+            let mut sums = [0.0; 4];
+            _mm_storeu_ps(sums.as_mut_ptr(), _mm512_castps512_ps128(_mm512_permutexvar_ps(first_of_quarters, one)));
+            sums
+        }
+    }
+    #[inline(always)]
     fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
         // SAFETY: AVX-512F was detected; 16 words are two registers.
         unsafe {
