@@ -17,8 +17,8 @@ use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 const TABLE: usize = 640 << 10 >> 6;
 /// Below so many output pixels and steps the tables cost more than they save: building takes about as long as 30.
 const LEAST_PIXELS: usize = 256;
-/// Neuron-steps whose entries are listed together: at most 4 MB of lists.
-const LISTED: usize = 1 << 22;
+/// Neuron-steps whose entries are listed together: at most 4 MB of lists. Few in tests, so that they come in parts.
+const LISTED: usize = if cfg!(test) { 1 << 10 } else { 1 << 22 };
 /// Ways that four inputs can fire.
 const WAYS: usize = 16;
 

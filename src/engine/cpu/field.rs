@@ -74,7 +74,7 @@ impl Field {
     }
 
     /// From canonical `[stored,B,C,H,W]`.
-    fn from_host(shape: Chw, samples: usize, steps: usize, stored: usize, host: &[f32]) -> Field {
+    pub(super) fn from_host(shape: Chw, samples: usize, steps: usize, stored: usize, host: &[f32]) -> Field {
         let mut field = Field::zeros(shape, samples, steps, stored);
         let (area, lanes) = (shape.area(), field.block_len());
         for (row, values) in host.chunks_exact(area).enumerate() {

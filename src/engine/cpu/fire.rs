@@ -2,7 +2,8 @@
 //!
 //! Nothing but the currents y is kept for backward. Sweep 1 computes the potentials anew, walks back for e\[t\] and sums d and
 //! d·x̂ per channel (d = dL/dz); sweep 2 does the same again and overwrites y with its gradient
-//! γ/σ · (d - mean(d) - x̂ mean(d·x̂)). Where one stored step stands for all T, both are linear in d: d is summed over t first.
+//! γ/σ · (d - mean(d) - x̂ mean(d·x̂)). Where one stored step stands for all T, both are linear in d: d is summed over t first, and
+//! kept for sweep 2, which has no T to walk then.
 
 use std::sync::Arc;
 
@@ -215,20 +216,22 @@ pub fn fire_backward(
     let affines = Affines::new(y.shape.c, norm);
     let (all, channels) = (blocks(y.shape.c), y.shape.c);
     let plan = Plan { isa, affines: &affines, cell, rule, d, stored: y.stored, steps: y.steps };
-    let block_len = y.block_len();
-    let sweep = |y: &mut Field, pass: Pass| -> Vec<Vec<[Sums; 2]>> {
-        let tasks = y.data.par_chunks_mut(block_len).enumerate();
-        tasks.map_init(Scratch::default, |scratch, (i, y)| plan.run(i / all, i % all, y, pass, scratch)).collect()
+    let (block_len, rows) = (y.block_len(), affines.rows.min(y.stored));
+    let behind = (y.samples * y.shape.area() * y.stored / rows) as f64;
+    let mut kept = Buffer::stale(if norm.is_some() && y.stored < y.steps { y.data.len() } else { 0 });
+    let mut sweep = |pass: Pass| -> Vec<Vec<[Sums; 2]>> {
+        let mut kept: Vec<&mut [Lane]> = kept.chunks_mut(block_len).collect();
+        kept.resize_with(y.data.len() / block_len, Default::default);
+        let tasks = y.data.par_chunks_mut(block_len).zip(kept).enumerate();
+        tasks.map_init(Scratch::default, |scratch, (i, (y, kept))| plan.run((i / all, i % all), y, kept, pass, scratch)).collect()
     };
     if norm.is_none() {
-        sweep(y, Pass::Write(&[]));
+        sweep(Pass::Write(&[]));
         return None;
     }
-    let rows = affines.rows.min(y.stored);
-    let sums = add_samples(&sweep(y, Pass::Sum), all, rows);
-    let behind = (y.samples * y.shape.area() * y.stored / rows) as f64;
+    let sums = add_samples(&sweep(Pass::Sum), all, rows);
     let means: Vec<[Lane; 2]> = sums.iter().map(|pair| pair.map(|s| Lane(s.map(|v| (v / behind) as f32)))).collect();
-    sweep(y, Pass::Write(&means));
+    sweep(Pass::Write(&means));
     let total = |which: usize| {
         let sum = |block: usize, l: usize| (0..rows).map(|row| sums[row * all + block][which][l]).sum::<f64>() as f32;
         let data: Vec<Lane> = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
@@ -258,8 +261,8 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// One block of one sample; sums per row under [`Pass::Sum`].
-    fn run(&self, sample: usize, block: usize, y: &mut [Lane], pass: Pass, scratch: &mut Scratch) -> Vec<[Sums; 2]> {
+    /// One block of one sample; sums per row under [`Pass::Sum`]. `kept` is empty, or receives d in one pass for the next.
+    fn run(&self, (sample, block): (usize, usize), y: &mut [Lane], kept: &mut [Lane], pass: Pass, scratch: &mut Scratch) -> Vec<[Sums; 2]> {
         let affine = &self.affines.of_block(block, self.steps)[..];
         let rows = self.affines.rows.min(self.stored);
         let means: Vec<[Lane; 2]> = match pass {
@@ -267,8 +270,12 @@ impl Plan<'_> {
             Pass::Write([]) => vec![[Lane::ZERO; 2]; rows],
             Pass::Write(means) => (0..rows).map(|row| means[row * self.affines.blocks + block]).collect(),
         };
+        if let (Pass::Write(_), false) = (pass, kept.is_empty()) {
+            self.isa.run(WriteKept { y, kept, affine: &affine[0], means: &means[0] });
+            return Vec::new();
+        }
         let d = self.d.expand(self.isa, sample, block, scratch);
-        let back = Back { y, d, stored: self.stored, rows, affine, floor: floor(self.cell), means: &means };
+        let back = Back { y, d, kept, stored: self.stored, rows, affine, floor: floor(self.cell), means: &means };
         self.isa.run(Walk { back, neuron: self.cell.neuron, rule: self.rule })
     }
 }
@@ -281,6 +288,8 @@ struct Back<'a> {
     y: &'a mut [Lane],
     /// `[T][H·W]`
     d: &'a [Lane],
+    /// `[H·W]`, receives dL/dz; or empty.
+    kept: &'a mut [Lane],
     stored: usize,
     rows: usize,
     affine: &'a [Affine],
@@ -409,8 +418,33 @@ impl Back<'_> {
             if t < self.stored || t == 0 {
                 let row = row_of(t).min(self.rows - 1);
                 finish(y, &d_z, affine, self.means.get(row), &mut sums[row]);
+                if let Some(kept) = self.kept.get_mut(p..).and_then(<[Lane]>::first_chunk_mut::<N>) {
+                    for n in 0..N {
+                        d_z[n].store(&mut kept[n]);
+                    }
+                }
                 d_z = [zero; N];
             }
+        }
+    }
+}
+
+/// Sweep 2 where sweep 1 kept dL/dz.
+struct WriteKept<'a> {
+    /// `[H·W]`
+    y: &'a mut [Lane],
+    kept: &'a [Lane],
+    affine: &'a Affine,
+    means: &'a [Lane; 2],
+}
+
+impl Kernel for WriteKept<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let mut none = [[0.0; LANES]; 2];
+        for (y, kept) in self.y.iter_mut().zip(self.kept) {
+            finish::<S, 1>(std::array::from_mut(y), &[Vector::load(kept)], self.affine, Some(self.means), &mut none);
         }
     }
 }

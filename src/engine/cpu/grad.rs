@@ -5,7 +5,7 @@
 
 use super::buffer::Buffer;
 use super::field::{Acts, Words, blocks};
-use super::pool;
+use super::pool::{self, Windows};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use crate::engine::DropMask;
 use crate::shape::Chw;
@@ -137,37 +137,37 @@ fn prepare(out: &mut Vec<Lane>, k: usize, input: Chw, steps: usize) {
 }
 
 fn spread_avg(d: &[Lane], out: &mut [Lane], k: usize, input: Chw) {
-    let (windows, share) = (pool::pooled(input, k).area(), 1.0 / (k * k) as f32);
-    for (t, out) in out.chunks_exact_mut(input.area()).enumerate() {
-        for w in 0..windows {
-            let part = Lane(d[t * windows + w].0.map(|v| v * share));
-            for j in 0..k * k {
-                out[pool::element(input, k, w, j)] = part;
+    let (windows, share) = (Windows::new(input, k), 1.0 / (k * k) as f32);
+    let pooled = pool::pooled(input, k).area();
+    for (d, out) in d.chunks_exact(pooled).zip(out.chunks_exact_mut(input.area())) {
+        for (d, corner) in d.iter().zip(windows.corners()) {
+            let part = Lane(d.0.map(|v| v * share));
+            for offset in &windows.offsets {
+                out[corner + offset] = part;
             }
         }
     }
 }
 
 fn spread_max(isa: Isa, d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sample: usize, block: usize) {
+    let shape = input.shape();
+    let (windows, area, pooled) = (Windows::new(shape, k), shape.area(), pool::pooled(shape, k).area());
     match input {
         Acts::Spikes(s) => {
-            let area = s.shape.area();
-            let planes = s.window((sample * blocks(s.shape.c) + block) * area, area);
-            isa.run(SpreadMax { d, out, k, shape: s.shape, steps: s.steps, planes: &planes });
+            let planes = s.window((sample * blocks(shape.c) + block) * area, area);
+            isa.run(SpreadMax { d, out, windows: &windows, area, pooled, steps: s.steps, planes: &planes });
         }
         Acts::Real(f) => {
             out.fill(Lane::ZERO);
-            let (area, windows) = (f.shape.area(), pool::pooled(f.shape, k).area());
-            for (t, out) in out.chunks_exact_mut(area).enumerate() {
+            for (t, (d, out)) in d.chunks_exact(pooled).zip(out.chunks_exact_mut(area)).enumerate() {
                 let row = &f.block(sample, block)[t.min(f.stored - 1) * area..][..area];
-                for w in 0..windows {
+                for (d, corner) in d.iter().zip(windows.corners()) {
                     for l in 0..LANES {
-                        let mut best = pool::element(f.shape, k, w, 0);
-                        for j in 1..k * k {
-                            let p = pool::element(f.shape, k, w, j);
-                            best = if row[p].0[l] > row[best].0[l] { p } else { best };
+                        let mut best = corner;
+                        for offset in &windows.offsets[1..] {
+                            best = if row[corner + offset].0[l] > row[best].0[l] { corner + offset } else { best };
                         }
-                        out[best].0[l] = d[t * windows + w].0[l];
+                        out[best].0[l] = d.0[l];
                     }
                 }
             }
@@ -177,10 +177,13 @@ fn spread_max(isa: Isa, d: &[Lane], out: &mut [Lane], k: usize, input: &Acts, sa
 
 /// The spread of a max pool over spikes, one block of one sample.
 struct SpreadMax<'a> {
+    /// `[T][pooled]`
     d: &'a [Lane],
+    /// `[T][area]`
     out: &'a mut [Lane],
-    k: usize,
-    shape: Chw,
+    windows: &'a Windows,
+    area: usize,
+    pooled: usize,
     steps: usize,
     /// Of the pool's input.
     planes: &'a [&'a [Words]],
@@ -190,33 +193,15 @@ impl Kernel for SpreadMax<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let SpreadMax { d, out, k, shape, steps, planes } = self;
-        let (area, windows) = (shape.area(), pool::pooled(shape, k).area());
-        let mut winners: Vec<Words> = vec![[0; LANES]; k * k];
-        for w in 0..windows {
-            find_winners(planes, shape, k, w, &mut winners);
-            for (j, mask) in winners.iter().enumerate() {
-                let p = pool::element(shape, k, w, j);
+        let SpreadMax { d, out, windows, area, pooled, steps, planes } = self;
+        let (mut best, mut winners) = (vec![[0; LANES]; planes.len()], vec![[0; LANES]; windows.offsets.len()]);
+        for (w, corner) in windows.corners().enumerate() {
+            pool::first_maxima(planes, windows, corner, &mut best, &mut winners);
+            for (offset, winner) in windows.offsets.iter().zip(&winners) {
                 for t in 0..steps {
-                    S::store(S::keep(S::step_mask(mask, t), S::load(&d[t * windows + w])), &mut out[t * area + p]);
+                    S::store(S::keep(S::step_mask(winner, t), S::load(&d[t * pooled + w])), &mut out[t * area + corner + offset]);
                 }
             }
         }
     }
-}
-
-/// Per element of a window the steps at which it is the first maximum.
-#[inline(always)]
-fn find_winners(planes: &[&[Words]], shape: Chw, k: usize, w: usize, winners: &mut [Words]) {
-    winners.fill([0; LANES]);
-    winners[0] = [u64::MAX; LANES];
-    pool::max_and_winners(planes, shape, k, w, |j, greater| {
-        let (before, now) = winners.split_at_mut(j);
-        for mask in before {
-            for l in 0..LANES {
-                mask[l] &= !greater[l];
-            }
-        }
-        now[0] = *greater;
-    });
 }

@@ -1,7 +1,8 @@
 //! Fully connected layers. Weight rows lie by input neuron, in blocked order, so that a spike adds one contiguous row.
 //!
 //! Forward, binary spikes of enough samples and steps are added by [`tables`]; else inputs are cut into tiles of 128 rows, and a
-//! tile of one group's weights (64 KB) stays in L2 while all samples and steps add their active rows. Backward, each task owns the rows of a tile, so no sums have to be joined.
+//! tile of one group's weights (64 KB) stays in L2 while all samples and steps add their active rows. Backward, each task owns the rows of a tile, so no sums have to be joined;
+//! where few errors are not 0, [`linear_sparse`] is faster.
 
 use std::ops::Range;
 
@@ -12,6 +13,7 @@ use super::conv::{DENSE_SHARE, add_rows};
 use super::dense::{matmul, row_major, transposed};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
+use super::linear_sparse;
 use super::lists::{ByPosition, Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, TOGETHER, add_sums, floats, floats_mut, load_all, store_all};
@@ -156,13 +158,13 @@ fn multiply(x: &Acts, weight: &Param, groups: &[Group]) -> Vec<Buffer<Lane>> {
 }
 
 /// What one task of the backward pass owns: a tile of input rows.
-struct Tile<'a> {
+pub struct Tile<'a> {
     /// First position of the tile.
-    first: usize,
+    pub first: usize,
     /// Per group, `[inputs of the tile][width]` of dL/dW.
-    d_weight: Vec<&'a mut [Lane]>,
+    pub d_weight: Vec<&'a mut [Lane]>,
     /// `[positions of the tile][B][T]` of dL/dx; empty under [`Need::Nothing`].
-    d_x: &'a mut [Lane],
+    pub d_x: &'a mut [Lane],
 }
 
 /// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
@@ -170,9 +172,14 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
     let groups = groups(outputs(weight.layout));
     let by_group: Vec<Buffer<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
+    if let Acts::Spikes(s) = x
+        && linear_sparse::suits(s, &by_group, need)
+    {
+        return linear_sparse::backward(isa, s, weight, &by_group, need);
+    }
     let mut d_weight = Param::stale(weight.layout);
     let mut d_x = Buffer::stale(if need == Need::Nothing { 0 } else { all * pairs });
-    let tiles = cut(&mut d_weight, &mut d_x, all, pairs, &groups);
+    let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
     let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs };
     tiles.into_par_iter().for_each(|mut tile| match (x, need) {
         (Acts::Spikes(s), Need::AtSpikes) => pass.walk(s, &mut tile, true),
@@ -201,7 +208,7 @@ pub fn bias_gradient(e: &Field) -> Param {
 }
 
 /// Rows of e for one group: `[B·stored][width]`.
-fn rows_of(e: &Field, group: Group) -> Buffer<Lane> {
+pub(super) fn rows_of(e: &Field, group: Group) -> Buffer<Lane> {
     let mut rows = Buffer::stale(e.samples * e.stored * group.width);
     for (i, row) in rows.chunks_exact_mut(group.width).enumerate() {
         let (b, t) = (i / e.stored, i % e.stored);
@@ -212,16 +219,17 @@ fn rows_of(e: &Field, group: Group) -> Buffer<Lane> {
     rows
 }
 
-fn cut<'a>(d_weight: &'a mut Param, d_x: &'a mut [Lane], all: usize, pairs: usize, groups: &[Group]) -> Vec<Tile<'a>> {
+/// Tiles of `tile` positions out of `all`.
+pub fn cut<'a>(d_weight: &'a mut Param, d_x: &'a mut [Lane], tile: usize, all: usize, pairs: usize, groups: &[Group]) -> Vec<Tile<'a>> {
     let mut rest = &mut d_weight.data[..];
     let mut per_group = Vec::new();
     for group in groups {
         let (head, tail) = rest.split_at_mut(group.width * all * LANES);
-        per_group.push(head.chunks_mut(group.width * TILE * LANES));
+        per_group.push(head.chunks_mut(group.width * tile * LANES));
         rest = tail;
     }
-    let mut d_x = d_x.chunks_mut((TILE * pairs).max(1));
-    let tiles = (0..all).step_by(TILE).map(|first| {
+    let mut d_x = d_x.chunks_mut((tile * pairs).max(1));
+    let tiles = (0..all).step_by(tile).map(|first| {
         let d_weight = per_group.iter_mut().map(|chunks| chunks.next().expect("every group has every tile")).collect();
         Tile { first, d_weight, d_x: d_x.next().unwrap_or_default() }
     });

@@ -2,7 +2,7 @@
 //!
 //! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
 //! spikes of its input (method, section 2). Where they live: `field` (values and spike words), `lists` (spikes as work
-//! lists), `conv`, `conv_tables`, `conv_back`, `linear` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
+//! lists), `conv`, `conv_tables`, `conv_back`, `linear`, `linear_sparse` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
 //! arithmetic), `fire` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
@@ -17,11 +17,14 @@ mod field;
 mod fire;
 mod grad;
 mod linear;
+mod linear_sparse;
 mod lists;
 mod param;
 mod pool;
 mod simd;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod vote;
 
 pub use field::{Acts, Field, Spikes};

@@ -15,24 +15,46 @@ pub fn pooled(shape: Chw, k: usize) -> Chw {
     Chw::new(shape.c, shape.h / k, shape.w / k)
 }
 
-/// Where element `j` (row-major) of window `w` lies, for windows of side k over `shape`.
-#[inline(always)]
-pub fn element(shape: Chw, k: usize, w: usize, j: usize) -> usize {
-    let columns = shape.w / k;
-    (w / columns * k + j / k) * shape.w + w % columns * k + j % k
+/// The non-overlapping windows of a pool of side k over one block, row-major.
+pub struct Windows {
+    input: Chw,
+    k: usize,
+    /// From the first element of a window to each, row-major.
+    pub offsets: Vec<usize>,
 }
 
-/// Runs `window(planes of one block, window, window's output planes at that window)` over all blocks.
-fn pool_words(x: &Spikes, k: usize, planes_out: usize, scale: f32, window: impl Fn(&[&[Words]], usize) -> Vec<Words> + Sync) -> Spikes {
-    let (shape, area) = (pooled(x.shape, k), x.shape.area());
+impl Windows {
+    /// Over maps of this shape.
+    pub fn new(input: Chw, k: usize) -> Windows {
+        Windows { input, k, offsets: (0..k * k).map(|j| j / k * input.w + j % k).collect() }
+    }
+
+    /// First elements of the windows.
+    pub fn corners(&self) -> impl Iterator<Item = usize> + use<> {
+        let (Chw { h, w, .. }, k) = (self.input, self.k);
+        (0..h / k).flat_map(move |y| (0..w / k).map(move |x| (y * w + x) * k))
+    }
+}
+
+/// Runs `window(planes of one block, a window's first element, its output planes)` over all windows.
+fn pool_words(
+    x: &Spikes,
+    k: usize,
+    planes_out: usize,
+    scale: f32,
+    window: impl Fn(&[&[Words]], &Windows, usize, &mut [Words]) + Sync,
+) -> Spikes {
+    let (shape, area, windows) = (pooled(x.shape, k), x.shape.area(), Windows::new(x.shape, k));
     let all_blocks = x.samples * blocks(x.shape.c);
     let mut planes: Vec<Buffer<Words>> = (0..planes_out).map(|_| Buffer::stale(all_blocks * shape.area())).collect();
     let mut chunks: Vec<_> = planes.iter_mut().map(|plane| plane.chunks_exact_mut(shape.area())).collect();
     let tasks: Vec<Vec<&mut [Words]>> = (0..all_blocks).map(|_| chunks.iter_mut().filter_map(Iterator::next).collect()).collect();
     tasks.into_par_iter().enumerate().for_each(|(block, mut out)| {
         let planes = x.window(block * area, area);
-        for w in 0..shape.area() {
-            out.iter_mut().zip(window(&planes, w)).for_each(|(plane, words)| plane[w] = words);
+        let mut words = vec![[0; LANES]; planes_out];
+        for (w, corner) in windows.corners().enumerate() {
+            window(&planes, &windows, corner, &mut words);
+            out.iter_mut().zip(&words).for_each(|(plane, words)| plane[w] = *words);
         }
     });
     let planes = planes.into_iter().map(Arc::new).collect();
@@ -42,13 +64,17 @@ fn pool_words(x: &Spikes, k: usize, planes_out: usize, scale: f32, window: impl 
 /// Max pooling.
 pub fn max(x: &Acts, k: usize) -> Acts {
     match x {
-        Acts::Spikes(s) => Acts::Spikes(pool_words(s, k, s.planes.len(), s.scale, |planes, w| {
-            if let [plane] = planes { vec![any(plane, s.shape, k, w)] } else { max_and_winners(planes, s.shape, k, w, |_, _| ()) }
+        Acts::Spikes(s) => Acts::Spikes(pool_words(s, k, s.planes.len(), s.scale, |planes, windows, corner, out| {
+            if let [plane] = planes {
+                out[0] = any(plane, windows, corner)
+            } else {
+                max_and_winners(planes, windows, corner, out, |_, _| ())
+            }
         })),
-        Acts::Real(f) => Acts::Real(Arc::new(pool_reals(f, k, |row, w, out| {
-            *out = row[element(f.shape, k, w, 0)];
-            for j in 1..k * k {
-                let other = &row[element(f.shape, k, w, j)];
+        Acts::Real(f) => Acts::Real(Arc::new(pool_reals(f, k, |row, windows, corner, out| {
+            *out = row[corner];
+            for offset in &windows.offsets[1..] {
+                let other = &row[corner + offset];
                 for l in 0..LANES {
                     out.0[l] = if other.0[l] > out.0[l] { other.0[l] } else { out.0[l] };
                 }
@@ -64,11 +90,11 @@ pub fn avg(x: &Acts, k: usize) -> Acts {
         Acts::Spikes(s) => {
             let largest = ((1usize << s.planes.len()) - 1) * k * k;
             let planes_out = (largest.ilog2() + 1) as usize;
-            Acts::Spikes(pool_words(s, k, planes_out, s.scale * share, |planes, w| sum(planes, planes_out, s.shape, k, w)))
+            Acts::Spikes(pool_words(s, k, planes_out, s.scale * share, sum))
         }
-        Acts::Real(f) => Acts::Real(Arc::new(pool_reals(f, k, |row, w, out| {
-            for j in 0..k * k {
-                let element = &row[element(f.shape, k, w, j)];
+        Acts::Real(f) => Acts::Real(Arc::new(pool_reals(f, k, |row, windows, corner, out| {
+            for offset in &windows.offsets {
+                let element = &row[corner + offset];
                 for l in 0..LANES {
                     out.0[l] += element.0[l];
                 }
@@ -79,10 +105,10 @@ pub fn avg(x: &Acts, k: usize) -> Acts {
 }
 
 /// OR over a window: the maximum of binary spikes.
-fn any(plane: &[Words], shape: Chw, k: usize, w: usize) -> Words {
+fn any(plane: &[Words], windows: &Windows, corner: usize) -> Words {
     let mut out = [0; LANES];
-    for j in 0..k * k {
-        let words = &plane[element(shape, k, w, j)];
+    for offset in &windows.offsets {
+        let words = &plane[corner + offset];
         for l in 0..LANES {
             out[l] |= words[l];
         }
@@ -91,13 +117,12 @@ fn any(plane: &[Words], shape: Chw, k: usize, w: usize) -> Words {
 }
 
 /// Sum over a window, bit-sliced: a ripple-carry addition of all steps at once.
-fn sum(planes: &[&[Words]], planes_out: usize, shape: Chw, k: usize, w: usize) -> Vec<Words> {
-    let mut total = vec![[0u64; LANES]; planes_out];
-    for j in 0..k * k {
-        let p = element(shape, k, w, j);
+fn sum(planes: &[&[Words]], windows: &Windows, corner: usize, total: &mut [Words]) {
+    total.fill([0; LANES]);
+    for offset in &windows.offsets {
         let mut carry = [0u64; LANES];
         for (i, total) in total.iter_mut().enumerate() {
-            let addend = planes.get(i).map_or([0; LANES], |plane| plane[p]);
+            let addend = planes.get(i).map_or([0; LANES], |plane| plane[corner + offset]);
             for l in 0..LANES {
                 let (a, b, c) = (total[l], addend[l], carry[l]);
                 total[l] = a ^ b ^ c;
@@ -105,43 +130,76 @@ fn sum(planes: &[&[Words]], planes_out: usize, shape: Chw, k: usize, w: usize) -
             }
         }
     }
-    total
 }
 
 /// Maximum of a window of levels, bit-sliced. `winner(j, mask)` is told, per element in row-major order, at which steps
 /// it beats all elements before it; the last one told is the first maximum (element 0 begins as the winner everywhere).
 #[inline(always)]
-pub fn max_and_winners(planes: &[&[Words]], shape: Chw, k: usize, w: usize, mut winner: impl FnMut(usize, &Words)) -> Vec<Words> {
-    let mut best: Vec<Words> = planes.iter().map(|plane| plane[element(shape, k, w, 0)]).collect();
-    for j in 1..k * k {
-        let p = element(shape, k, w, j);
+fn max_and_winners(planes: &[&[Words]], windows: &Windows, corner: usize, best: &mut [Words], mut winner: impl FnMut(usize, &Words)) {
+    best.iter_mut().zip(planes).for_each(|(best, plane)| *best = plane[corner]);
+    for (j, offset) in windows.offsets.iter().enumerate().skip(1) {
+        let p = corner + offset;
         // From the highest plane down: greater where it has the first bit that differs.
         let (mut greater, mut equal) = ([0u64; LANES], [u64::MAX; LANES]);
-        for (plane, best) in planes.iter().zip(&best).rev() {
+        for (plane, best) in planes.iter().zip(&*best).rev() {
             for l in 0..LANES {
                 let differs = plane[p][l] ^ best[l];
                 greater[l] |= equal[l] & differs & plane[p][l];
                 equal[l] &= !differs;
             }
         }
-        for (plane, best) in planes.iter().zip(&mut best) {
+        for (plane, best) in planes.iter().zip(&mut *best) {
             for l in 0..LANES {
                 best[l] = best[l] & !greater[l] | plane[p][l] & greater[l];
             }
         }
         winner(j, &greater);
     }
-    best
 }
 
-/// Pools every step of a real field; `window` sees one step of one block and an output lane of zeros.
-fn pool_reals(x: &Field, k: usize, window: impl Fn(&[Lane], usize, &mut Lane) + Sync) -> Field {
-    let shape = pooled(x.shape, k);
+/// Per element of a window the steps at which it is the first maximum; `best` is scratch, a word per plane.
+#[inline(always)]
+pub fn first_maxima(planes: &[&[Words]], windows: &Windows, corner: usize, best: &mut [Words], winners: &mut [Words]) {
+    if let [plane] = planes {
+        return first_spikes(plane, windows, corner, winners);
+    }
+    winners.fill([0; LANES]);
+    winners[0] = [u64::MAX; LANES];
+    max_and_winners(planes, windows, corner, best, |j, greater| {
+        let (before, now) = winners.split_at_mut(j);
+        for mask in before {
+            for l in 0..LANES {
+                mask[l] &= !greater[l];
+            }
+        }
+        now[0] = *greater;
+    });
+}
+
+/// [`first_maxima`] of binary spikes: the first that fires, or the first of all.
+#[inline(always)]
+fn first_spikes(plane: &[Words], windows: &Windows, corner: usize, winners: &mut [Words]) {
+    let mut seen = [0; LANES];
+    for (offset, winner) in windows.offsets.iter().zip(winners.iter_mut()) {
+        let words = &plane[corner + offset];
+        for l in 0..LANES {
+            winner[l] = words[l] & !seen[l];
+            seen[l] |= words[l];
+        }
+    }
+    for l in 0..LANES {
+        winners[0][l] |= !seen[l];
+    }
+}
+
+/// Pools every step of a real field; `window` sees one step of one block, a window's first element and an output lane of zeros.
+fn pool_reals(x: &Field, k: usize, window: impl Fn(&[Lane], &Windows, usize, &mut Lane) + Sync) -> Field {
+    let (shape, windows) = (pooled(x.shape, k), Windows::new(x.shape, k));
     let mut out = Field::zeros(shape, x.samples, x.steps, x.stored);
     if !shape.is_empty() {
         let steps_in = x.data.par_chunks(x.shape.area());
         out.data.par_chunks_mut(shape.area()).zip(steps_in).for_each(|(out, row)| {
-            out.iter_mut().enumerate().for_each(|(w, out)| window(row, w, out));
+            out.iter_mut().zip(windows.corners()).for_each(|(out, corner)| window(row, &windows, corner, out));
         });
     }
     out

@@ -78,6 +78,18 @@ pub trait Simd: Copy {
     fn sum4([a, b, c, d]: [Self::V; 4]) -> [f32; 4] {
         [Self::sum(a), Self::sum(b), Self::sum(c), Self::sum(d)]
     }
+    /// Lane c of vector r to lane r of vector c.
+    #[inline(always)]
+    fn transpose(rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        let (mut from, mut to) = ([Lane::ZERO; LANES], [Lane::ZERO; LANES]);
+        store_all::<Self, LANES>(&rows, &mut from);
+        for r in 0..LANES {
+            for c in 0..LANES {
+                to[c].0[r] = from[r].0[c];
+            }
+        }
+        load_all::<Self, LANES>(&to)
+    }
     /// Bit t of sixteen words, word l giving bit l.
     fn step_mask(words: &[u64; LANES], t: usize) -> u16;
 }
@@ -314,5 +326,52 @@ impl Simd for Portable {
     #[inline(always)]
     fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
         words.iter().rev().fold(0, |mask, word| mask << 1 | (word >> t & 1) as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Turned([Lane; LANES]);
+
+    impl Kernel for Turned {
+        type Out = [Lane; LANES];
+        #[inline(always)]
+        fn run<S: Simd>(self) -> Self::Out {
+            let mut out = self.0;
+            store_all::<S, LANES>(&S::transpose(load_all::<S, LANES>(&self.0)), &mut out);
+            out
+        }
+    }
+
+    struct Summed([Lane; TOGETHER]);
+
+    impl Kernel for Summed {
+        type Out = ([f32; TOGETHER], [f32; TOGETHER]);
+        #[inline(always)]
+        fn run<S: Simd>(self) -> Self::Out {
+            let (mut together, mut alone) = ([1.0; TOGETHER], [1.0; TOGETHER]);
+            add_sums::<S>(&self.0, &mut together);
+            for (alone, lane) in alone.iter_mut().zip(&self.0) {
+                *alone += S::sum(S::load(lane));
+            }
+            (together, alone)
+        }
+    }
+
+    fn square() -> [Lane; LANES] {
+        std::array::from_fn(|r| Lane(std::array::from_fn(|c| 1.0 / (1 + 16 * r + c) as f32)))
+    }
+
+    #[test]
+    fn every_instruction_set_turns_and_sums_alike() {
+        for isa in Isa::available() {
+            let turned = isa.run(Turned(square()));
+            assert!((0..LANES).all(|r| (0..LANES).all(|c| turned[c].0[r] == square()[r].0[c])), "{}", isa.name());
+            let (together, alone) = isa.run(Summed(square()));
+            assert_eq!((together, alone), Isa::PORTABLE.run(Summed(square())), "{}", isa.name());
+            assert_eq!(together, alone, "{}", isa.name());
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::simd::{Isa, Kernel, LANES, Lane, Simd, load_all, store_all};
 /// Below so many (sample, step) pairs the tables cost more than they save: building takes about as long as 40 pairs.
 pub const LEAST_PAIRS: usize = 64;
 /// Positions of 16 inputs in one tile, whose spikes at one step are one word.
-const TILE: usize = 4;
+pub const TILE: usize = 4;
 /// Entries of the tables of a tile: 16 fours, 16 ways each.
 const ENTRIES: usize = 256;
 

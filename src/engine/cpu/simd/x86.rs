@@ -211,6 +211,42 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn transpose(rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        // SAFETY: AVX-512F was detected.
+        unsafe {
+            let mut pairs = rows;
+            for i in 0..8 {
+                pairs[2 * i] = _mm512_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i + 1] = _mm512_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+            }
+            // fours[4 i + c] holds, in quarter q, column 4 q + c of the rows 4 i to 4 i + 3.
+            let mut fours = rows;
+            for i in 0..4 {
+                for half in 0..2 {
+                    let (a, b) = (_mm512_castps_pd(pairs[4 * i + half]), _mm512_castps_pd(pairs[4 * i + half + 2]));
+                    fours[4 * i + 2 * half] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+                    fours[4 * i + 2 * half + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+                }
+            }
+            let mut columns = rows;
+            for c in 0..4 {
+                let (even, odd) = (
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(fours[c], fours[4 + c]),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(fours[c], fours[4 + c]),
+                );
+                let (even_below, odd_below) = (
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(fours[8 + c], fours[12 + c]),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(fours[8 + c], fours[12 + c]),
+                );
+                columns[c] = _mm512_shuffle_f32x4::<0b10_00_10_00>(even, even_below);
+                columns[8 + c] = _mm512_shuffle_f32x4::<0b11_01_11_01>(even, even_below);
+                columns[4 + c] = _mm512_shuffle_f32x4::<0b10_00_10_00>(odd, odd_below);
+                columns[12 + c] = _mm512_shuffle_f32x4::<0b11_01_11_01>(odd, odd_below);
+            }
+            columns
+        }
+    }
+    #[inline(always)]
     fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
         // SAFETY: AVX-512F was detected; 16 words are two registers.
         unsafe {
