@@ -1,8 +1,9 @@
-//! Fully connected backward where few outputs have an error.
+//! Fully connected backward over the errors that are not 0.
 //!
 //! Under bpsa and bpsa+bpta e\[t\] is 0 from a neuron's last spike on, so in a hidden layer that fires at a few percent nearly all
-//! errors are exactly 0. The pass visits the others: each is added to dL/dW of the inputs that fired and multiplied with
-//! their weights, 16 inputs at a time. For that a tile of weights is turned round, and its gradient turned back.
+//! errors are exactly 0. The pass visits the others, an output and four (sample, step) pairs at a time: they are added to dL/dW of
+//! the inputs that fired and multiplied with their weights, 16 inputs at once. For that a tile of weights is turned round, and
+//! its gradient turned back. It costs the same for any number of spikes, so where they are few, walking them is faster.
 
 use rayon::prelude::*;
 
@@ -16,17 +17,40 @@ use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use super::tables;
 use crate::engine::Need;
 
-/// Errors that are not 0, as a share of all, per share of spikes: above, visiting the spikes is faster. An error costs per input
-/// about twice what a spike costs per output, and turning the weights the rest.
-const ERRORS_PER_SPIKE: f64 = 0.4;
+/// Pairs whose errors are visited together.
+const FOUR: usize = 4;
+/// Cost of a visit as a number of spikes of one input, and of a tile without any: measured.
+const VISIT: f64 = 0.5;
+const TILE_COST: f64 = 0.04;
 /// Positions of 16 inputs in one tile: those of [`tables::codes`].
 const TILE: usize = tables::TILE;
+/// Positions that fit the registers: with four pairs eight masks and eight sums.
+const HALF: usize = 2;
 
 /// Whether [`backward`] is the way to go; `e` `[B·T][width]` per group.
 pub fn suits(x: &Spikes, e: &[Buffer<Lane>], need: Need) -> bool {
-    let count = |rows: &Buffer<Lane>| rows.iter().map(|lane| lane.0.iter().filter(|&&v| v != 0.0).count()).sum::<usize>();
-    let (errors, all) = (e.iter().map(count).sum::<usize>(), e.iter().map(|rows| rows.len() * LANES).sum::<usize>());
-    !x.graded() && need != Need::Everywhere && (errors as f64) < ERRORS_PER_SPIKE * x.density() * all as f64
+    if x.graded() || need == Need::Everywhere {
+        return false;
+    }
+    let pairs = x.samples * x.steps;
+    let visits: usize = e.iter().map(|rows| quads(rows, rows.len() / pairs).map(|four| errors_of(four).count()).sum::<usize>()).sum();
+    let all: usize = e.iter().map(|rows| rows.len() * LANES / FOUR).sum();
+    VISIT * visits as f64 / all as f64 + TILE_COST < x.density()
+}
+
+/// Rows of four pairs, `[4][width]`, the last perhaps of fewer.
+fn quads(e: &[Lane], width: usize) -> impl Iterator<Item = (&[Lane], usize)> {
+    e.chunks(FOUR * width).map(move |rows| (rows, width))
+}
+
+/// Outputs with an error among four pairs, and the four.
+fn errors_of((rows, width): (&[Lane], usize)) -> impl Iterator<Item = (usize, [f32; FOUR])> {
+    let outputs = (0..width * LANES).map(move |o| {
+        let mut errors = [0.0; FOUR];
+        errors.iter_mut().zip(rows.chunks_exact(width)).for_each(|(e, row)| *e = row[o / LANES].0[o % LANES]);
+        (o, errors)
+    });
+    outputs.filter(|(_, errors)| *errors != [0.0; FOUR])
 }
 
 /// dL/dW and, as far as needed, dL/dx.
@@ -50,14 +74,14 @@ pub fn backward(isa: Isa, x: &Spikes, weight: &Param, e: &[Buffer<Lane>], need: 
     (d_weight, d_x)
 }
 
-/// For every pair the outputs whose error is not 0; the error is the level.
+/// For every four pairs the outputs that have an error; their four errors are the levels.
 fn nonzero(e: &[Lane], width: usize) -> Lists {
     let mut lists = Lists::default();
     lists.starts.push(0);
-    for row in e.chunks_exact(width) {
-        for (o, &error) in row.iter().flat_map(|lane| &lane.0).enumerate().filter(|(_, e)| **e != 0.0) {
+    for four in quads(e, width) {
+        for (o, errors) in errors_of(four) {
             lists.index.push(o as u32);
-            lists.level.push(error);
+            lists.level.extend(errors);
         }
         lists.end_list();
     }
@@ -90,7 +114,7 @@ impl Kernel for Visit<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let Visit { group: Group { width, .. }, weight, d_weight, d_x, errors, codes, scale, scratch } = self;
-        let (positions, pairs) = (weight.len() / (LANES * width), codes.len());
+        let positions = weight.len() / (LANES * width);
         scratch.weight.clear();
         scratch.weight.resize(width * LANES * TILE, Lane::ZERO);
         scratch.d_weight.clear();
@@ -98,48 +122,79 @@ impl Kernel for Visit<'_> {
         let turned = scratch.weight.as_chunks_mut::<TILE>().0;
         let d_turned = scratch.d_weight.as_chunks_mut::<TILE>().0;
         let mut square = [S::splat(0.0); LANES];
-        for q in 0..positions {
-            for block in 0..width {
-                for r in 0..LANES {
-                    square[r] = S::load(&weight[(q * LANES + r) * width + block]);
-                }
-                square = S::transpose(square);
-                for r in 0..LANES {
-                    S::store(square[r], &mut turned[block * LANES + r][q]);
-                }
+        for (q, block) in squares(positions, width) {
+            for r in 0..LANES {
+                square[r] = S::load(&weight[(q * LANES + r) * width + block]);
+            }
+            square = S::transpose(square);
+            for r in 0..LANES {
+                S::store(square[r], &mut turned[block * LANES + r][q]);
             }
         }
-        for (pair, &code) in codes.iter().enumerate() {
-            let list = errors.range(pair);
-            if code == 0 || list.is_empty() {
-                continue;
-            }
-            let mut dots = [S::splat(0.0); TILE];
-            for (&o, &error) in errors.index[list.clone()].iter().zip(&errors.level[list]) {
-                let (weight, d_weight) = (&turned[o as usize], &mut d_turned[o as usize]);
-                let error = S::splat(error);
-                for q in 0..TILE {
-                    let fired = (code >> (q * LANES)) as u16;
-                    dots[q] = S::fma(error, S::load(&weight[q]), dots[q]);
-                    S::store(S::add(S::load(&d_weight[q]), S::keep(fired, error)), &mut d_weight[q]);
-                }
-            }
-            if !d_x.is_empty() {
-                for q in 0..positions {
-                    let to = &mut d_x[q * pairs + pair];
-                    S::store(S::add(S::load(to), dots[q]), to);
-                }
-            }
+        for first in (0..positions).step_by(HALF) {
+            visit_half::<S>(turned, d_turned, first, positions, codes, errors, d_x);
         }
         let scale = S::splat(scale);
-        for q in 0..positions {
-            for block in 0..width {
-                for r in 0..LANES {
-                    square[r] = S::mul(S::load(&d_turned[block * LANES + r][q]), scale);
+        for (q, block) in squares(positions, width) {
+            for r in 0..LANES {
+                square[r] = S::mul(S::load(&d_turned[block * LANES + r][q]), scale);
+            }
+            square = S::transpose(square);
+            for r in 0..LANES {
+                S::store(square[r], &mut d_weight[(q * LANES + r) * width + block]);
+            }
+        }
+    }
+}
+
+/// Squares of 16 inputs and 16 outputs.
+fn squares(positions: usize, width: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..positions).flat_map(move |q| (0..width).map(move |block| (q, block)))
+}
+
+/// The positions `first` and the next, at all pairs.
+#[inline(always)]
+fn visit_half<S: Simd>(
+    weight: &[[Lane; TILE]],
+    d_weight: &mut [[Lane; TILE]],
+    first: usize,
+    positions: usize,
+    codes: &[u64],
+    errors: &Lists,
+    d_x: &mut [Lane],
+) {
+    let pairs = codes.len();
+    for (quad, codes) in codes.chunks(FOUR).enumerate() {
+        let list = errors.range(quad);
+        let mut fired = [[0; HALF]; FOUR];
+        let mut any = 0;
+        for (fired, code) in fired.iter_mut().zip(codes) {
+            *fired = [(code >> (first * LANES)) as u16, (code >> (first * LANES + LANES)) as u16];
+            any |= fired[0] | fired[1];
+        }
+        if any == 0 || list.is_empty() {
+            continue;
+        }
+        let mut dots = [[S::splat(0.0); HALF]; FOUR];
+        let four_errors = errors.level.as_chunks::<FOUR>().0;
+        for (&o, four_errors) in errors.index[list.clone()].iter().zip(&four_errors[list]) {
+            let (weight, d_weight) = (&weight[o as usize], &mut d_weight[o as usize]);
+            for q in 0..HALF {
+                let w = S::load(&weight[first + q]);
+                let mut d = S::load(&d_weight[first + q]);
+                for j in 0..FOUR {
+                    let error = S::splat(four_errors[j]);
+                    dots[j][q] = S::fma(error, w, dots[j][q]);
+                    d = S::add_where(fired[j][q], d, error);
                 }
-                square = S::transpose(square);
-                for r in 0..LANES {
-                    S::store(square[r], &mut d_weight[(q * LANES + r) * width + block]);
+                S::store(d, &mut d_weight[first + q]);
+            }
+        }
+        if !d_x.is_empty() {
+            for (j, dots) in dots.iter().enumerate().take(codes.len()) {
+                for q in 0..HALF.min(positions - first) {
+                    let to = &mut d_x[(first + q) * pairs + quad * FOUR + j];
+                    S::store(S::add(S::load(to), dots[q]), to);
                 }
             }
         }

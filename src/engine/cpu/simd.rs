@@ -71,6 +71,11 @@ pub trait Simd: Copy {
     fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// Lanes whose bit is set, others 0.
     fn keep(mask: u16, v: Self::V) -> Self::V;
+    /// a + b in lanes whose bit is set, a in others (but for the sign of a zero).
+    #[inline(always)]
+    fn add_where(mask: u16, a: Self::V, b: Self::V) -> Self::V {
+        Self::add(a, Self::keep(mask, b))
+    }
     /// Sum of the lanes: halves are folded, 16 → 8 → 4 → 2 → 1.
     fn sum(v: Self::V) -> f32;
     /// Four sums, by the same additions, which an instruction set may do side by side.

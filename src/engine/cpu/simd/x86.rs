@@ -190,6 +190,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_maskz_mov_ps(mask, v) }
     }
     #[inline(always)]
+    fn add_where(mask: u16, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: AVX-512F was detected.
+        unsafe { _mm512_mask_add_ps(a, mask, a, b) }
+    }
+    #[inline(always)]
     fn sum(v: Self::V) -> f32 {
         // SAFETY: AVX-512F and DQ were detected.
         sum8(unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) })
