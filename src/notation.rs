@@ -100,15 +100,20 @@ impl Notation {
         p.pattern.replace("{n}", &classes.to_string()).parse().ok()
     }
 
+    /// A preset's name, taken for `classes` classes, or an explicit notation.
+    ///
+    /// # Errors
+    /// Usage: neither.
+    pub fn named(text: &str, classes: usize) -> Result<Notation> {
+        Self::preset(text, classes).map_or_else(|| text.parse(), Ok)
+    }
+
     /// A preset's name or an explicit notation, for a data set of `classes` classes.
     ///
     /// # Errors
     /// Usage: neither a preset nor a notation; or an explicit notation with another number of classes.
     pub fn resolve(text: &str, classes: usize) -> Result<Notation> {
-        if let Some(n) = Self::preset(text, classes) {
-            return Ok(n);
-        }
-        let n: Notation = text.parse()?;
+        let n = Self::named(text, classes)?;
         if n.classes() != classes {
             return Err(Error::usage(format!("the network votes for {} classes, the data set has {classes}", n.classes()))
                 .at(format!("--net {text}"))

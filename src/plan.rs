@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn plan(net: &str, shape: &str) -> Result<Plan> {
-        Plan::new(Notation::preset(net, 10).map_or_else(|| net.parse(), Ok)?, shape.parse()?)
+        Plan::new(Notation::named(net, 10)?, shape.parse()?)
     }
 
     #[test]

@@ -9,12 +9,9 @@
 //! | `best.ckpt`                             | weights and statistics of the best epoch               |
 //! | `events.out.tfevents.<time>.spiketrain` | one per session, for TensorBoard                       |
 //! | `.lock`                                 | held while a process uses the folder                   |
-//!
-//! The lock is the operating system's: it ends with the process, however that ends. The file stays, because removing it
-//! could take away a lock that another process has just got.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +25,6 @@ use crate::storage::{self, Storage, folder_of};
 /// Checkpoints kept besides the best one: the newest, and the one before in case the newest gets damaged.
 pub const KEPT_CHECKPOINTS: usize = 2;
 
-const LOCK: &str = ".lock";
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const RESULT: &str = "result.json";
@@ -73,19 +69,13 @@ impl RunFolder {
     }
 
     fn locked(storage: Box<dyn Storage>, path: &Path) -> Result<Self> {
-        let lock = path.join(LOCK);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| Error::io(&lock, "opening", &e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::storage("another spiketrain process is using this folder")
-                    .at(path.display())
-                    .remedy("wait for it or stop it, or choose another folder with --out"));
-            }
-            Err(TryLockError::Error(e)) => return Err(Error::io(&lock, "locking", &e)),
-        }
+        let Some(lock) = storage::lock(path)? else {
+            return Err(Error::storage("another spiketrain process is using this folder")
+                .at(path.display())
+                .remedy("wait for it or stop it, or choose another folder with --out"));
+        };
         storage::sweep(storage.as_ref(), path)?;
-        Ok(RunFolder { path: path.to_owned(), storage, _lock: file })
+        Ok(RunFolder { path: path.to_owned(), storage, _lock: lock })
     }
 
     /// The folder itself.
@@ -239,7 +229,7 @@ fn make_folder(storage: &dyn Storage, path: &Path) -> Result<()> {
 /// A lock file and temporary files alone do not count: a run that was killed before it wrote anything leaves those.
 fn refuse_occupied(storage: &dyn Storage, path: &Path) -> Result<()> {
     let names = storage.list(path).map_err(|e| Error::io(path, "listing", &e))?;
-    match names.iter().find(|n| *n != LOCK && !storage::is_temporary(n)) {
+    match names.iter().find(|n| *n != storage::LOCK && !storage::is_temporary(n)) {
         None => Ok(()),
         Some(name) => Err(Error::usage(format!("this folder is not empty (it holds {name})"))
             .at(path.display())

@@ -15,7 +15,7 @@
 //!
 //! All of it goes through the small trait [`Storage`], so that tests can put a failing disk underneath.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -106,6 +106,25 @@ pub fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
+    }
+}
+
+/// Name of the file that is locked while a process uses a folder.
+pub const LOCK: &str = ".lock";
+
+/// Keeps a folder for this process until the file is dropped; `None` if another process has it. The lock is the operating
+/// system's: it ends with the process, however that ends. The file stays, because removing it could take away a lock that another
+/// process has just got.
+///
+/// # Errors
+/// Storage: the file cannot be made or locked.
+pub fn lock(folder: &Path) -> Result<Option<File>> {
+    let path = folder.join(LOCK);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|e| Error::io(&path, "opening", &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(Error::io(&path, "locking", &e)),
     }
 }
 

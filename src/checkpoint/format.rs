@@ -112,11 +112,6 @@ pub fn load(storage: &dyn Storage, path: &Path) -> Result<Checkpoint> {
     Ok(Checkpoint { header, tensors })
 }
 
-/// Reads and verifies the header and the file's length, not the tensors: for listings.
-pub fn load_header(storage: &dyn Storage, path: &Path) -> Result<Header> {
-    Source::open(storage, path)?.header()
-}
-
 impl<'p> Source<'p> {
     fn open(storage: &dyn Storage, path: &'p Path) -> Result<Self> {
         let (file, length) = storage.open(path).map_err(|e| Error::io(path, "opening", &e))?;

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use format::{load, load_header, save};
+pub use format::{load, save};
 
 use crate::error::{Error, Result};
 use crate::storage::{self, Storage};

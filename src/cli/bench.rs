@@ -74,10 +74,7 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
     if a.rate.is_some_and(|r| !(0.0..=1.0).contains(&r)) {
         return Err(Error::usage("a firing rate is a share of the steps").at("--rate").remedy("choose 0.02 to 0.4"));
     }
-    let notation = match Notation::preset(&a.net, 10) {
-        Some(n) => n,
-        None => a.net.parse()?,
-    };
+    let notation = Notation::named(&a.net, 10)?;
     let preset = match a.net.as_str() {
         "small" | "released-mnist" => Some(Chw::new(1, 28, 28)),
         "middle" | "released-cifar10" => Some(Chw::new(3, 32, 32)),

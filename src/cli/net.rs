@@ -22,10 +22,7 @@ pub fn run(a: &NetArgs) -> Result<u8> {
             .remedy(format!("choose 1 to {}", limits::MAX_CLASSES)));
     }
     let classes = a.classes;
-    let notation = match Notation::preset(&a.net, classes) {
-        Some(n) => n,
-        None => a.net.parse()?,
-    };
+    let notation = Notation::named(&a.net, classes)?;
     let plan = Plan::new(notation, a.shape)?;
     print(table(&plan));
     print(memory_lines(&plan.memory(a.time_steps, a.batch, a.shape.c != 2), a.time_steps, a.batch));

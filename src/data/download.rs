@@ -4,7 +4,7 @@
 //! leaves the part, and the next attempt goes on from it, at whichever mirror. Once complete it is synced, compared with
 //! the digest, and renamed; a part that fails the comparison is removed.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::path::Path;
 
 use ureq::http::Uri;
@@ -14,9 +14,8 @@ pub use super::fetch::Patience;
 use super::fetch::{Job, Stop};
 use super::verify::{self, Observer, Verdict};
 use crate::error::{Error, Result};
-use crate::storage::{Disk, Storage, remove_if_there};
+use crate::storage::{self, Disk, Storage, remove_if_there};
 
-const LOCK: &str = ".lock";
 /// For errors that name no better one.
 const OTHER_FOLDER: &str = "choose another folder with --data-dir or SPIKETRAIN_DATA";
 
@@ -92,17 +91,10 @@ fn wanted(set: &Set, folder: &Path, watch: &mut dyn Observer) -> Result<Vec<&'st
 /// Makes the folder and keeps every other process from fetching into it until the file is dropped.
 fn lock(folder: &Path) -> Result<File> {
     let with_remedy = |e: Error| if e.remedy.is_empty() { e.remedy(OTHER_FOLDER) } else { e };
-    let failed = |doing, path: &Path, e| with_remedy(Error::io(path, doing, &e));
-    fs::create_dir_all(folder).map_err(|e| failed("creating the folder", folder, e))?;
-    let path = folder.join(LOCK);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|e| failed("opening", &path, e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::storage("another spiketrain process is downloading into this folder")
-            .at(folder.display())
-            .remedy("wait for it or stop it")),
-        Err(TryLockError::Error(e)) => Err(failed("locking", &path, e)),
-    }
+    fs::create_dir_all(folder).map_err(|e| with_remedy(Error::io(folder, "creating the folder", &e)))?;
+    storage::lock(folder).map_err(with_remedy)?.ok_or_else(|| {
+        Error::storage("another spiketrain process is downloading into this folder").at(folder.display()).remedy("wait for it or stop it")
+    })
 }
 
 /// Fetches the first of the `wanted` files from the first mirror that gives it.

@@ -19,9 +19,9 @@ use crate::engine::Need;
 
 /// Pairs whose errors are visited together.
 const FOUR: usize = 4;
-/// Cost of a visit as a number of spikes of one input, and of a tile without any: measured.
-const VISIT: f64 = 0.5;
-const TILE_COST: f64 = 0.04;
+/// What turning tiles costs, as a share of visits. A visit takes as long as a spike of an input for each of the outputs of a group;
+/// both measured at 256 pairs.
+const TURNING: f64 = 0.1;
 /// Positions of 16 inputs in one tile: those of [`tables::codes`].
 const TILE: usize = tables::TILE;
 /// Positions that fit the registers: with four pairs eight masks and eight sums.
@@ -35,7 +35,7 @@ pub fn suits(x: &Spikes, e: &[Buffer<Lane>], need: Need) -> bool {
     let pairs = x.samples * x.steps;
     let visits: usize = e.iter().map(|rows| quads(rows, rows.len() / pairs).map(|four| errors_of(four).count()).sum::<usize>()).sum();
     let all: usize = e.iter().map(|rows| rows.len() * LANES / FOUR).sum();
-    VISIT * visits as f64 / all as f64 + TILE_COST < x.density()
+    visits as f64 / all as f64 + TURNING < x.density()
 }
 
 /// Rows of four pairs, `[4][width]`, the last perhaps of fewer.
