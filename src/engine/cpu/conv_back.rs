@@ -14,7 +14,7 @@ use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{Lists, by_channel};
 use super::param::{Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Simd, TOGETHER, add_sums};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd};
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
@@ -250,8 +250,10 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
         // Cut to one length, so that one comparison guards a whole window.
         let reach = bordered.len() - shift - (R - 1) * *pitch;
         let rows: [&[Lane]; R] = std::array::from_fn(|r| &bordered[shift + r * *pitch..][..reach]);
+        let first = *t * channels.next_multiple_of(LANES);
+        let mut pending = Pending::new(lists.range(first).start);
         for c in 0..*channels {
-            let list = lists.range(*t * channels.next_multiple_of(LANES) + c);
+            let list = lists.range(first + c);
             if list.is_empty() {
                 continue;
             }
@@ -264,13 +266,17 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
                 }
             }
             let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
-            let mut products = [Lane::ZERO; TOGETHER];
-            for (i, (corner, dots)) in corner[list.clone()].chunks(TOGETHER).zip(dots[list.clone()].chunks_mut(TOGETHER)).enumerate() {
-                for (j, (&corner, products)) in corner.iter().zip(&mut products).enumerate() {
-                    S::store(window.visit(corner, level(TOGETHER * i + j)), products);
+            let mut active = corner[list.clone()].iter().enumerate();
+            if DOT {
+                while active.len() > 0 {
+                    for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
+                        S::store(window.visit(at, level(i)), place);
+                    }
+                    pending.flush_full::<S>(dots);
                 }
-                if DOT {
-                    add_sums::<S>(&products, dots);
+            } else {
+                for (i, &at) in active {
+                    window.visit(at, level(i));
                 }
             }
             for r in 0..R {
@@ -280,6 +286,7 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
                 }
             }
         }
+        pending.flush::<S>(dots);
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::buffer::Buffer;
 use super::simd::{LANES, Lane};
 use crate::engine::{Batch, Input};
@@ -13,6 +15,9 @@ use crate::shape::Chw;
 
 /// Sixteen spike trains: one position of a block of channels.
 pub type Words = [u64; LANES];
+
+/// Positions of words that a task counts, at least.
+const COUNTED: usize = 1 << 12;
 
 /// Number of 16-lane blocks that hold `channels`.
 pub fn blocks(channels: usize) -> usize {
@@ -123,7 +128,8 @@ impl Spikes {
     pub fn count(&self) -> u64 {
         let (first, rest) = self.planes.split_first().expect("spikes have at least one plane");
         let any = |i: usize, l: usize| rest.iter().fold(first[i][l], |word, plane| word | plane[i][l]);
-        (0..first.len()).map(|i| (0..LANES).map(|l| u64::from(any(i, l).count_ones())).sum::<u64>()).sum()
+        let positions = (0..first.len()).into_par_iter().with_min_len(COUNTED);
+        positions.map(|i| (0..LANES).map(|l| u64::from(any(i, l).count_ones())).sum::<u64>()).sum()
     }
 
     /// Share of entries that are not zero.

@@ -16,7 +16,7 @@ use super::grad::{Grad, Order};
 use super::linear_sparse;
 use super::lists::{ByPosition, Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Simd, TOGETHER, add_sums, floats, floats_mut, load_all, store_all};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, floats, floats_mut, load_all, store_all};
 use super::tables;
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
@@ -364,23 +364,29 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
     fn run<S: Simd>(self) {
         let Rows { lists, dots, weight, fresh, d_weight, e } = self.0;
         let (weight, e) = (weight.as_chunks::<N>().0, e.as_chunks::<N>().0);
+        let mut pending = Pending::new(0);
         for (input, d_row) in d_weight.as_chunks_mut::<N>().0.iter_mut().enumerate() {
             let list = lists.range(input);
             let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(d_row) };
             let row = load_all::<S, N>(&weight[input]);
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
             let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
-            let mut products = [Lane::ZERO; TOGETHER];
-            for (i, (pairs, dots)) in lists.index[list.clone()].chunks(TOGETHER).zip(dots[list.clone()].chunks_mut(TOGETHER)).enumerate() {
-                for (j, (&pair, products)) in pairs.iter().zip(&mut products).enumerate() {
-                    S::store(unit.visit(pair, level(TOGETHER * i + j)), products);
+            let mut active = lists.index[list.clone()].iter().enumerate();
+            if DOT {
+                while active.len() > 0 {
+                    for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
+                        S::store(unit.visit(at, level(i)), place);
+                    }
+                    pending.flush_full::<S>(dots);
                 }
-                if DOT {
-                    add_sums::<S>(&products, dots);
+            } else {
+                for (i, &at) in active {
+                    unit.visit(at, level(i));
                 }
             }
             store_all::<S, N>(&unit.acc, d_row);
         }
+        pending.flush::<S>(dots);
     }
 }
 

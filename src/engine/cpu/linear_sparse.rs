@@ -12,7 +12,7 @@ use super::field::{Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::linear::cut;
 use super::lists::Lists;
-use super::param::{Group, Param, groups, outputs};
+use super::param::{Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use super::tables;
 use crate::engine::Need;
@@ -24,7 +24,7 @@ const FOUR: usize = 4;
 const TURNING: f64 = 0.1;
 /// Positions of 16 inputs in one tile: those of [`tables::codes`].
 const TILE: usize = tables::TILE;
-/// Positions that fit the registers: with four pairs eight masks and eight sums.
+/// Positions that fit the registers, with four pairs eight masks and eight sums, and whose weights fit into L1.
 const HALF: usize = 2;
 
 /// Whether [`backward`] is the way to go; `e` `[B·T][width]` per group.
@@ -67,7 +67,7 @@ pub fn backward(isa: Isa, x: &Spikes, weight: &Param, e: &[Buffer<Lane>], need: 
             let start = tile.first * LANES * group.width;
             let weight = &weight.group(*group)[start..start + tile.d_weight[g].len()];
             let (d_weight, d_x) = (&mut *tile.d_weight[g], &mut *tile.d_x);
-            isa.run(Visit { group: *group, weight, d_weight, d_x, errors: &errors[g], codes, scale: x.scale, scratch });
+            Visit { weight, d_weight, d_x, errors: &errors[g], codes, scale: x.scale, scratch }.run(isa, group.width);
         }
     });
     let d_x = (need != Need::Nothing).then(|| Grad::new(x.shape, x.samples, x.steps, Order::ByNeuron, d_x));
@@ -88,15 +88,15 @@ fn nonzero(e: &[Lane], width: usize) -> Lists {
     lists
 }
 
-/// Weights of a tile and their gradient, `[outputs of the group][TILE]`.
+/// Weights of a tile and their gradient, `[TILE/HALF][outputs of the group][HALF]`: a half of each fits into L1.
 #[derive(Default)]
 struct Scratch {
     weight: Vec<Lane>,
     d_weight: Vec<Lane>,
 }
 
+/// What is visited for one tile and one group.
 struct Visit<'a> {
-    group: Group,
     /// `[inputs of the tile][width]`
     weight: &'a [Lane],
     d_weight: &'a mut [Lane],
@@ -109,54 +109,81 @@ struct Visit<'a> {
     scratch: &'a mut Scratch,
 }
 
-impl Kernel for Visit<'_> {
+impl Visit<'_> {
+    fn run(self, isa: Isa, width: usize) {
+        match width {
+            8 => isa.run(Sized::<8>(self)),
+            4 => isa.run(Sized::<4>(self)),
+            2 => isa.run(Sized::<2>(self)),
+            _ => isa.run(Sized::<1>(self)),
+        }
+    }
+}
+
+/// [`Visit`] of a group of N blocks.
+struct Sized<'a, const N: usize>(Visit<'a>);
+
+impl<const N: usize> Kernel for Sized<'_, N> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Visit { group: Group { width, .. }, weight, d_weight, d_x, errors, codes, scale, scratch } = self;
-        let positions = weight.len() / (LANES * width);
-        scratch.weight.clear();
-        scratch.weight.resize(width * LANES * TILE, Lane::ZERO);
+        let Visit { weight, d_weight, d_x, errors, codes, scale, scratch } = self.0;
+        scratch.weight.resize(N * LANES * TILE, Lane::ZERO);
         scratch.d_weight.clear();
-        scratch.d_weight.resize(width * LANES * TILE, Lane::ZERO);
-        let turned = scratch.weight.as_chunks_mut::<TILE>().0;
-        let d_turned = scratch.d_weight.as_chunks_mut::<TILE>().0;
-        let mut square = [S::splat(0.0); LANES];
-        for (q, block) in squares(positions, width) {
+        scratch.d_weight.resize(N * LANES * TILE, Lane::ZERO);
+        let turned = scratch.weight.as_chunks_mut::<HALF>().0;
+        let d_turned = scratch.d_weight.as_chunks_mut::<HALF>().0;
+        let rows = weight.as_chunks::<N>().0.as_chunks::<LANES>().0;
+        turn::<S, N>(rows, turned);
+        let halves = turned.chunks_exact(N * LANES).zip(d_turned.chunks_exact_mut(N * LANES));
+        for (half, (turned, d_turned)) in halves.enumerate().take(rows.len().div_ceil(HALF)) {
+            visit_half::<S>(turned, d_turned, half * HALF, rows.len(), codes, errors, d_x);
+        }
+        turn_back::<S, N>(d_turned, d_weight.as_chunks_mut::<N>().0.as_chunks_mut::<LANES>().0, S::splat(scale));
+    }
+}
+
+/// `[positions][16][N]` to `[TILE/HALF][N·16][HALF]`, in squares of 16 inputs and 16 outputs.
+#[inline(always)]
+fn turn<S: Simd, const N: usize>(rows: &[[[Lane; N]; LANES]], turned: &mut [[Lane; HALF]]) {
+    for (q, rows) in rows.iter().enumerate() {
+        for block in 0..N {
+            let to: &mut [[Lane; HALF]; LANES] = turned[(q / HALF * N + block) * LANES..].first_chunk_mut().expect("a square");
+            let mut square = [S::splat(0.0); LANES];
             for r in 0..LANES {
-                square[r] = S::load(&weight[(q * LANES + r) * width + block]);
+                square[r] = S::load(&rows[r][block]);
             }
             square = S::transpose(square);
             for r in 0..LANES {
-                S::store(square[r], &mut turned[block * LANES + r][q]);
-            }
-        }
-        for first in (0..positions).step_by(HALF) {
-            visit_half::<S>(turned, d_turned, first, positions, codes, errors, d_x);
-        }
-        let scale = S::splat(scale);
-        for (q, block) in squares(positions, width) {
-            for r in 0..LANES {
-                square[r] = S::mul(S::load(&d_turned[block * LANES + r][q]), scale);
-            }
-            square = S::transpose(square);
-            for r in 0..LANES {
-                S::store(square[r], &mut d_weight[(q * LANES + r) * width + block]);
+                S::store(square[r], &mut to[r][q % HALF]);
             }
         }
     }
 }
 
-/// Squares of 16 inputs and 16 outputs.
-fn squares(positions: usize, width: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..positions).flat_map(move |q| (0..width).map(move |block| (q, block)))
+/// The way back, times `scale`.
+#[inline(always)]
+fn turn_back<S: Simd, const N: usize>(turned: &[[Lane; HALF]], rows: &mut [[[Lane; N]; LANES]], scale: S::V) {
+    for (q, rows) in rows.iter_mut().enumerate() {
+        for block in 0..N {
+            let from: &[[Lane; HALF]; LANES] = turned[(q / HALF * N + block) * LANES..].first_chunk().expect("a square");
+            let mut square = [S::splat(0.0); LANES];
+            for r in 0..LANES {
+                square[r] = S::mul(S::load(&from[r][q % HALF]), scale);
+            }
+            square = S::transpose(square);
+            for r in 0..LANES {
+                S::store(square[r], &mut rows[r][block]);
+            }
+        }
+    }
 }
 
 /// The positions `first` and the next, at all pairs.
 #[inline(always)]
 fn visit_half<S: Simd>(
-    weight: &[[Lane; TILE]],
-    d_weight: &mut [[Lane; TILE]],
+    weight: &[[Lane; HALF]],
+    d_weight: &mut [[Lane; HALF]],
     first: usize,
     positions: usize,
     codes: &[u64],
@@ -180,14 +207,14 @@ fn visit_half<S: Simd>(
         for (&o, four_errors) in errors.index[list.clone()].iter().zip(&four_errors[list]) {
             let (weight, d_weight) = (&weight[o as usize], &mut d_weight[o as usize]);
             for q in 0..HALF {
-                let w = S::load(&weight[first + q]);
-                let mut d = S::load(&d_weight[first + q]);
+                let w = S::load(&weight[q]);
+                let mut d = S::load(&d_weight[q]);
                 for j in 0..FOUR {
                     let error = S::splat(four_errors[j]);
                     dots[j][q] = S::fma(error, w, dots[j][q]);
                     d = S::add_where(fired[j][q], d, error);
                 }
-                S::store(d, &mut d_weight[first + q]);
+                S::store(d, &mut d_weight[q]);
             }
         }
         if !d_x.is_empty() {

@@ -78,10 +78,14 @@ pub trait Simd: Copy {
     }
     /// Sum of the lanes: halves are folded, 16 → 8 → 4 → 2 → 1.
     fn sum(v: Self::V) -> f32;
-    /// Four sums, by the same additions, which an instruction set may do side by side.
+    /// [`Simd::sum`] of sixteen, by the same additions, which an instruction set may do side by side.
     #[inline(always)]
-    fn sum4([a, b, c, d]: [Self::V; 4]) -> [f32; 4] {
-        [Self::sum(a), Self::sum(b), Self::sum(c), Self::sum(d)]
+    fn sums(vectors: &[Lane; LANES]) -> Self::V {
+        let mut sums = Lane::ZERO;
+        for l in 0..LANES {
+            sums.0[l] = Self::sum(Self::load(&vectors[l]));
+        }
+        Self::load(&sums)
     }
     /// Lane c of vector r to lane r of vector c.
     #[inline(always)]
@@ -117,15 +121,46 @@ pub fn store_all<S: Simd, const N: usize>(vectors: &[S::V; N], to: &mut [Lane; N
     }
 }
 
-/// Vectors whose lanes are summed together: a sum alone costs as much as the products it sums.
-pub const TOGETHER: usize = 16;
+/// Vectors whose lanes are to be summed, on their way to totals that stand behind one another: sixteen at a time, because a sum
+/// alone costs as much as the products it sums.
+pub struct Pending {
+    vectors: [Lane; LANES],
+    count: usize,
+    /// Where the first of them goes.
+    at: usize,
+}
 
-/// Adds the sum of the lanes of each vector to its total; of vectors without one, nothing.
-#[inline(always)]
-pub fn add_sums<S: Simd>(vectors: &[Lane; TOGETHER], totals: &mut [f32]) {
-    for (four, totals) in vectors.as_chunks::<4>().0.iter().zip(totals.chunks_mut(4)) {
-        let sums = S::sum4([S::load(&four[0]), S::load(&four[1]), S::load(&four[2]), S::load(&four[3])]);
-        totals.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+impl Pending {
+    /// None yet, the first one for total `at`.
+    pub fn new(at: usize) -> Pending {
+        Pending { vectors: [Lane::ZERO; LANES], count: 0, at }
+    }
+
+    /// Free places for up to `most` vectors that follow.
+    #[inline(always)]
+    pub fn places(&mut self, most: usize) -> &mut [Lane] {
+        let first = self.count;
+        self.count = LANES.min(first + most);
+        &mut self.vectors[first..self.count]
+    }
+
+    /// Adds the sums to their totals if all sixteen are there.
+    #[inline(always)]
+    pub fn flush_full<S: Simd>(&mut self, totals: &mut [f32]) {
+        if self.count == LANES {
+            self.flush::<S>(totals);
+        }
+    }
+
+    /// Adds the sums to their totals.
+    #[inline(always)]
+    pub fn flush<S: Simd>(&mut self, totals: &mut [f32]) {
+        let totals = &mut totals[self.at..self.at + self.count];
+        let mut lane = Lane::ZERO;
+        lane.0[..totals.len()].copy_from_slice(totals);
+        S::store(S::add(S::load(&lane), S::sums(&self.vectors)), &mut lane);
+        totals.copy_from_slice(&lane.0[..totals.len()]);
+        (self.at, self.count) = (self.at + self.count, 0);
     }
 }
 
@@ -350,15 +385,26 @@ mod tests {
         }
     }
 
-    struct Summed([Lane; TOGETHER]);
+    struct Summed([Lane; LANES]);
 
     impl Kernel for Summed {
-        type Out = ([f32; TOGETHER], [f32; TOGETHER]);
+        type Out = ([f32; 21], [f32; 21]);
         #[inline(always)]
         fn run<S: Simd>(self) -> Self::Out {
-            let (mut together, mut alone) = ([1.0; TOGETHER], [1.0; TOGETHER]);
-            add_sums::<S>(&self.0, &mut together);
-            for (alone, lane) in alone.iter_mut().zip(&self.0) {
+            let (mut together, mut alone) = ([1.0; 21], [1.0; 21]);
+            let mut pending = Pending::new(1);
+            let mut vectors = self.0.iter().chain(&self.0).take(20);
+            for most in [3, 9, 7, 1] {
+                for place in pending.places(most) {
+                    *place = *vectors.next().expect("there are twenty");
+                }
+                pending.flush_full::<S>(&mut together);
+            }
+            for place in pending.places(3) {
+                *place = *vectors.next().expect("there are twenty");
+            }
+            pending.flush::<S>(&mut together);
+            for (alone, lane) in alone[1..].iter_mut().zip(self.0.iter().chain(&self.0)) {
                 *alone += S::sum(S::load(lane));
             }
             (together, alone)

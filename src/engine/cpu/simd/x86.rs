@@ -200,19 +200,27 @@ impl Simd for Avx512 {
         sum8(unsafe { _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps::<1>(v)) })
     }
     #[inline(always)]
-    fn sum4([a, b, c, d]: [Self::V; 4]) -> [f32; 4] {
+    fn sums(vectors: &[Lane; LANES]) -> Self::V {
         // SAFETY: AVX-512F was detected.
         unsafe {
-            // Quarters of two registers: the first two of each beside the last two, as `sum` folds 16 to 8; then 8 to 4.
-            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(a, b), _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b));
-            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(c, d), _mm512_shuffle_f32x4::<0b11_10_11_10>(c, d));
-            let four = _mm512_add_ps(_mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd), _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd));
-            let two = _mm512_add_ps(four, _mm512_permute_ps::<0b01_00_11_10>(four));
-            let one = _mm512_add_ps(two, _mm512_permute_ps::<0b10_11_00_01>(two));
-            let first_of_quarters = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-            let mut sums = [0.0; 4];
-            _mm_storeu_ps(sums.as_mut_ptr(), _mm512_castps512_ps128(_mm512_permutexvar_ps(first_of_quarters, one)));
-            sums
+            // As `sum` folds: 16 to 8 and 8 to 4, which leaves in quarter q of fours[g] four numbers of vector 4 q + g,
+            let mut fours = [_mm512_setzero_ps(); 4];
+            for g in 0..4 {
+                let (a, b) = (Self::load(&vectors[g]), Self::load(&vectors[4 + g]));
+                let (c, d) = (Self::load(&vectors[8 + g]), Self::load(&vectors[12 + g]));
+                let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(a, b), _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b));
+                let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0b01_00_01_00>(c, d), _mm512_shuffle_f32x4::<0b11_10_11_10>(c, d));
+                fours[g] = _mm512_add_ps(_mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd), _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd));
+            }
+            // 4 to 2, two vectors side by side, and 2 to 1, four.
+            let mut twos = [_mm512_setzero_pd(); 2];
+            for h in 0..2 {
+                let (a, b) = (_mm512_castps_pd(fours[2 * h]), _mm512_castps_pd(fours[2 * h + 1]));
+                let (low, high) = (_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+                twos[h] = _mm512_castps_pd(_mm512_add_ps(low, high));
+            }
+            let (a, b) = (_mm512_castpd_ps(twos[0]), _mm512_castpd_ps(twos[1]));
+            _mm512_add_ps(_mm512_shuffle_ps::<0b10_00_10_00>(a, b), _mm512_shuffle_ps::<0b11_01_11_01>(a, b))
         }
     }
     #[inline(always)]
