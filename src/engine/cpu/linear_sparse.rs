@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::field::{Spikes, blocks};
 use super::grad::{Grad, Order};
-use super::linear::cut;
+use super::linear_back::cut;
 use super::lists::Lists;
 use super::param::{Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};

@@ -2,8 +2,8 @@
 //!
 //! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
 //! spikes of its input (method, section 2). Where they live: `field` (values and spike words), `lists` (spikes as work
-//! lists), `conv`, `conv_tables`, `conv_back`, `linear`, `linear_sparse` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
-//! arithmetic), `fire` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
+//! lists), `conv`, `conv_tables`, `conv_back`, `linear`, `linear_back`, `linear_sparse` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
+//! arithmetic), `fire` and `fire_back` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
@@ -15,8 +15,10 @@ mod conv_tables;
 mod dense;
 mod field;
 mod fire;
+mod fire_back;
 mod grad;
 mod linear;
+mod linear_back;
 mod linear_sparse;
 mod lists;
 mod param;
@@ -132,7 +134,7 @@ impl Engine for Cpu {
     fn affine_backward(&self, x: &Acts, weight: &Param, e: &Field, need: Need) -> AffineGrads<Self> {
         let (weight, input) = match weight.layout {
             Layout::Conv { .. } => conv_back::backward(self.isa, x, weight, e, need),
-            Layout::Linear { .. } | Layout::PerChannel(_) => linear::backward(self.isa, x, weight, e, need),
+            Layout::Linear { .. } | Layout::PerChannel(_) => linear_back::backward(self.isa, x, weight, e, need),
         };
         AffineGrads { weight, input }
     }
@@ -157,7 +159,7 @@ impl Engine for Cpu {
         surrogate: Surrogate,
         d: Grad,
     ) -> (Field, Option<NormGrads<Self>>) {
-        let grads = fire::fire_backward(self.isa, &mut y, norm, cell, surrogate, &d);
+        let grads = fire_back::fire_backward(self.isa, &mut y, norm, cell, surrogate, &d);
         (y, grads.map(|(gamma, beta)| NormGrads { gamma, beta }))
     }
 

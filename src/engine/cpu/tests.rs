@@ -8,7 +8,7 @@ use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Scratch};
 use super::param::{Param, groups};
 use super::simd::{Isa, LANES};
-use super::{conv, conv_back, conv_tables, linear, linear_sparse};
+use super::{conv, conv_back, conv_tables, linear_back, linear_sparse};
 use crate::engine::{Layout, Need};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
@@ -132,9 +132,9 @@ fn linear_backward_is_plain_sums() {
         let field = Field::from_host(Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps, &e);
         let w = Param::from_host(layout, &weight);
         for isa in Isa::available() {
-            let by_group: Vec<_> = groups(case.out).into_iter().map(|group| linear::rows_of(&field, group)).collect();
+            let by_group: Vec<_> = groups(case.out).into_iter().map(|group| linear_back::rows_of(&field, group)).collect();
             let sparse = linear_sparse::backward(isa, &x, &w, &by_group, Need::AtSpikes);
-            let chosen = linear::backward(isa, &Acts::Spikes(x.clone()), &w, &field, Need::AtSpikes);
+            let chosen = linear_back::backward(isa, &Acts::Spikes(x.clone()), &w, &field, Need::AtSpikes);
             for ((d_weight, d_x), what) in [(sparse, "sparse"), (chosen, "chosen")] {
                 let (d_weight, d_x) = (d_weight.to_host(), d_x.expect("it was needed"));
                 for (o, input) in (0..case.out).flat_map(|o| (0..inputs).map(move |input| (o, input))) {

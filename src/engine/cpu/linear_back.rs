@@ -1,0 +1,263 @@
+//! Fully connected layers backward. Each task owns the rows of a tile of inputs, so no sums have to be joined; it walks their
+//! spikes for both gradients, visits the errors that are not 0 where they are few ([`linear_sparse`]), or multiplies matrices.
+
+use rayon::prelude::*;
+
+use super::buffer::Buffer;
+use super::dense::{matmul, row_major, transposed};
+use super::field::{Acts, Field, Spikes, blocks};
+use super::grad::{Grad, Order};
+use super::linear::{PAIRS, TILE, positions, reals};
+use super::linear_sparse;
+use super::lists::{Lists, by_neuron};
+use super::param::{Group, Param, groups, outputs};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, floats, floats_mut, load_all, store_all};
+use crate::engine::Need;
+
+/// Pairs whose rows of e are walked together: 16 KB for a group of 128 outputs, half of L1.
+const NEAR: usize = 32;
+
+/// What one task of the backward pass owns: a tile of input rows.
+pub struct Tile<'a> {
+    /// First position of the tile.
+    pub first: usize,
+    /// Per group, `[inputs of the tile][width]` of dL/dW.
+    pub d_weight: Vec<&'a mut [Lane]>,
+    /// `[positions of the tile][B][T]` of dL/dx; empty under [`Need::Nothing`].
+    pub d_x: &'a mut [Lane],
+}
+
+/// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
+pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
+    let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
+    let groups = groups(outputs(weight.layout));
+    let by_group: Vec<Buffer<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
+    if let Acts::Spikes(s) = x
+        && linear_sparse::suits(s, &by_group, need)
+    {
+        return linear_sparse::backward(isa, s, weight, &by_group, need);
+    }
+    let mut d_weight = Param::stale(weight.layout);
+    let mut d_x = Buffer::stale(if need == Need::Nothing { 0 } else { all * pairs });
+    let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
+    let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs };
+    tiles.into_par_iter().for_each(|mut tile| match (x, need) {
+        (Acts::Spikes(s), Need::AtSpikes) => pass.walk(s, &mut tile, true),
+        (Acts::Spikes(s), _) => {
+            pass.walk(s, &mut tile, false);
+            pass.multiply(&mut tile, false);
+        }
+        (Acts::Real(_), _) => pass.multiply(&mut tile, true),
+    });
+    let d_x = (need != Need::Nothing).then(|| Grad::new(x.shape(), e.samples, e.stored, Order::ByNeuron, d_x));
+    (d_weight, d_x)
+}
+
+/// Rows of e for one group: `[B·stored][width]`.
+pub(super) fn rows_of(e: &Field, group: Group) -> Buffer<Lane> {
+    let mut rows = Buffer::stale(e.samples * e.stored * group.width);
+    for (i, row) in rows.chunks_exact_mut(group.width).enumerate() {
+        let (b, t) = (i / e.stored, i % e.stored);
+        for (n, lane) in row.iter_mut().enumerate() {
+            *lane = e.data[(b * blocks(e.shape.c) + group.first + n) * e.stored + t];
+        }
+    }
+    rows
+}
+
+/// Tiles of `tile` positions out of `all`.
+pub fn cut<'a>(d_weight: &'a mut Param, d_x: &'a mut [Lane], tile: usize, all: usize, pairs: usize, groups: &[Group]) -> Vec<Tile<'a>> {
+    let mut rest = &mut d_weight.data[..];
+    let mut per_group = Vec::new();
+    for group in groups {
+        let (head, tail) = rest.split_at_mut(group.width * all * LANES);
+        per_group.push(head.chunks_mut(group.width * tile * LANES));
+        rest = tail;
+    }
+    let mut d_x = d_x.chunks_mut((tile * pairs).max(1));
+    let tiles = (0..all).step_by(tile).map(|first| {
+        let d_weight = per_group.iter_mut().map(|chunks| chunks.next().expect("every group has every tile")).collect();
+        Tile { first, d_weight, d_x: d_x.next().unwrap_or_default() }
+    });
+    tiles.collect()
+}
+
+struct Pass<'a> {
+    isa: Isa,
+    x: &'a Acts,
+    weight: &'a Param,
+    groups: &'a [Group],
+    /// Per group, `[B·T][width]`.
+    e: &'a [Buffer<Lane>],
+    /// B·T
+    pairs: usize,
+}
+
+impl Pass<'_> {
+    /// The tile's weights of group i.
+    fn weight(&self, i: usize, tile: &Tile) -> &[Lane] {
+        let start = tile.first * LANES * self.groups[i].width;
+        &self.weight.group(self.groups[i])[start..start + tile.d_weight[i].len()]
+    }
+
+    /// Visits spikes: dL/dW and, if `dot`, dL/dx where there is one.
+    fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool) {
+        let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
+        let (together, near) = ((PAIRS / x.steps).max(1), (NEAR / x.steps).max(1));
+        let mut lists: Vec<Lists> = Vec::new();
+        for first in (0..x.samples).step_by(together) {
+            let last = x.samples.min(first + together);
+            lists.resize_with((last - first).div_ceil(near), Lists::default);
+            let mut dots: Vec<Vec<f32>> = Vec::new();
+            for (i, lists) in lists.iter_mut().enumerate() {
+                let first = first + i * near;
+                by_neuron(x, tile.first, count, first..last.min(first + near), lists);
+                dots.push(vec![0.0; lists.index.len()]);
+            }
+            for (g, group) in self.groups.iter().enumerate() {
+                for (i, (lists, dots)) in lists.iter().zip(&mut dots).enumerate() {
+                    let e = &self.e[g][(first + i * near) * x.steps * group.width..];
+                    let (weight, fresh) = (self.weight(g, tile), first + i == 0);
+                    let job = Rows { lists, dots, weight, fresh, d_weight: tile.d_weight[g], e };
+                    job.run(self.isa, group.width, x.graded(), dot);
+                }
+            }
+            if dot {
+                for (i, (lists, dots)) in lists.iter().zip(&dots).enumerate() {
+                    self.scatter(lists, dots, (first + i * near) * x.steps, count, tile);
+                }
+            }
+        }
+        if x.scale != 1.0 {
+            tile.d_weight.iter_mut().for_each(|part| floats_mut(part).iter_mut().for_each(|v| *v *= x.scale));
+        }
+    }
+
+    /// The dots of listed spikes to their places in dL/dx; the lists count pairs from `first`.
+    fn scatter(&self, lists: &Lists, dots: &[f32], first: usize, count: usize, tile: &mut Tile) {
+        for row in 0..count * LANES {
+            let d_x = &mut tile.d_x[row / LANES * self.pairs + first..];
+            for i in lists.range(row) {
+                d_x[lists.index[i] as usize].0[row % LANES] = dots[i];
+            }
+        }
+    }
+
+    /// Matrix products: dL/dW if asked for, dL/dx if needed.
+    fn multiply(&self, tile: &mut Tile, weight_too: bool) {
+        let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
+        let (inputs, pairs) = (count * LANES, self.pairs);
+        let values = if weight_too { reals(self.x, tile.first, count, 0..self.x.samples()) } else { Vec::new() };
+        let mut d_x = vec![0.0; if tile.d_x.is_empty() { 0 } else { pairs * inputs }];
+        for (i, group) in self.groups.iter().enumerate() {
+            let (width, e) = (group.width * LANES, floats(&self.e[i]));
+            if weight_too {
+                let a = (floats(&values), transposed(inputs));
+                matmul([inputs, width, pairs], (floats_mut(tile.d_weight[i]), width), false, a, (e, row_major(width)));
+            }
+            if !d_x.is_empty() {
+                let weight = (floats(self.weight(i, tile)), transposed(width));
+                matmul([pairs, inputs, width], (&mut d_x, inputs), i > 0, (e, row_major(width)), weight);
+            }
+        }
+        for (i, lane) in tile.d_x.iter_mut().enumerate() {
+            let (q, pair) = (i / pairs, i % pairs);
+            lane.0.copy_from_slice(&d_x[pair * inputs + q * LANES..][..LANES]);
+        }
+    }
+}
+
+struct Rows<'a> {
+    /// Active (sample, step) pairs per input.
+    lists: &'a Lists,
+    /// dL/dx of each listed spike, summed over the groups.
+    dots: &'a mut [f32],
+    /// `[inputs][N]`
+    weight: &'a [Lane],
+    /// Whether these are the first pairs: what `d_weight` holds does not count.
+    fresh: bool,
+    d_weight: &'a mut [Lane],
+    /// `[pairs][N]`
+    e: &'a [Lane],
+}
+
+impl Rows<'_> {
+    fn run(self, isa: Isa, width: usize, graded: bool, dot: bool) {
+        match width {
+            8 => self.sized::<8>(isa, graded, dot),
+            4 => self.sized::<4>(isa, graded, dot),
+            2 => self.sized::<2>(isa, graded, dot),
+            _ => self.sized::<1>(isa, graded, dot),
+        }
+    }
+
+    fn sized<const N: usize>(self, isa: Isa, graded: bool, dot: bool) {
+        match (graded, dot) {
+            (false, false) => isa.run(Sized::<'_, N, false, false>(self)),
+            (false, true) => isa.run(Sized::<'_, N, false, true>(self)),
+            (true, false) => isa.run(Sized::<'_, N, true, false>(self)),
+            (true, true) => isa.run(Sized::<'_, N, true, true>(self)),
+        }
+    }
+}
+
+/// [`Rows`] for N registers of outputs.
+struct Sized<'a, const N: usize, const GRADED: bool, const DOT: bool>(Rows<'a>);
+
+impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N, GRADED, DOT> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Rows { lists, dots, weight, fresh, d_weight, e } = self.0;
+        let (weight, e) = (weight.as_chunks::<N>().0, e.as_chunks::<N>().0);
+        let mut pending = Pending::new(0);
+        for (input, d_row) in d_weight.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+            let list = lists.range(input);
+            let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(d_row) };
+            let row = load_all::<S, N>(&weight[input]);
+            let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
+            let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
+            let mut active = lists.index[list.clone()].iter().enumerate();
+            if DOT {
+                while active.len() > 0 {
+                    for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
+                        S::store(unit.visit(at, level(i)), place);
+                    }
+                    pending.flush_full::<S>(dots);
+                }
+            } else {
+                for (i, &at) in active {
+                    unit.visit(at, level(i));
+                }
+            }
+            store_all::<S, N>(&unit.acc, d_row);
+        }
+        pending.flush::<S>(dots);
+    }
+}
+
+/// What an input neuron keeps in registers while its spikes are walked.
+struct Unit<'a, S: Simd, const N: usize, const GRADED: bool, const DOT: bool> {
+    e: &'a [[Lane; N]],
+    /// Its weights, and sums of their gradients.
+    row: [S::V; N],
+    acc: [S::V; N],
+}
+
+impl<S: Simd, const N: usize, const GRADED: bool, const DOT: bool> Unit<'_, S, N, GRADED, DOT> {
+    /// One spike: adds its e to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
+    #[inline(always)]
+    fn visit(&mut self, pair: u32, level: f32) -> S::V {
+        let e = &self.e[pair as usize];
+        // Two chains: one of N dependent products would be waited for.
+        let mut dot = [S::splat(0.0); 2];
+        for n in 0..N {
+            let e = S::load(&e[n]);
+            self.acc[n] = if GRADED { S::fma(S::splat(level), e, self.acc[n]) } else { S::add(self.acc[n], e) };
+            if DOT {
+                dot[n % 2] = S::fma(e, self.row[n], dot[n % 2]);
+            }
+        }
+        S::add(dot[0], dot[1])
+    }
+}
