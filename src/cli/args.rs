@@ -96,7 +96,7 @@ pub struct TrainArgs {
     /// First epochs: none, ann:N (neurons pass their input on) or tssl:N (quiet layers get a smooth surrogate).
     #[arg(long)]
     pub warm_up: Option<WarmUp>,
-    /// BatchNorm statistics: per-step or merged [default: per-step].
+    /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: per-step].
     #[arg(long, value_parser = norm_mode)]
     pub bn: Option<NormMode>,
     /// Loss on firing rates: mse or ce [default: mse].
