@@ -53,7 +53,7 @@ pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
         Acts::Spikes(s) if s.density() <= DENSE_SHARE => samples.for_each_init(Lists::default, |lists, (b, y)| {
             for steps in step_groups(s.shape, s.steps) {
                 let planes = s.window(b * s.sample_len(), s.sample_len());
-                ByPosition::begin(lists);
+                lists.clear();
                 let blocks = blocks(s.shape.c);
                 isa.run(ByPosition { planes: &planes, blocks, area: s.shape.area(), steps: steps.clone(), out: lists });
                 gather(isa, s, lists, steps, weight, bias, y);

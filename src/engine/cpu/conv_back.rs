@@ -14,7 +14,7 @@ use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{Lists, by_channel};
 use super::param::{Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker};
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
@@ -136,15 +136,13 @@ impl Pass<'_> {
         scratch.dots.resize(scratch.corner.len(), 0.0);
         scratch.bordered.clear();
         scratch.bordered.resize(pitch * (h + k - 1), Lane::ZERO);
-        for group in groups(outputs(self.weight.layout)) {
-            for block in group.first..group.first + group.width {
-                let e = self.e.block(b, block);
-                for t in 0..x.steps {
-                    for (y, row) in e[t * h * w..(t + 1) * h * w].chunks_exact(w).enumerate() {
-                        scratch.bordered[(y + pad) * pitch + pad..][..w].copy_from_slice(row);
-                    }
-                    self.walk(x, block, t, d_weight, scratch);
+        for block in 0..blocks(outputs(self.weight.layout)) {
+            let e = self.e.block(b, block);
+            for t in 0..x.steps {
+                for (y, row) in e[t * h * w..(t + 1) * h * w].chunks_exact(w).enumerate() {
+                    scratch.bordered[(y + pad) * pitch + pad..][..w].copy_from_slice(row);
                 }
+                self.walk(x, block, t, d_weight, scratch);
             }
         }
         match self.need {
@@ -265,20 +263,8 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
                     window.taps[r][x] = S::load(&weight[place(r, x)]);
                 }
             }
-            let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
-            let mut active = corner[list.clone()].iter().enumerate();
-            if DOT {
-                while active.len() > 0 {
-                    for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
-                        S::store(window.visit(at, level(i)), place);
-                    }
-                    pending.flush_full::<S>(dots);
-                }
-            } else {
-                for (i, &at) in active {
-                    window.visit(at, level(i));
-                }
-            }
+            let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
+            window.walk::<DOT>(&corner[list], levels, &mut pending, dots);
             for r in 0..R {
                 for x in 0..W {
                     let to = &mut d_weight[place(r, x)];
@@ -299,8 +285,7 @@ struct Window<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, c
     acc: [[S::V; W]; R],
 }
 
-impl<S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Window<'_, S, W, R, GRADED, DOT> {
-    /// One spike: adds e under its taps to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
+impl<S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Walker<S> for Window<'_, S, W, R, GRADED, DOT> {
     #[inline(always)]
     fn visit(&mut self, corner: u32, level: f32) -> S::V {
         // A chain of products per row: one chain of all would be waited for.

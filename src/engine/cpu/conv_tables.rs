@@ -87,7 +87,7 @@ impl Kernel for Entries<'_> {
         const FOURS: usize = LANES / 4;
         let Entries { planes, blocks, steps, out } = self;
         let area = planes.len() / blocks;
-        out.starts.push(0);
+        out.clear();
         for t in 0..steps {
             for p in 0..area {
                 // Written always, kept if one fires: cheaper than a branch that cannot be predicted.

@@ -22,6 +22,7 @@ use crate::shape::Chw;
 pub const TILE: usize = 8;
 /// (sample, step) pairs whose spikes are listed together.
 pub const PAIRS: usize = 512;
+
 /// Positions of blocks in one sample: inputs / 16, padded.
 pub fn positions(shape: Chw) -> usize {
     blocks(shape.c) * shape.area()
@@ -62,7 +63,7 @@ fn lists_by_tile(isa: Isa, x: &Spikes) -> Vec<Lists> {
     let all = positions(x.shape);
     let build = |tile: usize| {
         let mut lists = Lists::default();
-        ByPosition::begin(&mut lists);
+        lists.clear();
         let count = TILE.min(all - tile * TILE);
         for b in 0..x.samples {
             let planes = x.window(b * all + tile * TILE, count);

@@ -11,7 +11,7 @@ use super::linear::{PAIRS, TILE, positions, reals};
 use super::linear_sparse;
 use super::lists::{Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, floats, floats_mut, load_all, store_all};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, floats, floats_mut, load_all, store_all};
 use crate::engine::Need;
 
 /// Pairs whose rows of e are walked together: 16 KB for a group of 128 outputs, half of L1.
@@ -32,10 +32,13 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
     let groups = groups(outputs(weight.layout));
     let by_group: Vec<Buffer<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
-    if let Acts::Spikes(s) = x
-        && linear_sparse::suits(s, &by_group, need)
+    if let (Acts::Spikes(s), false) = (x, need == Need::Everywhere)
+        && !s.graded()
     {
-        return linear_sparse::backward(isa, s, weight, &by_group, need);
+        let errors = linear_sparse::errors(&by_group, &groups);
+        if linear_sparse::suits(s, weight, &errors) {
+            return linear_sparse::backward(isa, s, weight, &errors, need);
+        }
     }
     let mut d_weight = Param::stale(weight.layout);
     let mut d_x = Buffer::stale(if need == Need::Nothing { 0 } else { all * pairs });
@@ -216,20 +219,8 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
             let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(d_row) };
             let row = load_all::<S, N>(&weight[input]);
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
-            let level = |i: usize| if GRADED { lists.level[list.start + i] } else { 1.0 };
-            let mut active = lists.index[list.clone()].iter().enumerate();
-            if DOT {
-                while active.len() > 0 {
-                    for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
-                        S::store(unit.visit(at, level(i)), place);
-                    }
-                    pending.flush_full::<S>(dots);
-                }
-            } else {
-                for (i, &at) in active {
-                    unit.visit(at, level(i));
-                }
-            }
+            let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
+            unit.walk::<DOT>(&lists.index[list], levels, &mut pending, dots);
             store_all::<S, N>(&unit.acc, d_row);
         }
         pending.flush::<S>(dots);
@@ -244,8 +235,7 @@ struct Unit<'a, S: Simd, const N: usize, const GRADED: bool, const DOT: bool> {
     acc: [S::V; N],
 }
 
-impl<S: Simd, const N: usize, const GRADED: bool, const DOT: bool> Unit<'_, S, N, GRADED, DOT> {
-    /// One spike: adds its e to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
+impl<S: Simd, const N: usize, const GRADED: bool, const DOT: bool> Walker<S> for Unit<'_, S, N, GRADED, DOT> {
     #[inline(always)]
     fn visit(&mut self, pair: u32, level: f32) -> S::V {
         let e = &self.e[pair as usize];

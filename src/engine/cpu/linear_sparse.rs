@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::field::{Spikes, blocks};
 use super::grad::{Grad, Order};
+use super::linear::positions;
 use super::linear_back::cut;
 use super::lists::Lists;
-use super::param::{Param, groups, outputs};
+use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use super::tables;
 use crate::engine::Need;
@@ -27,37 +28,22 @@ const TILE: usize = tables::TILE;
 /// Positions that fit the registers, with four pairs eight masks and eight sums, and whose weights fit into L1.
 const HALF: usize = 2;
 
-/// Whether [`backward`] is the way to go; `e` `[B·T][width]` per group.
-pub fn suits(x: &Spikes, e: &[Buffer<Lane>], need: Need) -> bool {
-    if x.graded() || need == Need::Everywhere {
-        return false;
-    }
-    let pairs = x.samples * x.steps;
-    let visits: usize = e.iter().map(|rows| quads(rows, rows.len() / pairs).map(|four| errors_of(four).count()).sum::<usize>()).sum();
-    let all: usize = e.iter().map(|rows| rows.len() * LANES / FOUR).sum();
+/// Per group, for every four pairs the outputs that have an error; their four errors are the levels. `e` `[B·T][width]` per group.
+pub fn errors(e: &[Buffer<Lane>], groups: &[Group]) -> Vec<Lists> {
+    groups.par_iter().zip(e).map(|(group, e)| nonzero(e, group.width)).collect()
+}
+
+/// Whether [`backward`] is the way to go, given the [`errors`].
+pub fn suits(x: &Spikes, weight: &Param, errors: &[Lists]) -> bool {
+    let visits: usize = errors.iter().map(|lists| lists.index.len()).sum();
+    let all = x.samples * x.steps * blocks(outputs(weight.layout)) * LANES / FOUR;
     visits as f64 / all as f64 + TURNING < x.density()
 }
 
-/// Rows of four pairs, `[4][width]`, the last perhaps of fewer.
-fn quads(e: &[Lane], width: usize) -> impl Iterator<Item = (&[Lane], usize)> {
-    e.chunks(FOUR * width).map(move |rows| (rows, width))
-}
-
-/// Outputs with an error among four pairs, and the four.
-fn errors_of((rows, width): (&[Lane], usize)) -> impl Iterator<Item = (usize, [f32; FOUR])> {
-    let outputs = (0..width * LANES).map(move |o| {
-        let mut errors = [0.0; FOUR];
-        errors.iter_mut().zip(rows.chunks_exact(width)).for_each(|(e, row)| *e = row[o / LANES].0[o % LANES]);
-        (o, errors)
-    });
-    outputs.filter(|(_, errors)| *errors != [0.0; FOUR])
-}
-
 /// dL/dW and, as far as needed, dL/dx.
-pub fn backward(isa: Isa, x: &Spikes, weight: &Param, e: &[Buffer<Lane>], need: Need) -> (Param, Option<Grad>) {
-    let (all, pairs) = (blocks(x.shape.c) * x.shape.area(), x.samples * x.steps);
+pub fn backward(isa: Isa, x: &Spikes, weight: &Param, errors: &[Lists], need: Need) -> (Param, Option<Grad>) {
+    let (all, pairs) = (positions(x.shape), x.samples * x.steps);
     let groups = groups(outputs(weight.layout));
-    let errors: Vec<Lists> = groups.par_iter().zip(e).map(|(group, e)| nonzero(e, group.width)).collect();
     let codes = tables::codes(isa, x);
     let mut d_weight = Param::stale(weight.layout);
     let mut d_x = Buffer::zeros(if need == Need::Nothing { 0 } else { all * pairs });
@@ -74,14 +60,17 @@ pub fn backward(isa: Isa, x: &Spikes, weight: &Param, e: &[Buffer<Lane>], need: 
     (d_weight, d_x)
 }
 
-/// For every four pairs the outputs that have an error; their four errors are the levels.
 fn nonzero(e: &[Lane], width: usize) -> Lists {
     let mut lists = Lists::default();
-    lists.starts.push(0);
-    for four in quads(e, width) {
-        for (o, errors) in errors_of(four) {
-            lists.index.push(o as u32);
-            lists.level.extend(errors);
+    lists.clear();
+    for four in e.chunks(FOUR * width) {
+        for o in 0..width * LANES {
+            let mut errors = [0.0; FOUR];
+            errors.iter_mut().zip(four.chunks_exact(width)).for_each(|(e, row)| *e = row[o / LANES].0[o % LANES]);
+            if errors != [0.0; FOUR] {
+                lists.index.push(o as u32);
+                lists.level.extend(errors);
+            }
         }
         lists.end_list();
     }

@@ -15,7 +15,8 @@ pub struct Lists {
 }
 
 impl Lists {
-    fn clear(&mut self) {
+    /// No list yet.
+    pub fn clear(&mut self) {
         self.starts.clear();
         self.starts.push(0);
         self.index.clear();
@@ -55,13 +56,6 @@ pub struct ByPosition<'a> {
     pub steps: std::ops::Range<usize>,
     /// Receives the lists; those it has stay in front.
     pub out: &'a mut Lists,
-}
-
-impl ByPosition<'_> {
-    /// Empties the lists before the first builder.
-    pub fn begin(out: &mut Lists) {
-        out.clear();
-    }
 }
 
 impl Kernel for ByPosition<'_> {

@@ -166,6 +166,30 @@ impl Pending {
     }
 }
 
+/// What keeps weights and sums of their gradients in registers while the spikes of an input are walked.
+pub trait Walker<S: Simd> {
+    /// One spike of this level: adds e to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
+    fn visit(&mut self, at: u32, level: f32) -> S::V;
+
+    /// Visits a list of spikes; `levels` is empty where all are 1. If `DOT`, the sums go to `dots` behind those that are `pending`.
+    #[inline(always)]
+    fn walk<const DOT: bool>(&mut self, list: &[u32], levels: &[f32], pending: &mut Pending, dots: &mut [f32]) {
+        let mut active = list.iter().enumerate();
+        if DOT {
+            while active.len() > 0 {
+                for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
+                    S::store(self.visit(at, levels.get(i).copied().unwrap_or(1.0)), place);
+                }
+                pending.flush_full::<S>(dots);
+            }
+        } else {
+            for (i, &at) in active {
+                self.visit(at, levels.get(i).copied().unwrap_or(1.0));
+            }
+        }
+    }
+}
+
 /// Sixteen numbers that the neuron's equations can be written for.
 pub struct Vector<S: Simd>(pub S::V);
 
