@@ -132,29 +132,17 @@ impl Spikes {
         positions.map(|i| (0..LANES).map(|l| u64::from(any(i, l).count_ones())).sum::<u64>()).sum()
     }
 
+    /// Share of entries whose bit is set in one plane.
+    pub fn plane_density(&self, plane: usize) -> f64 {
+        let words = &self.planes[plane];
+        let positions = (0..words.len()).into_par_iter().with_min_len(COUNTED);
+        let set: u64 = positions.map(|i| words[i].iter().map(|word| u64::from(word.count_ones())).sum::<u64>()).sum();
+        set as f64 / (self.shape.len() * self.samples * self.steps) as f64
+    }
+
     /// Share of entries that are not zero.
     pub fn density(&self) -> f64 {
         self.count() as f64 / (self.shape.len() * self.samples * self.steps) as f64
-    }
-
-    /// Values of steps `from..to` of one sample as reals, `[C/16][to-from][H·W]`.
-    pub fn expand(&self, sample: usize, from: usize, to: usize, out: &mut Vec<Lane>) {
-        let area = self.shape.area();
-        out.clear();
-        out.resize(blocks(self.shape.c) * (to - from) * area, Lane::ZERO);
-        let planes = self.window(sample * self.sample_len(), self.sample_len());
-        for (block, steps) in out.chunks_exact_mut((to - from) * area).enumerate() {
-            for (i, row) in steps.chunks_exact_mut(area).enumerate() {
-                for (p, lane) in row.iter_mut().enumerate() {
-                    for (power, plane) in planes.iter().enumerate() {
-                        let (words, unit) = (&plane[block * area + p], (1u64 << power) as f32 * self.scale);
-                        for l in 0..LANES {
-                            lane.0[l] += if words[l] >> (from + i) & 1 == 1 { unit } else { 0.0 };
-                        }
-                    }
-                }
-            }
-        }
     }
 }
 

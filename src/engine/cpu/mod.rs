@@ -2,8 +2,8 @@
 //!
 //! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
 //! spikes of its input (method, section 2). Where they live: `field` (values and spike words), `lists` (spikes as work
-//! lists), `conv`, `conv_tables`, `conv_back`, `linear`, `linear_back`, `linear_sparse` and `tables` (kernels over lists, with `dense` beside them for reals), `pool` (word
-//! arithmetic), `fire` and `fire_back` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
+//! lists), `conv`, `conv_spikes` and `rows`, `conv_back`, `linear`, `tables`, `linear_back` and `linear_sparse`
+//! (kernels over lists, with `dense` beside them for reals), `pool` (word arithmetic), `fire` and `fire_back` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
@@ -11,7 +11,7 @@
 mod buffer;
 mod conv;
 mod conv_back;
-mod conv_tables;
+mod conv_spikes;
 mod dense;
 mod field;
 mod fire;
@@ -23,6 +23,7 @@ mod linear_sparse;
 mod lists;
 mod param;
 mod pool;
+mod rows;
 mod simd;
 mod tables;
 #[cfg(test)]

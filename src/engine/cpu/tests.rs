@@ -8,7 +8,8 @@ use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Scratch};
 use super::param::{Param, groups};
 use super::simd::{Isa, LANES};
-use super::{conv, conv_back, conv_tables, linear_back, linear_sparse};
+use super::rows::Rows;
+use super::{conv, conv_back, conv_spikes, linear_back, linear_sparse};
 use crate::engine::{Layout, Need};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
@@ -85,7 +86,7 @@ fn convolutions_forward_are_plain_sums() {
     let rng = &mut Rng::at(1, Purpose::Test, 3, 0);
     let mut tried = 0;
     for (i, case) in cases().into_iter().enumerate() {
-        let k = [1, 3, 5, 7][i % 4];
+        let k = [1, 3, 5, 15][i % 4];
         let (fired, x) = case.spikes(rng);
         let layout = Layout::Conv { out: case.out, inp: case.shape.c, k };
         let (weight, bias) = (values(rng, layout.len()), values(rng, case.out));
@@ -101,12 +102,15 @@ fn convolutions_forward_are_plain_sums() {
         }
         let (w, bias) = (Param::from_host(layout, &weight), Param::from_host(Layout::PerChannel(case.out), &bias));
         for isa in Isa::available() {
-            let mut by_tables = Field::stale(Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
-            conv_tables::forward(isa, &x, &w, &bias, &mut by_tables);
+            let by = |rows: Rows| {
+                let mut y = Field::stale(Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
+                conv_spikes::forward_by(isa, rows, &x, &w, &bias, &mut y);
+                y
+            };
             let chosen = conv::forward(isa, &Acts::Spikes(x.clone()), &w, &bias);
-            for (y, what) in [(&by_tables, "tables"), (&chosen, "chosen")] {
+            for (y, what) in [(by(Rows::Single), "single"), (by(Rows::Fours), "fours"), (chosen, "chosen")] {
                 for (b, o) in (0..case.samples).flat_map(|b| (0..case.out).map(move |o| (b, o))) {
-                    let got = of_channel(y, b, o);
+                    let got = of_channel(&y, b, o);
                     for (t, p) in (0..case.steps).flat_map(|t| (0..case.shape.area()).map(move |p| (t, p))) {
                         close(got(t, p), want[case.index(case.out, t, b, o, p)], &case, isa, what);
                     }

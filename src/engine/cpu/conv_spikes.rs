@@ -1,0 +1,362 @@
+//! Convolution forward over spikes: for every output position the rows of its active inputs are listed, slice by slice, and added
+//! ([`rows`](super::rows)). Graded spikes are as many binary ones as they have planes, of weights times a power of two.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::conv::side;
+use super::field::{Field, Spikes, Words, blocks};
+use super::param::{Param, groups, outputs};
+use super::rows::{Add, Group, Make, ROWS, RowLists, Rows, Run, Slice, TOGETHER, WAYS};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd};
+use crate::shape::Chw;
+
+/// Rows that are copied at once: there are seldom more.
+const COPIED: usize = 32;
+/// Positions and steps whose lists are made together: lists and sums of a slice stay in L2. Few in tests, so that they come in parts.
+const LISTED: usize = if cfg!(test) { 1 << 6 } else { 1 << 11 };
+/// Fewer positions and steps are not worth a task of their own.
+const LEAST: usize = 1 << 10;
+/// Tasks that a layer is cut into at least, where it has the blocks.
+const TASKS: usize = 8;
+
+/// y = W x + b
+pub fn forward(isa: Isa, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
+    let rows = choose(x, weight);
+    forward_by(isa, rows, x, weight, bias, y);
+}
+
+/// Single rows or fours, by what they are estimated to cost.
+fn choose(x: &Spikes, weight: &Param) -> Rows {
+    let (taps, uses) = (side(weight).pow(2), together(x) * x.shape.area() * steps_together(x));
+    let densities: Vec<f64> = (0..x.planes.len()).map(|plane| x.plane_density(plane)).collect();
+    let cost = |rows: Rows| {
+        let cut = Cut::new(rows, x, side(weight));
+        rows.cost(taps * x.shape.c, &densities, cut.units * cut.taps, uses)
+    };
+    if cost(Rows::Fours) < cost(Rows::Single) { Rows::Fours } else { Rows::Single }
+}
+
+/// Samples of one task.
+fn together(x: &Spikes) -> usize {
+    (LEAST / (x.steps * x.shape.area())).clamp(1, x.samples.div_ceil(TASKS).max(1))
+}
+
+/// [`forward`] by the one or the other.
+pub fn forward_by(isa: Isa, rows: Rows, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
+    let masks = StepMasks::of(isa, x);
+    let job = Job { isa, x, masks: &masks, weight, bias, cut: Cut::new(rows, x, side(weight)) };
+    pieces(x, y).into_par_iter().for_each_init(Scratch::default, |scratch, piece| job.run(piece, scratch));
+}
+
+/// What one task computes.
+struct Piece<'a> {
+    samples: Range<usize>,
+    steps: Range<usize>,
+    /// Blocks of outputs.
+    blocks: Range<usize>,
+    /// `[steps][H·W]` for every sample and block.
+    y: Vec<&'a mut [Lane]>,
+}
+
+/// Cut by samples and steps, so that lists stay small; few pieces are cut by outputs too, so that no core waits.
+fn pieces<'a>(x: &Spikes, y: &'a mut Field) -> Vec<Piece<'a>> {
+    let (area, all, together, steps) = (x.shape.area(), blocks(y.shape.c), together(x), steps_together(x));
+    let ways = x.samples.div_ceil(together) * x.steps.div_ceil(steps);
+    let part = all.div_ceil(TASKS.div_ceil(ways).min(all));
+    let mut pieces = Vec::new();
+    for first in (0..x.samples).step_by(together) {
+        for (from, block) in (0..x.steps).step_by(steps).flat_map(|from| (0..all).step_by(part).map(move |block| (from, block))) {
+            let (samples, blocks) = (first..x.samples.min(first + together), block..all.min(block + part));
+            pieces.push(Piece { samples, steps: from..x.steps.min(from + steps), blocks, y: Vec::new() });
+        }
+    }
+    let per_samples = x.steps.div_ceil(steps) * all.div_ceil(part);
+    for (i, y) in y.data.chunks_mut(x.steps * area).enumerate() {
+        let (sample, block) = (i / all, i % all);
+        for (j, y) in y.chunks_mut(steps * area).enumerate() {
+            pieces[sample / together * per_samples + j * all.div_ceil(part) + block / part].y.push(y);
+        }
+    }
+    pieces
+}
+
+/// Steps of one task.
+fn steps_together(x: &Spikes) -> usize {
+    (LISTED / x.shape.area()).clamp(1, x.steps)
+}
+
+/// Spikes by step: bit l of `[plane][B][T][C/16][H·W]` is channel l of the block.
+struct StepMasks {
+    masks: Vec<u16>,
+    /// Masks of one sample at one step.
+    step_len: usize,
+    sample_len: usize,
+    plane_len: usize,
+}
+
+impl StepMasks {
+    fn of(isa: Isa, x: &Spikes) -> StepMasks {
+        let (step_len, sample_len) = (x.sample_len(), x.sample_len() * x.steps);
+        let mut masks = vec![0; x.planes.len() * x.samples * sample_len];
+        masks.par_chunks_mut(sample_len).enumerate().for_each(|(i, out)| {
+            let (plane, sample) = (i / x.samples, i % x.samples);
+            isa.run(Turn { words: &x.planes[plane][sample * step_len..(sample + 1) * step_len], out });
+        });
+        StepMasks { masks, step_len, sample_len, plane_len: x.samples * sample_len }
+    }
+
+    /// `[C/16][H·W]`
+    fn of_step(&self, plane: usize, sample: usize, t: usize) -> &[u16] {
+        &self.masks[plane * self.plane_len + sample * self.sample_len + t * self.step_len..][..self.step_len]
+    }
+}
+
+/// Words of one sample to masks of its steps.
+struct Turn<'a> {
+    words: &'a [Words],
+    out: &'a mut [u16],
+}
+
+impl Kernel for Turn<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (all, steps) = (self.words.len(), self.out.len() / self.words.len());
+        for (i, words) in self.words.iter().enumerate() {
+            for t in 0..steps {
+                self.out[t * all + i] = S::step_mask(words, t);
+            }
+        }
+    }
+}
+
+/// How the inputs of an output position are cut into slices.
+struct Cut {
+    rows: Rows,
+    planes: usize,
+    k: usize,
+    /// Channels or fours of channels in a slice.
+    units: usize,
+    /// Taps in a slice, at most.
+    taps: usize,
+}
+
+impl Cut {
+    fn new(rows: Rows, x: &Spikes, k: usize) -> Cut {
+        let (planes, taps, room) = (x.planes.len(), k * k, ROWS / rows.per_unit() - rows.first());
+        let fit = (room / (planes * taps)).max(1);
+        let units = match rows {
+            // A power of two, so that a slice begins with a block or lies within one; at most a word of channels.
+            Rows::Single => 1 << fit.min(64).ilog2(),
+            // 48 channels, wherever they begin, lie within four blocks.
+            Rows::Fours => fit.min(12),
+        };
+        let most = (room / (planes * units)).clamp(1, taps);
+        Cut { rows, planes, k, units, taps: taps.div_ceil(taps.div_ceil(most)) }
+    }
+
+    /// Rows of one tap.
+    fn per_tap(&self) -> usize {
+        self.planes * self.units * self.rows.per_unit()
+    }
+
+    /// First row of a plane under the first tap.
+    fn plane(&self, plane: usize) -> usize {
+        self.rows.first() + plane * self.units * self.rows.per_unit()
+    }
+
+    /// The rows of active channels (a bit each, from the slice's first) under the first tap.
+    #[inline]
+    fn list(&self, mut active: u64, plane: usize, channels: usize, out: &mut Vec<u16>) {
+        let first = self.plane(plane);
+        if self.rows == Rows::Single {
+            while active != 0 {
+                out.push((first + active.trailing_zeros() as usize) as u16);
+                active &= active - 1;
+            }
+            return;
+        }
+        // Written always, kept if one fires: cheaper than a branch that cannot be predicted.
+        let mut end = out.len();
+        out.resize(end + channels.div_ceil(4), 0);
+        for four in 0..channels.div_ceil(4) {
+            let way = (active >> (4 * four) & 15) as usize;
+            out[end] = (first + four * WAYS + way) as u16;
+            end += usize::from(way != 0);
+        }
+        out.truncate(end);
+    }
+
+    /// Channels of a slice.
+    fn channels(&self) -> usize {
+        self.units * self.rows.inputs()
+    }
+}
+
+/// The rows that each position and step has active in a slice, under the first tap: lists behind one another.
+#[derive(Default)]
+struct Near {
+    /// Followed by [`COPIED`] of no meaning.
+    rows: Vec<u16>,
+    /// Of the samples' steps and positions in order; one more than there are lists.
+    starts: Vec<u32>,
+}
+
+struct Scratch {
+    slice: Slice,
+    near: Near,
+    lists: Vec<RowLists>,
+    group: Group,
+    runs: Vec<Run>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Scratch { slice: Slice::default(), near: Near::default(), lists: Vec::new(), group: Group::new(), runs: Vec::new() }
+    }
+}
+
+struct Job<'a> {
+    isa: Isa,
+    x: &'a Spikes,
+    masks: &'a StepMasks,
+    weight: &'a Param,
+    bias: &'a Param,
+    cut: Cut,
+}
+
+impl Job<'_> {
+    fn run(&self, mut piece: Piece, scratch: &mut Scratch) {
+        let (x, cut) = (self.x, &self.cut);
+        let per_sample = piece.steps.len() * x.shape.area();
+        scratch.lists.resize_with(piece.samples.len(), RowLists::default);
+        for first in (0..x.shape.c).step_by(cut.channels()) {
+            let channels = first..x.shape.c.min(first + cut.channels());
+            self.find_near(&piece, &channels, &mut scratch.near);
+            for from in (0..cut.k * cut.k).step_by(cut.taps) {
+                let taps = from..(from + cut.taps).min(cut.k * cut.k);
+                for (i, lists) in scratch.lists.iter_mut().enumerate() {
+                    let (near, first) = (&scratch.near, i * per_sample);
+                    let (group, taps) = (&mut scratch.group, taps.clone());
+                    self.isa.run(ListRows { near, first, count: per_sample, cut, shape: x.shape, taps, group, out: lists });
+                }
+                self.find_runs(&channels, &taps, &mut scratch.runs);
+                for (i, block) in piece.blocks.clone().enumerate() {
+                    self.make(block, &scratch.runs, &mut scratch.slice);
+                    let start = (first == 0 && from == 0).then(|| &self.bias.data[block]);
+                    for (j, lists) in scratch.lists.iter().enumerate() {
+                        let sums = &mut *piece.y[j * piece.blocks.len() + i];
+                        self.isa.run(Add { slice: &scratch.slice, lists, start, sums });
+                    }
+                }
+            }
+        }
+    }
+
+    fn find_near(&self, piece: &Piece, channels: &Range<usize>, out: &mut Near) {
+        let (planes, area) = (self.cut.planes, self.x.shape.area());
+        let blocks = channels.start / LANES..channels.end.div_ceil(LANES);
+        out.rows.clear();
+        out.starts.clear();
+        out.starts.push(0);
+        for (b, t) in piece.samples.clone().flat_map(|b| piece.steps.clone().map(move |t| (b, t))) {
+            for p in 0..area {
+                for plane in 0..planes {
+                    let masks = &self.masks.of_step(plane, b, t)[blocks.start * area..];
+                    let together = (0..blocks.len()).fold(0, |word, i| word | u64::from(masks[i * area + p]) << (i * LANES));
+                    let active = together >> (channels.start % LANES) & (u64::MAX >> (64 - channels.len()));
+                    self.cut.list(active, plane, channels.len(), &mut out.rows);
+                }
+                out.starts.push(out.rows.len() as u32);
+            }
+        }
+        out.rows.extend([0; COPIED]);
+    }
+
+    fn find_runs(&self, channels: &Range<usize>, taps: &Range<usize>, out: &mut Vec<Run>) {
+        out.clear();
+        for (tap, plane) in taps.clone().flat_map(|tap| (0..self.cut.planes).map(move |plane| (tap, plane))) {
+            out.push(Run {
+                row: self.cut.plane(plane) + (tap - taps.start) * self.cut.per_tap(),
+                from: tap * self.x.shape.c + channels.start,
+                inputs: channels.len(),
+                scale: self.x.scale * (1u64 << plane) as f32,
+            });
+        }
+    }
+
+    fn make(&self, block: usize, runs: &[Run], slice: &mut Slice) {
+        let group = groups(outputs(self.weight.layout)).into_iter().find(|g| (g.first..g.first + g.width).contains(&block));
+        let group = group.expect("every block is in a group");
+        let weight = &self.weight.group(group)[block - group.first..];
+        self.isa.run(Make { rows: self.cut.rows, runs, weight, stride: group.width, slice });
+    }
+}
+
+/// The rows of every position and step of one sample, from what is active around it.
+struct ListRows<'a> {
+    near: &'a Near,
+    /// First list of the sample.
+    first: usize,
+    /// Positions and steps of the sample.
+    count: usize,
+    cut: &'a Cut,
+    shape: Chw,
+    taps: Range<usize>,
+    group: &'a mut Group,
+    out: &'a mut RowLists,
+}
+
+impl Kernel for ListRows<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let ListRows { near, first, count, cut, shape: Chw { h, w, .. }, taps, group, out } = self;
+        let starts = &near.starts[first..=first + count];
+        let (k, pad, per_tap) = (cut.k, cut.k / 2, cut.per_tap());
+        let rows = taps.start / k..taps.end.div_ceil(k);
+        out.clear();
+        let (mut step, mut y, mut x, mut left) = (0, 0, 0, count);
+        while left > 0 {
+            for j in 0..TOGETHER {
+                let (list, mut end) = (&mut group.rows[j], 0);
+                if left > 0 {
+                    for ky in rows.start.max(pad.saturating_sub(y))..rows.end.min(h + pad - y) {
+                        let from = taps.start.max(ky * k).max(ky * k + pad.saturating_sub(x));
+                        let until = taps.end.min(ky * k + k.min(w + pad - x));
+                        for tap in from..until {
+                            let at = (step * h + y + ky - pad) * w + x + (tap - ky * k) - pad;
+                            let (from, until) = (starts[at] as usize, starts[at + 1] as usize);
+                            let shift = ((tap - taps.start) * per_tap) as u16;
+                            copy(&near.rows, from, shift, &mut list[end..]);
+                            for more in (COPIED..until - from).step_by(COPIED) {
+                                copy(&near.rows, from + more, shift, &mut list[end + more..]);
+                            }
+                            end += until - from;
+                        }
+                    }
+                    left -= 1;
+                    x += 1;
+                    if x == w {
+                        (x, y) = (0, y + 1);
+                    }
+                    if y == h {
+                        (y, step) = (0, step + 1);
+                    }
+                }
+                group.count[j] = end;
+            }
+            out.push(group);
+        }
+    }
+}
+
+/// Copies rows from `rows[from..]` under the tap that begins at row `shift`; at once, more than are asked for.
+#[inline(always)]
+fn copy(rows: &[u16], from: usize, shift: u16, to: &mut [u16]) {
+    let mut copied: [u16; COPIED] = *rows[from..].first_chunk().expect("rows go on behind the last list");
+    copied.iter_mut().for_each(|row| *row = row.wrapping_add(shift));
+    to[..COPIED].copy_from_slice(&copied);
+}
