@@ -104,6 +104,8 @@ fn from_walk(layout: Layout, taps: &[Lane]) -> Param {
 #[derive(Default)]
 struct Scratch {
     lists: Lists,
+    /// For the making of lists.
+    masks: Vec<u64>,
     /// Corner of the window of e under each listed spike.
     corner: Vec<u32>,
     /// dL/dx of each listed spike.
@@ -129,7 +131,7 @@ impl Pass<'_> {
     fn walk_sample(&self, x: &Spikes, b: usize, d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
         let (k, Chw { h, w, .. }) = (side(self.weight), x.shape);
         let (pad, pitch) = (k / 2, w + k - 1);
-        by_channel(x, b, &mut scratch.lists);
+        by_channel(self.isa, x, b, &mut scratch.masks, &mut scratch.lists);
         scratch.corner.clear();
         scratch.corner.extend(scratch.lists.index.iter().map(|&p| p / w as u32 * pitch as u32 + p % w as u32));
         scratch.dots.clear();

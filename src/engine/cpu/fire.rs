@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::field::{Acts, Field, Spikes, Words, blocks, live_lanes};
 use super::param::Param;
-use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector, prefetch};
 use crate::engine::{BN_EPS, Cell, Moments, Neuron, Norm};
 use crate::neuron::{self, Lif, Real};
 
@@ -169,6 +169,9 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
     }
 }
 
+/// Positions between what is read and what is asked for.
+const AHEAD: usize = 4;
+
 struct Sweep<'a> {
     /// `[stored][H·W]`
     y: &'a [Lane],
@@ -191,7 +194,9 @@ impl Kernel for Sweep<'_> {
         for (p, words) in self.words.iter_mut().enumerate() {
             let (mut rest, mut trains) = (Vector::of(0.0), [0; LANES]);
             for (t, affine) in self.affine.iter().enumerate() {
-                let z = current(Vector::load(&self.y[t.min(self.stored - 1) * area + p]), affine);
+                let at = t.min(self.stored - 1) * area + p;
+                prefetch::<S, 1>(self.y, at + AHEAD);
+                let z = current(Vector::load(&self.y[at]), affine);
                 let u = neuron::potential(decay, rest, Vector::choose(z.above(floor), z, floor));
                 let fired = neuron::fires(threshold, u);
                 rest = neuron::rest(u, fired);

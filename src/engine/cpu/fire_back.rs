@@ -12,7 +12,7 @@ use super::field::{Field, blocks};
 use super::fire::{Affine, Affines, Sums, add_samples, current, floor};
 use super::grad::{Grad, Scratch};
 use super::param::Param;
-use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector, prefetch};
 use crate::engine::{Cell, Layout, Neuron, Norm};
 use crate::limits::MAX_TIME_STEPS;
 use crate::neuron::{self, Lif, Real, Surrogate};
@@ -211,6 +211,8 @@ impl Back<'_> {
         let mut rest = [zero; N];
         for (t, affine) in self.affine.iter().enumerate() {
             let y: &[Lane; N] = self.y[row_of(t) * area + p..].first_chunk().expect("the positions are inside");
+            prefetch::<S, N>(self.y, row_of(t) * area + p + N);
+            prefetch::<S, N>(self.d, t * area + p + N);
             for n in 0..N {
                 let z = current(Vector::load(&y[n]), affine);
                 let u = neuron::potential(decay, rest[n], Vector::choose(z.above(floor), z, floor));

@@ -81,30 +81,35 @@ impl Grad {
 
     /// `[T][H·W]` of one block of one sample, after all routes.
     pub fn expand<'a>(&'a self, isa: Isa, sample: usize, block: usize, scratch: &'a mut Scratch) -> &'a [Lane] {
-        let area = self.inner.area();
-        if let (Order::ByStep, []) = (self.order, &self.routes[..]) {
-            let len = self.steps * area;
-            return &self.values[(sample * blocks(self.inner.c) + block) * len..][..len];
+        let len = self.steps * self.inner.area();
+        let stored = match self.order {
+            Order::ByStep => Some(&self.values[(sample * blocks(self.inner.c) + block) * len..][..len]),
+            Order::ByNeuron => None,
+        };
+        match stored {
+            Some(stored) if self.routes.is_empty() => return stored,
+            Some(_) => {}
+            None => self.gather(sample, block, &mut scratch.now),
         }
-        self.gather(sample, block, &mut scratch.now);
         let mut shape = self.inner;
-        for route in &self.routes {
+        for (i, route) in self.routes.iter().enumerate() {
+            let (now, next) = (stored.filter(|_| i == 0).unwrap_or(&scratch.now), &mut scratch.next);
             match route {
                 Route::Max { k, input } => {
-                    prepare(&mut scratch.next, *k, input.shape(), self.steps);
-                    spread_max(isa, &scratch.now, &mut scratch.next, *k, input, sample, block);
+                    prepare(next, *k, input.shape(), self.steps);
+                    spread_max(isa, now, next, *k, input, sample, block);
                     shape = input.shape();
                 }
                 Route::Avg { k, input } => {
-                    prepare(&mut scratch.next, *k, *input, self.steps);
-                    spread_avg(&scratch.now, &mut scratch.next, *k, *input);
+                    prepare(next, *k, *input, self.steps);
+                    isa.run(SpreadAvg { d: now, out: next, k: *k, input: *input });
                     shape = *input;
                 }
                 Route::Drop { bits } => {
                     let start = (sample * blocks(shape.c) + block) * shape.area();
-                    scratch.next.clear();
-                    scratch.next.extend_from_slice(&scratch.now);
-                    for (i, lane) in scratch.next.iter_mut().enumerate() {
+                    next.clear();
+                    next.extend_from_slice(now);
+                    for (i, lane) in next.iter_mut().enumerate() {
                         pool::double_or_drop(lane, bits[start + i % shape.area()]);
                     }
                 }
@@ -114,15 +119,14 @@ impl Grad {
         &scratch.now
     }
 
-    /// The stored values of one block of one sample as `[T][H·W]`.
+    /// One block of one sample, stored by neuron, as `[T][H·W]`.
     fn gather(&self, sample: usize, block: usize, out: &mut Vec<Lane>) {
         let (area, steps) = (self.inner.area(), self.steps);
-        out.clear();
-        match self.order {
-            Order::ByStep => out.extend_from_slice(&self.values[(sample * blocks(self.inner.c) + block) * steps * area..][..steps * area]),
-            Order::ByNeuron => {
-                let place = |t: usize, p: usize| ((block * area + p) * self.samples + sample) * steps + t;
-                out.extend((0..steps).flat_map(|t| (0..area).map(move |p| place(t, p))).map(|i| self.values[i]));
+        out.resize(steps * area, Lane::ZERO);
+        for p in 0..area {
+            let of_neuron = &self.values[((block * area + p) * self.samples + sample) * steps..][..steps];
+            for (t, lane) in of_neuron.iter().enumerate() {
+                out[t * area + p] = *lane;
             }
         }
     }
@@ -136,14 +140,31 @@ fn prepare(out: &mut Vec<Lane>, k: usize, input: Chw, steps: usize) {
     out.resize(steps * input.area(), Lane::ZERO);
 }
 
-fn spread_avg(d: &[Lane], out: &mut [Lane], k: usize, input: Chw) {
-    let (windows, share) = (Windows::new(input, k), 1.0 / (k * k) as f32);
-    let pooled = pool::pooled(input, k).area();
-    for (d, out) in d.chunks_exact(pooled).zip(out.chunks_exact_mut(input.area())) {
-        for (d, corner) in d.iter().zip(windows.corners()) {
-            let part = Lane(d.0.map(|v| v * share));
-            for offset in &windows.offsets {
-                out[corner + offset] = part;
+/// The spread of an average pool, one block of one sample.
+struct SpreadAvg<'a> {
+    /// `[T][pooled]`
+    d: &'a [Lane],
+    /// `[T][input]`
+    out: &'a mut [Lane],
+    k: usize,
+    input: Chw,
+}
+
+impl Kernel for SpreadAvg<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let SpreadAvg { d, out, k, input: Chw { h, w, .. } } = self;
+        let share = S::splat(1.0 / (k * k) as f32);
+        let rows = out.chunks_exact_mut(h * w).flat_map(|step| step.chunks_exact_mut(k * w).take(h / k));
+        for (d, rows) in d.chunks_exact(w / k).zip(rows) {
+            for row in rows.chunks_exact_mut(w) {
+                for (d, window) in d.iter().zip(row.chunks_exact_mut(k)) {
+                    let part = S::mul(S::load(d), share);
+                    for out in window {
+                        S::store(part, out);
+                    }
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Lists of active inputs, built from spike words: the work lists of the event-driven kernels.
 
 use super::field::{Spikes, Words, blocks};
-use super::simd::{Kernel, LANES, Simd};
+use super::simd::{Isa, Kernel, LANES, Simd};
 
 /// Several lists behind one another: entries of list i are `starts[i] .. starts[i + 1]`.
 #[derive(Debug, Default)]
@@ -86,33 +86,70 @@ impl Kernel for ByPosition<'_> {
 }
 
 /// For every (step, channel) of one sample: the positions where it is active, ascending. Padding channels have empty lists.
-pub fn by_channel(x: &Spikes, sample: usize, out: &mut Lists) {
+pub fn by_channel(isa: Isa, x: &Spikes, sample: usize, masks: &mut Vec<u64>, out: &mut Lists) {
     let area = x.shape.area();
     let planes = x.window(sample * x.sample_len(), x.sample_len());
+    let (lanes, words) = (blocks(x.shape.c) * LANES, area.div_ceil(WORD));
+    masks.clear();
+    masks.resize(x.steps * lanes * words, 0);
+    isa.run(Turn { planes: &planes, area, steps: x.steps, out: masks });
     out.clear();
-    for t in 0..x.steps {
-        for block in 0..blocks(x.shape.c) {
-            for lane in 0..LANES {
-                // Written always, kept if active: cheaper than a branch that cannot be predicted.
-                let mut end = out.index.len();
-                out.index.resize(end + area, 0);
-                for p in 0..area {
-                    let at = block * area + p;
-                    out.index[end] = p as u32;
-                    end += (planes.iter().fold(0, |word, plane| word | plane[at][lane]) >> t & 1) as usize;
-                }
-                out.index.truncate(end);
-                out.end_list();
+    for masks in masks.chunks_exact(words) {
+        for (first, &mask) in (0..).step_by(WORD).zip(masks) {
+            let mut mask = mask;
+            while mask != 0 {
+                out.index.push(first + mask.trailing_zeros());
+                mask &= mask - 1;
             }
         }
+        out.end_list();
     }
     if x.graded() {
         out.level.reserve(out.index.len());
         for list in 0..out.starts.len() - 1 {
-            let (t, channel) = (list / (blocks(x.shape.c) * LANES), list % (blocks(x.shape.c) * LANES));
+            let (t, channel) = (list / lanes, list % lanes);
             for i in out.range(list) {
                 let at = channel / LANES * area + out.index[i] as usize;
                 out.level.push(level(&planes, at, channel % LANES, t) as f32);
+            }
+        }
+    }
+}
+
+/// Positions in a word.
+const WORD: usize = 64;
+
+/// Words over steps to words over positions, `[T][C][H·W / 64]`.
+struct Turn<'a> {
+    /// `[C/16][H·W]`
+    planes: &'a [&'a [Words]],
+    area: usize,
+    steps: usize,
+    /// All zero.
+    out: &'a mut [u64],
+}
+
+impl Kernel for Turn<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Turn { planes, area, steps, out } = self;
+        let (all, words) = (planes[0].len() / area, area.div_ceil(WORD));
+        for (block, first) in (0..all).flat_map(|block| (0..area).step_by(LANES).map(move |first| (block, first))) {
+            // Sixteen positions of sixteen channels: by channel.
+            let mut turned = [[0; LANES]; LANES];
+            for p in first..area.min(first + LANES) {
+                for plane in planes {
+                    for (lane, word) in plane[block * area + p].iter().enumerate() {
+                        turned[lane][p - first] |= word;
+                    }
+                }
+            }
+            for (lane, trains) in turned.iter().enumerate() {
+                for t in 0..steps {
+                    let mask = u64::from(S::step_mask(trains, t));
+                    out[((t * all + block) * LANES + lane) * words + first / WORD] |= mask << (first % WORD);
+                }
             }
         }
     }

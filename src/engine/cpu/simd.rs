@@ -53,6 +53,9 @@ pub trait Simd: Copy {
     fn load(x: &Lane) -> Self::V;
     /// To memory.
     fn store(v: Self::V, to: &mut Lane);
+    /// Asks for what is read soon, where the processor would not guess it; changes nothing.
+    #[inline(always)]
+    fn prefetch(_: &Lane) {}
     /// The same value in all lanes.
     fn splat(x: f32) -> Self::V;
     /// a + b
@@ -113,6 +116,16 @@ pub fn load_all<S: Simd, const N: usize>(from: &[Lane; N]) -> [S::V; N] {
         vectors[n] = S::load(&from[n]);
     }
     vectors
+}
+
+/// Asks for N lanes from `first` on, as far as there are: steps lie too far apart for the processor to see a pattern.
+#[inline(always)]
+pub fn prefetch<S: Simd, const N: usize>(lanes: &[Lane], first: usize) {
+    for n in 0..N {
+        if let Some(lane) = lanes.get(first + n) {
+            S::prefetch(lane);
+        }
+    }
 }
 
 /// N vectors to memory.

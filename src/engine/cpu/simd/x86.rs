@@ -47,6 +47,11 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn prefetch(x: &Lane) {
+        // SAFETY: SSE is part of x86-64; the address is that of a Lane.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.0.as_ptr().cast()) }
+    }
+    #[inline(always)]
     fn splat(x: f32) -> Self::V {
         // SAFETY: AVX2 was detected.
         unsafe { (_mm256_set1_ps(x), _mm256_set1_ps(x)) }
@@ -139,6 +144,11 @@ impl Simd for Avx512 {
     fn store(v: Self::V, to: &mut Lane) {
         // SAFETY: as in `load`.
         unsafe { _mm512_store_ps(to.0.as_mut_ptr(), v) }
+    }
+    #[inline(always)]
+    fn prefetch(x: &Lane) {
+        // SAFETY: SSE is part of x86-64; the address is that of a Lane.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.0.as_ptr().cast()) }
     }
     #[inline(always)]
     fn splat(x: f32) -> Self::V {
