@@ -278,7 +278,7 @@ impl<E: Engine> Network<E> {
             let Some(x) = inputs.pop() else { break };
             // A norm subtracts the mean, so the bias before it has gradient 0; a sum of e would be rounding noise, large where gradients are.
             let bias = if block.has_norm() { zeros(engine, Layout::PerChannel(block.output.c)) } else { engine.bias_gradient(&e) };
-            let AffineGrads { weight, input } = engine.affine_backward(&x, &p.weight, &e, need);
+            let AffineGrads { weight, input } = engine.affine_backward(&x, &p.weight, e, need);
             grad = input;
             for (f, x) in block.fronts.iter().zip(&inputs).rev() {
                 let mask = if f.front == Front::Dropout { masks.next() } else { None };

@@ -102,6 +102,9 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
+    fn trim(&self) {
+        self.inner.trim();
+    }
     fn param(&self, layout: Layout, host: &[f32]) -> Self::Param {
         Tagged { inner: self.inner.param(layout, host), layout }
     }
@@ -150,7 +153,7 @@ impl<E: Engine> Engine for Timed<'_, E> {
         self.add(Phase::Forward, layer, 0.0, self.inner.spike_count(x));
         self.time_layer(Phase::Forward, layer, || self.inner.affine(x, &weight.inner, &bias.inner))
     }
-    fn affine_backward(&self, x: &E::Acts, weight: &Self::Param, e: &E::Currents, need: Need) -> AffineGrads<Self> {
+    fn affine_backward(&self, x: &E::Acts, weight: &Self::Param, e: E::Currents, need: Need) -> AffineGrads<Self> {
         let work = || self.inner.affine_backward(x, &weight.inner, e, need);
         let layer = self.layer.fetch_sub(1, Relaxed) - 1;
         let AffineGrads { weight: inner, input } = self.time_layer(Phase::Backward, Some(layer), work);

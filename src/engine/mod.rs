@@ -198,6 +198,8 @@ pub trait Engine: Sync {
 
     /// For messages and files.
     fn name(&self) -> &'static str;
+    /// Gives back memory that is kept for the next step of the same kind; called when another kind of work begins.
+    fn trim(&self) {}
 
     /// Brings a parameter (`host.len() == layout.len()`, order as in [`Layout`]) to the device.
     fn param(&self, layout: Layout, host: &[f32]) -> Self::Param;
@@ -228,8 +230,8 @@ pub trait Engine: Sync {
 
     /// Currents of a convolution or linear layer (which one, the weight's layout says): `y = W x + b`.
     fn affine(&self, x: &Self::Acts, weight: &Self::Param, bias: &Self::Param) -> Self::Currents;
-    /// Its gradients; `e` = dL/dy.
-    fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: &Self::Currents, need: Need) -> AffineGrads<Self>;
+    /// Its gradients; takes `e` = dL/dy, whose memory may become that of dL/dx.
+    fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: Self::Currents, need: Need) -> AffineGrads<Self>;
     /// dL/db: the sum of e = dL/dy over T, B and positions.
     fn bias_gradient(&self, e: &Self::Currents) -> Self::Param;
 

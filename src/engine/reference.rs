@@ -261,10 +261,10 @@ impl Engine for Reference {
         Tensor { data: out, ..y }
     }
 
-    fn affine_backward(&self, x: &Tensor, weight: &Param, e: &Tensor, need: Need) -> AffineGrads<Self> {
+    fn affine_backward(&self, x: &Tensor, weight: &Param, e: Tensor, need: Need) -> AffineGrads<Self> {
         let mut d_w = vec![0.0; weight.data.len()];
         let mut d_x = Tensor::zeros(x.steps, x.samples, x.shape);
-        each_product(weight.layout, x, e, |xi, wi, yi| {
+        each_product(weight.layout, x, &e, |xi, wi, yi| {
             d_w[wi] += e.data[yi] * x.data[xi];
             d_x.data[xi] += e.data[yi] * weight.data[wi];
         });

@@ -44,6 +44,15 @@ impl<T: Element> Shelf<T> {
     }
 }
 
+/// Gives all waiting buffers back to the system.
+pub fn trim() {
+    fn clear<T: Element>() {
+        T::shelf().lock().unwrap_or_else(PoisonError::into_inner).waiting.clear();
+    }
+    clear::<Lane>();
+    clear::<Words>();
+}
+
 impl Element for Lane {
     const ZERO: Lane = Lane::ZERO;
     fn shelf() -> &'static Mutex<Shelf<Lane>> {

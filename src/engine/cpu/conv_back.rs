@@ -21,31 +21,34 @@ use crate::shape::Chw;
 /// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
 const PARTS: usize = 8;
 
-/// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
-pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
+/// dL/dW and, as far as needed, dL/dx from e = dL/dy. Where dL/dx fits into the place of e, it is written there, sample by sample.
+pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) -> (Param, Option<Grad>) {
     let (samples, shape) = (x.samples(), x.shape());
     let part = samples.div_ceil(PARTS).max(1);
-    let sample_len = blocks(shape.c) * e.stored * shape.area();
+    let sample_len = blocks(shape.c) * e.block_len();
+    let in_place = need == Need::AtSpikes && matches!(x, Acts::Spikes(_)) && sample_len <= e.sample_len();
     let mut d_x = match need {
-        Need::Nothing => Buffer::stale(0),
-        Need::AtSpikes => Buffer::stale(samples * sample_len),
+        Need::AtSpikes if !in_place => Buffer::stale(samples * sample_len),
         Need::Everywhere => Buffer::zeros(samples * sample_len),
+        Need::AtSpikes | Need::Nothing => Buffer::stale(0),
     };
     let taps = if let Acts::Spikes(_) = x { to_walk(weight) } else { Buffer::stale(0) };
-    let pass = Pass { isa, weight, taps: &taps, e, need };
-    let mut parts: Vec<&mut [Lane]> = d_x.chunks_mut((part * sample_len).max(1)).collect();
-    parts.resize_with(samples.div_ceil(part), Default::default);
-    let mut sums: Vec<Buffer<Lane>> = parts
-        .into_par_iter()
+    let pass = Pass { isa, weight, taps: &taps, stored: e.stored, block_len: e.block_len(), need };
+    let (e_len, mut d_x_parts) = (e.sample_len(), d_x.chunks_mut((part * sample_len).max(1)).collect::<Vec<_>>());
+    d_x_parts.resize_with(samples.div_ceil(part), Default::default);
+    let mut sums: Vec<Buffer<Lane>> = e
+        .data
+        .par_chunks_mut(part * e_len)
+        .zip(d_x_parts)
         .enumerate()
-        .map(|(i, d_x)| {
+        .map(|(i, (e, d_x))| {
             let mut d_weight = Buffer::zeros(weight.data.len());
             let mut scratch = Scratch::default();
-            for (j, b) in (i * part..samples.min((i + 1) * part)).enumerate() {
-                let d_x = if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] };
+            for (j, e) in e.chunks_exact_mut(e_len).enumerate() {
+                let (b, d_x) = (i * part + j, if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] });
                 match x {
-                    Acts::Spikes(s) => pass.walk_sample(s, b, &mut d_weight, d_x, &mut scratch),
-                    Acts::Real(f) => pass.dense_sample(Some(f), f.shape, b, &mut d_weight, d_x, &mut scratch),
+                    Acts::Spikes(s) => pass.walk_sample(s, b, e, &mut d_weight, d_x, &mut scratch),
+                    Acts::Real(f) => pass.dense_sample(Some((f, b)), f.shape, e, &mut d_weight, d_x, &mut scratch),
                 }
             }
             d_weight
@@ -55,7 +58,8 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let mut total = sums.remove(0);
     add_scaled(&mut total, &sums, scale);
     let d_weight = if let Acts::Spikes(_) = x { from_walk(weight.layout, &total) } else { Param { layout: weight.layout, data: total } };
-    let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, e.stored, Order::ByStep, d_x));
+    let (stored, values, stride) = if in_place { (e.stored, e.data, e_len) } else { (e.stored, d_x, sample_len) };
+    let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, stored, Order::ByStep { stride }, values));
     (d_weight, d_x)
 }
 
@@ -122,13 +126,17 @@ struct Pass<'a> {
     weight: &'a Param,
     /// The weight in the order of the walk.
     taps: &'a [Lane],
-    e: &'a Field,
+    /// Steps in e.
+    stored: usize,
+    /// Lanes in a block of a sample of e.
+    block_len: usize,
     need: Need,
 }
 
 impl Pass<'_> {
-    /// Spikes of one sample: both gradients by the walk, or dL/dx by products where it is needed everywhere.
-    fn walk_sample(&self, x: &Spikes, b: usize, d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
+    /// Spikes of one sample: both gradients by the walk, or dL/dx by products where it is needed everywhere. Without a place of its
+    /// own dL/dx goes to that of e.
+    fn walk_sample(&self, x: &Spikes, b: usize, e: &mut [Lane], d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
         let (k, Chw { h, w, .. }) = (side(self.weight), x.shape);
         let (pad, pitch) = (k / 2, w + k - 1);
         by_channel(self.isa, x, b, &mut scratch.masks, &mut scratch.lists);
@@ -138,8 +146,7 @@ impl Pass<'_> {
         scratch.dots.resize(scratch.corner.len(), 0.0);
         scratch.bordered.clear();
         scratch.bordered.resize(pitch * (h + k - 1), Lane::ZERO);
-        for block in 0..blocks(outputs(self.weight.layout)) {
-            let e = self.e.block(b, block);
+        for (block, e) in e.chunks_exact(self.block_len).enumerate() {
             for t in 0..x.steps {
                 for (y, row) in e[t * h * w..(t + 1) * h * w].chunks_exact(w).enumerate() {
                     scratch.bordered[(y + pad) * pitch + pad..][..w].copy_from_slice(row);
@@ -149,8 +156,8 @@ impl Pass<'_> {
         }
         match self.need {
             Need::Nothing => {}
-            Need::AtSpikes => scatter(x, scratch, d_x),
-            Need::Everywhere => self.dense_sample(None, x.shape, b, d_weight, d_x, scratch),
+            Need::AtSpikes => scatter(x, scratch, if d_x.is_empty() { e } else { d_x }),
+            Need::Everywhere => self.dense_sample(None, x.shape, e, d_weight, d_x, scratch),
         }
     }
 
@@ -171,18 +178,26 @@ impl Pass<'_> {
     }
 
     /// One sample by matrix products: dL/dW if `x` is given, dL/dx if needed.
-    fn dense_sample(&self, x: Option<&Field>, shape: Chw, b: usize, d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
-        let geometry = Unfold { shape, k: side(self.weight), steps: self.e.stored };
-        let (all, rows_in_weight) = (self.e.block_len(), super::param::rows(self.weight.layout));
+    fn dense_sample(
+        &self,
+        x: Option<(&Field, usize)>,
+        shape: Chw,
+        e: &[Lane],
+        d_weight: &mut [Lane],
+        d_x: &mut [Lane],
+        scratch: &mut Scratch,
+    ) {
+        let geometry = Unfold { shape, k: side(self.weight), steps: self.stored };
+        let (all, rows_in_weight) = (self.block_len, super::param::rows(self.weight.layout));
         for first in (0..all).step_by(TILE) {
             let rows = TILE.min(all - first);
-            if let Some(x) = x {
+            if let Some((x, b)) = x {
                 geometry.unfold(x.sample(b), first, rows, &mut scratch.unfolded);
             }
             scratch.folded.clear();
             scratch.folded.resize(if d_x.is_empty() { 0 } else { rows * geometry.columns() }, 0.0);
             for group in groups(outputs(self.weight.layout)) {
-                interleave(self.e.sample(b), all, group, first, rows, &mut scratch.rows);
+                interleave(e, all, group, first, rows, &mut scratch.rows);
                 let part = &mut d_weight[group.first * rows_in_weight..(group.first + group.width) * rows_in_weight];
                 let unfolded = x.map(|_| (&scratch.unfolded[..], part));
                 let folded = (!d_x.is_empty()).then_some((&mut scratch.folded[..], self.weight.group(group)));

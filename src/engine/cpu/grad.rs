@@ -14,7 +14,10 @@ use crate::shape::Chw;
 #[derive(Clone, Copy, Debug)]
 pub enum Order {
     /// `[B][C/16][T][H·W]`, as convolutions write it.
-    ByStep,
+    ByStep {
+        /// Lanes from one sample to the next, at least as many as one has.
+        stride: usize,
+    },
     /// `[C/16][H·W][B][T]`, as linear layers write it: an input neuron's entries lie together.
     ByNeuron,
 }
@@ -54,7 +57,7 @@ pub struct Scratch {
 impl Grad {
     /// A gradient as a layer computed it; `values` in the given order.
     pub fn new(shape: Chw, samples: usize, steps: usize, order: Order, values: Buffer<Lane>) -> Grad {
-        debug_assert_eq!(values.len(), samples * steps * blocks(shape.c) * shape.area());
+        debug_assert!(values.len() >= samples * steps * blocks(shape.c) * shape.area());
         Grad { inner: shape, shape, samples, steps, order, values, routes: Vec::new() }
     }
 
@@ -83,7 +86,7 @@ impl Grad {
     pub fn expand<'a>(&'a self, isa: Isa, sample: usize, block: usize, scratch: &'a mut Scratch) -> &'a [Lane] {
         let len = self.steps * self.inner.area();
         let stored = match self.order {
-            Order::ByStep => Some(&self.values[(sample * blocks(self.inner.c) + block) * len..][..len]),
+            Order::ByStep { stride } => Some(&self.values[sample * stride + block * len..][..len]),
             Order::ByNeuron => None,
         };
         match stored {

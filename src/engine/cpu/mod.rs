@@ -77,6 +77,10 @@ impl Engine for Cpu {
         "cpu"
     }
 
+    fn trim(&self) {
+        buffer::trim();
+    }
+
     fn param(&self, layout: Layout, host: &[f32]) -> Param {
         Param::from_host(layout, host)
     }
@@ -132,10 +136,10 @@ impl Engine for Cpu {
         }
     }
 
-    fn affine_backward(&self, x: &Acts, weight: &Param, e: &Field, need: Need) -> AffineGrads<Self> {
+    fn affine_backward(&self, x: &Acts, weight: &Param, e: Field, need: Need) -> AffineGrads<Self> {
         let (weight, input) = match weight.layout {
             Layout::Conv { .. } => conv_back::backward(self.isa, x, weight, e, need),
-            Layout::Linear { .. } | Layout::PerChannel(_) => linear_back::backward(self.isa, x, weight, e, need),
+            Layout::Linear { .. } | Layout::PerChannel(_) => linear_back::backward(self.isa, x, weight, &e, need),
         };
         AffineGrads { weight, input }
     }

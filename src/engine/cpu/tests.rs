@@ -193,7 +193,7 @@ fn convolutions_backward_are_plain_sums() {
         }
         for isa in Isa::available() {
             let (d_weight, d_x) =
-                conv_back::backward(isa, &Acts::Spikes(x.clone()), &Param::from_host(layout, &weight), &field, Need::AtSpikes);
+                conv_back::backward(isa, &Acts::Spikes(x.clone()), &Param::from_host(layout, &weight), field.clone(), Need::AtSpikes);
             d_weight.to_host().iter().zip(&want).for_each(|(got, want)| close(*got, *want, &case, isa, "dL/dW"));
             let want_x = |pair: usize, input: usize| want_x[pair * case.shape.len() + input];
             at_spikes(&case, &fired, &d_x.expect("it was needed"), isa, "dL/dx", want_x);

@@ -40,5 +40,6 @@ pub fn vote_backward(x: &Acts, d_rates: &[f64]) -> Grad {
             *value = if class < classes { (d_rates[b * classes + class] / share) as f32 } else { 0.0 };
         }
     }
-    Grad::new(shape, samples, steps, Order::ByStep, values)
+    let stride = values.len() / samples;
+    Grad::new(shape, samples, steps, Order::ByStep { stride }, values)
 }
