@@ -8,6 +8,7 @@
 //! - [`notation`] and [`plan`]: `128C3-MP2-…-10Voting` as text, and laid out for an input shape.
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
+//! - [`memory`]: what a training step will take, and which layers compute twice to take less.
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
@@ -34,6 +35,7 @@ pub mod engine;
 pub mod error;
 pub mod limits;
 pub mod loss;
+pub mod memory;
 pub mod network;
 pub mod neuron;
 pub mod notation;

@@ -110,7 +110,8 @@ pub struct Output {
 struct Trace<E: Engine> {
     /// Inputs of each front step, then of the weight layer.
     inputs: Vec<E::Acts>,
-    currents: E::Currents,
+    /// `None`: to be computed once more.
+    currents: Option<E::Currents>,
     moments: Option<Moments>,
     surrogate: Surrogate,
 }
@@ -132,6 +133,8 @@ pub struct Network<E: Engine> {
     pub params: Vec<Tensors<E::Param>>,
     /// One entry per block, `None` where there is no norm.
     pub running: Vec<Option<Running>>,
+    /// Blocks whose input currents are not kept for the backward pass but computed once more ([`crate::memory`]).
+    pub recompute: Vec<bool>,
 }
 
 impl<E: Engine> Network<E> {
@@ -156,7 +159,8 @@ impl<E: Engine> Network<E> {
             })
             .collect();
         let running = plan.blocks.iter().map(|b| b.has_norm().then(|| Running::new(b.output.c))).collect();
-        Network { plan, params, running }
+        let recompute = vec![false; plan.blocks.len()];
+        Network { plan, params, running, recompute }
     }
 
     /// Zeros in the shape of the parameters, for AdamW's moments.
@@ -245,6 +249,7 @@ impl<E: Engine> Network<E> {
             let rate = count as f64 / (batch.steps * batch.samples * block.output.len()) as f64;
             let quiet = !method.ann && method.tssl_rate.is_some_and(|limit| rate <= limit);
             let surrogate = if quiet { method.rule.warm_up_surrogate(method.alpha) } else { method.rule.surrogate(method.alpha) };
+            let currents = (!self.recompute[i]).then_some(currents);
             traces.push(Trace { inputs, currents, moments, surrogate });
             spikes.push(count);
         }
@@ -268,14 +273,15 @@ impl<E: Engine> Network<E> {
             let i = traces.len();
             let (block, p) = (&self.plan.blocks[i], &self.params[i]);
             let norm = norm_of(p, trace.moments.as_ref());
-            let (e, norm_grads) = engine.fire_backward(trace.currents, norm.as_ref(), &method.cell(block), trace.surrogate, d);
+            let mut inputs = trace.inputs;
+            let Some(x) = inputs.pop() else { break };
+            let currents = trace.currents.unwrap_or_else(|| engine.affine(&x, &p.weight, &p.bias));
+            let (e, norm_grads) = engine.fire_backward(currents, norm.as_ref(), &method.cell(block), trace.surrogate, d);
             let need = match traces.last() {
                 None => Need::Nothing,
                 Some(below) if method.ann || below.surrogate.reads_silent_steps() => Need::Everywhere,
                 Some(_) => Need::AtSpikes,
             };
-            let mut inputs = trace.inputs;
-            let Some(x) = inputs.pop() else { break };
             // A norm subtracts the mean, so the bias before it has gradient 0; a sum of e would be rounding noise, large where gradients are.
             let bias = if block.has_norm() { zeros(engine, Layout::PerChannel(block.output.c)) } else { engine.bias_gradient(&e) };
             let AffineGrads { weight, input } = engine.affine_backward(&x, &p.weight, e, need);

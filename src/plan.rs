@@ -177,44 +177,6 @@ impl Plan {
     pub fn macs(&self) -> usize {
         self.blocks.iter().map(Block::macs).sum()
     }
-    /// What a training step on the cpu engine needs.
-    pub fn memory(&self, steps: usize, batch: usize, direct: bool) -> Memory {
-        let words = 8;
-        let mut m = Memory { optimiser: 16 * self.parameters(), ..Memory::default() };
-        let mut largest = 0;
-        for (i, b) in self.blocks.iter().enumerate() {
-            let stored = if i == 0 && direct { 1 } else { steps };
-            m.currents += 4 * stored * batch * b.output.len();
-            m.spikes += words * batch * b.output.len();
-            m.spikes += b.fronts.iter().map(|f| words * batch * f.output.len()).sum::<usize>();
-            largest = largest.max(if i == 0 { 0 } else { 4 * steps * batch * b.input.len() });
-        }
-        m.gradients = largest;
-        m.host = self.blocks.iter().map(|b| 4 * b.weight().len()).max().unwrap_or(0);
-        m
-    }
-}
-
-/// Bytes of a training step.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Memory {
-    /// Parameters, their gradients and AdamW's two moments, f32.
-    pub optimiser: usize,
-    /// Input currents of every layer, kept for the backward pass.
-    pub currents: usize,
-    /// Spike trains, one 64-bit word per neuron.
-    pub spikes: usize,
-    /// The largest gradient between two layers.
-    pub gradients: usize,
-    /// The largest weight once more, on its way into a checkpoint.
-    pub host: usize,
-}
-
-impl Memory {
-    /// Sum of all parts.
-    pub fn total(&self) -> usize {
-        self.optimiser + self.currents + self.spikes + self.gradients + self.host
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::network::{Method, Network, Tensors};
 use crate::neuron::{Lif, Rule};
 use crate::plan::Plan;
 use crate::rng::{Purpose, Rng};
+use crate::train::record::peak_rss_mb;
 use crate::train::step::{Task, adamw, optimise};
 use timed::{Timed, Times};
 
@@ -32,12 +33,16 @@ pub struct Spec {
     pub rate: Option<f64>,
     /// Timed steps.
     pub steps: usize,
+    /// Blocks that compute their currents twice, see [`crate::memory`].
+    pub recompute: Vec<bool>,
 }
 
 /// What was measured.
 pub struct Measured {
     /// Seconds of each timed step, in order.
     pub seconds: Vec<f64>,
+    /// Largest resident memory up to then, in MB, where the system tells.
+    pub peak_rss_mb: Option<u64>,
     /// Firing rate of each block in the first timed step.
     pub rates: Vec<f64>,
     /// Share of nonzero inputs of each block's weight layer.
@@ -87,7 +92,8 @@ struct Bench<E: Engine> {
 
 impl<E: Engine> Bench<E> {
     fn new(engine: &E, spec: &Spec) -> Self {
-        let net = Network::init(engine, spec.plan.clone(), 1);
+        let mut net = Network::init(engine, spec.plan.clone(), 1);
+        net.recompute.clone_from(&spec.recompute);
         let moments = [net.zeros(engine), net.zeros(engine)];
         let labels = (0..spec.batch).map(|b| (b % spec.plan.classes()) as u16).collect();
         let method = Method { lif: Lif::default(), rule: spec.rule, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None };
@@ -168,6 +174,7 @@ pub fn training<E: Engine>(engine: &E, spec: &Spec) -> Result<Measured> {
     if let Some((r, b)) = rates.iter().zip(&spec.plan.blocks).find(|&(r, b)| off((r, b))) {
         return Err(Error::usage(format!("{} fires at {r:.3} at best", b.name())).at("--rate").remedy("choose a rate from 0.02 to 0.4"));
     }
+    let peak_rss_mb = peak_rss_mb();
     drop(bench);
     let timed = Timed::new(engine);
     let mut bench = Bench::new(&timed, spec);
@@ -185,7 +192,7 @@ pub fn training<E: Engine>(engine: &E, spec: &Spec) -> Result<Measured> {
         nonzero as f64 / (b.input.len() * spec.batch * spec.time_steps) as f64
     };
     let densities = spec.plan.blocks.iter().enumerate().map(density).collect();
-    Ok(Measured { seconds, rates, densities, times, timed_step })
+    Ok(Measured { seconds, peak_rss_mb, rates, densities, times, timed_step })
 }
 
 /// Latencies of classifying one sample, in seconds, in order; `spec.batch` is not looked at.

@@ -1,7 +1,7 @@
 //! An engine that keeps time: every primitive of another engine, with a clock around it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -49,6 +49,8 @@ pub struct Timed<'e, E> {
     times: Mutex<Times>,
     /// Weight layers walked forward and not yet back.
     layer: AtomicUsize,
+    /// Whether the pass is on its way back.
+    back: AtomicBool,
     /// Weights updated in this step.
     updated: AtomicUsize,
 }
@@ -62,7 +64,7 @@ pub struct Tagged<P> {
 impl<'e, E: Engine> Timed<'e, E> {
     /// All clocks at zero.
     pub fn new(inner: &'e E) -> Self {
-        Timed { inner, times: Mutex::default(), layer: AtomicUsize::new(0), updated: AtomicUsize::new(0) }
+        Timed { inner, times: Mutex::default(), layer: AtomicUsize::new(0), back: AtomicBool::new(false), updated: AtomicUsize::new(0) }
     }
 
     /// Reads the clocks and sets them to zero.
@@ -122,6 +124,7 @@ impl<E: Engine> Engine for Timed<'_, E> {
 
     fn input(&self, batch: &Batch) -> E::Acts {
         self.layer.store(0, Relaxed);
+        self.back.store(false, Relaxed);
         self.updated.store(0, Relaxed);
         self.time(Phase::Ends, || self.inner.input(batch))
     }
@@ -149,8 +152,10 @@ impl<E: Engine> Engine for Timed<'_, E> {
     }
 
     fn affine(&self, x: &E::Acts, weight: &Self::Param, bias: &Self::Param) -> E::Currents {
-        let layer = Some(self.layer.fetch_add(1, Relaxed));
-        self.add(Phase::Forward, layer, 0.0, self.inner.spike_count(x));
+        // On the way back a layer's currents are computed once more, before its gradients.
+        let back = self.back.load(Relaxed);
+        let layer = Some(if back { self.layer.load(Relaxed) - 1 } else { self.layer.fetch_add(1, Relaxed) });
+        self.add(Phase::Forward, layer, 0.0, if back { 0 } else { self.inner.spike_count(x) });
         self.time_layer(Phase::Forward, layer, || self.inner.affine(x, &weight.inner, &bias.inner))
     }
     fn affine_backward(&self, x: &E::Acts, weight: &Self::Param, e: E::Currents, need: Need) -> AffineGrads<Self> {
@@ -189,6 +194,7 @@ impl<E: Engine> Engine for Timed<'_, E> {
         self.time(Phase::Ends, || self.inner.vote(x))
     }
     fn vote_backward(&self, x: &E::Acts, d_rates: &[f64]) -> E::Grad {
+        self.back.store(true, Relaxed);
         self.time(Phase::Ends, || self.inner.vote_backward(x, d_rates))
     }
 }

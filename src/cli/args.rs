@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{BestOn, EngineName, NormMode, Options, defaults_table};
 use crate::data::DatasetName;
 use crate::loss::Loss;
+use crate::memory;
 use crate::neuron::Rule;
 use crate::schedule::{Schedule, WarmUp};
 use crate::shape::Chw;
@@ -108,6 +109,9 @@ pub struct TrainArgs {
     /// Seed of everything random [default: 1].
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit compute them twice. The result does not depend on it.
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
+    pub memory: Option<usize>,
     /// Worker threads [default: one per core]. The result does not depend on it.
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -250,6 +254,9 @@ pub struct NetArgs {
     /// Batch size for the memory plan.
     #[arg(short, long, default_value_t = 16)]
     pub batch: usize,
+    /// Plan for this much memory, e.g. 1500M or 2G.
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
+    pub memory: Option<usize>,
 }
 
 /// Real training steps on noise: samples per second, where the time goes, memory.
@@ -273,6 +280,9 @@ pub struct BenchArgs {
     /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta.
     #[arg(long, value_parser = rule, default_value = "bpsa+bpta")]
     pub rule: Rule,
+    /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit compute them twice.
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
+    pub memory: Option<usize>,
     /// Timed steps, after two to warm up.
     #[arg(long, default_value_t = 5)]
     pub steps: usize,

@@ -11,10 +11,10 @@ use crate::bench::{self, Measured, Spec};
 use crate::engine::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::memory::{self, Load};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::shape::Chw;
-use crate::train::record::peak_rss_mb;
 
 /// Measures and prints.
 pub fn run(a: &BenchArgs) -> Result<u8> {
@@ -27,12 +27,12 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
     }
     let m = bench::training(&engine, &spec)?;
     let speed = spec.batch as f64 / m.median();
-    let rss = peak_rss_mb();
+    let rss = m.peak_rss_mb;
     if a.json {
         print(json!({
             "net": spec.plan.notation.to_string(), "T": spec.time_steps, "batch": spec.batch, "rule": spec.rule.name(), "rate": spec.rate,
             "threads": rayon::current_num_threads(), "isa": engine.instruction_set(), "samples_per_s": speed, "step_seconds": m.seconds,
-            "rates": m.rates, "densities": m.densities, "peak_rss_mb": rss,
+            "rates": m.rates, "densities": m.densities, "peak_rss_mb": rss, "planned_mb": planned_mb(&spec),
         }));
         return Ok(0);
     }
@@ -48,12 +48,13 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
     ));
     let (least, most) = m.seconds.iter().fold((f64::INFINITY, 0.0f64), |(l, h), &s| (l.min(s), h.max(s)));
     print(format!(
-        "{speed:.1} samples/s: {:.0} ms a step (median of {}, {:.0} to {:.0}), peak memory {} MB\n",
+        "{speed:.1} samples/s: {:.0} ms a step (median of {}, {:.0} to {:.0}), peak memory {} MB (planned: {})\n",
         1e3 * m.median(),
         m.seconds.len(),
         1e3 * least,
         1e3 * most,
-        rss.map_or("?".into(), |r| r.to_string())
+        rss.map_or("?".into(), |r| r.to_string()),
+        planned_mb(&spec)
     ));
     print(layers(&spec, &m));
     print(phases(&m));
@@ -85,7 +86,17 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
     let shape =
         a.shape.or(preset).ok_or_else(|| Error::usage("a notation needs an input").at("--shape").remedy("write --shape 1x28x28"))?;
     let plan = Plan::new(notation, shape)?;
-    Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, steps: a.steps })
+    let load = Load { steps: a.time_steps, batch: a.batch, direct: shape.c != 2 };
+    let recompute = match a.memory {
+        Some(limit) => memory::fit(&plan, &load, limit)?,
+        None => vec![false; plan.blocks.len()],
+    };
+    Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, steps: a.steps, recompute })
+}
+
+fn planned_mb(spec: &Spec) -> usize {
+    let load = Load { steps: spec.time_steps, batch: spec.batch, direct: spec.plan.shape.c != 2 };
+    memory::of(&spec.plan, &load, &spec.recompute).total() / 1_000_000
 }
 
 /// A line per weight layer. Accumulates: one per nonzero input and weight, borders not deducted.

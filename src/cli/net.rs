@@ -5,7 +5,8 @@ use super::print;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::Notation;
-use crate::plan::{Front, Memory, Plan};
+use crate::memory::{self, Load};
+use crate::plan::{Front, Plan};
 
 /// Prints the layers of a network.
 pub fn run(a: &NetArgs) -> Result<u8> {
@@ -25,7 +26,9 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     let notation = Notation::named(&a.net, classes)?;
     let plan = Plan::new(notation, a.shape)?;
     print(table(&plan));
-    print(memory_lines(&plan.memory(a.time_steps, a.batch, a.shape.c != 2), a.time_steps, a.batch));
+    let load = Load { steps: a.time_steps, batch: a.batch, direct: a.shape.c != 2 };
+    let recompute = a.memory.map(|limit| memory::fit(&plan, &load, limit)).transpose()?.unwrap_or_default();
+    print(memory_lines(&plan, &load, &recompute));
     Ok(0)
 }
 
@@ -49,17 +52,23 @@ pub fn table(plan: &Plan) -> String {
 }
 
 /// The memory plan of a training step, in words.
-pub fn memory_lines(m: &Memory, steps: usize, batch: usize) -> String {
+pub fn memory_lines(plan: &Plan, load: &Load, recompute: &[bool]) -> String {
+    let m = memory::of(plan, load, recompute);
     let mb = |bytes: usize| format!("{:>8.1} MB", bytes as f64 / 1e6);
+    let twice: Vec<String> = plan.blocks.iter().zip(recompute).filter(|(_, r)| **r).map(|(b, _)| b.name()).collect();
+    let twice = if twice.is_empty() { String::new() } else { format!("\n  computed twice to save memory: {}", twice.join(", ")) };
     format!(
-        "memory of a training step at T = {steps}, batch {batch} (cpu engine):\n  \
-         weights, gradients, AdamW  {}\n  input currents             {}\n  spike trains               {}\n  \
-         largest layer gradient     {}\n  a weight to be saved       {}\n  together                   {}",
+        "memory of a training step at T = {}, batch {} (cpu engine):\n  \
+         weights, gradients, AdamW  {}\n  input currents, kept       {}\n  input currents, once more  {}\n  input and spike trains     {}\n  \
+         gradients between layers   {}\n  lists, the program         {}\n  together                   {}{twice}",
+        load.steps,
+        load.batch,
         mb(m.optimiser),
         mb(m.currents),
+        mb(m.recomputed),
         mb(m.spikes),
         mb(m.gradients),
-        mb(m.host),
+        mb(m.work),
         mb(m.total())
     )
 }

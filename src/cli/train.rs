@@ -15,6 +15,7 @@ use crate::config::{BestOn, Config, EngineName, Options};
 use crate::data::{self, ImageSet, LoadOptions};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
+use crate::memory::{self, Load};
 use crate::notation::PRESETS;
 use crate::plan::Plan;
 use crate::run_folder::{self, RunFolder};
@@ -41,6 +42,8 @@ struct Start {
     config: Config,
     data: ImageSet,
     mode: Mode,
+    /// Bytes to train in.
+    memory: Option<usize>,
 }
 
 enum Mode {
@@ -60,7 +63,7 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     }
     let data = load(&config)?;
     let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
-    Ok(Start { config, data, mode })
+    Ok(Start { config, data, mode, memory: a.memory })
 }
 
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
@@ -68,14 +71,14 @@ fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
     if others || a.config.is_some() || a.out.is_some() || a.dry_run {
         return Err(Error::usage("a resumed run takes its options from its folder")
             .at("--resume")
-            .remedy("give -j and --data-dir at most"));
+            .remedy("give -j, --memory and --data-dir at most"));
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
     let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
     let mut config = Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?;
     config.data_dir = said.data_dir.or(config.data_dir);
     let data = load(&config)?;
-    Ok(Start { config, data, mode: Mode::Resume(folder) })
+    Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.memory })
 }
 
 /// Loads the data set of a configuration.
@@ -97,8 +100,9 @@ pub fn load(c: &Config) -> Result<ImageSet> {
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
-    check_memory(&start.config, &trainer::plan(&start.config, &start.data)?)?;
+    let recompute = fit_memory(&start, &trainer::plan(&start.config, &start.data)?)?;
     let mut trainer = Trainer::new(engine, start.config, &start.data)?;
+    trainer.net.recompute = recompute;
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);
     let folder = match start.mode {
@@ -185,17 +189,29 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     }
 }
 
-/// Refuses a plan that the machine cannot hold, before any work.
-fn check_memory(c: &Config, plan: &Plan) -> Result<()> {
+fn load_of(c: &Config) -> Load {
+    Load { steps: c.time_steps, batch: c.batch, direct: true }
+}
+
+/// Which layers compute twice to keep within `--memory`. Refuses, before any work, what does not fit into it or into the machine.
+fn fit_memory(start: &Start, plan: &Plan) -> Result<Vec<bool>> {
+    let (c, set) = (&start.config, start.data.train.pixels.len() + start.data.test.pixels.len());
+    let load = load_of(c);
+    let recompute = match start.memory {
+        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(set))?,
+        None => vec![false; plan.blocks.len()],
+    };
     // The reference engine has f64 and keeps every step.
     let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
-    let needs = |batch| numbers * plan.memory(c.time_steps, batch, true).total() as u64;
-    let Some(room) = available_memory() else { return Ok(()) };
+    let needs = |batch| numbers * memory::of(plan, &Load { batch, ..load }, &recompute).total() as u64;
+    let Some(room) = available_memory() else { return Ok(recompute) };
     if needs(c.batch) <= room {
-        return Ok(());
+        return Ok(recompute);
     }
     let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
-    let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| format!("choose --batch {b} or fewer time steps"));
+    let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {
+        format!("choose --batch {b}, --memory {}M (layers compute twice), or fewer time steps", room / 1_000_000)
+    });
     let mb = |bytes: u64| bytes / 1_000_000;
     Err(Error::memory(format!("a step needs about {} MB, this machine has {} MB left", mb(needs(c.batch)), mb(room)))
         .at(format!("--batch {} -T {}", c.batch, c.time_steps))
@@ -206,7 +222,9 @@ fn check_memory(c: &Config, plan: &Plan) -> Result<()> {
 fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     let (c, plan) = (&trainer.config, &trainer.net.plan);
     print(table(plan));
-    print(memory_lines(&plan.memory(c.time_steps, c.batch, true), c.time_steps, c.batch));
+    print(memory_lines(plan, &load_of(c), &trainer.net.recompute));
+    let set = trainer.data.train.pixels.len() + trainer.data.test.pixels.len();
+    print(format!("  the data set               {:>8.1} MB", set as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
     print(format!(
         "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",
