@@ -25,12 +25,11 @@ pub struct Memory {
     pub optimiser: usize,
     /// Input currents that are kept for the backward pass.
     pub currents: usize,
-    /// Input currents that are computed a second time, at most: those of a layer and, holding its gradient, of the one above.
-    pub recomputed: usize,
     /// Spike trains, one 64-bit word per neuron and plane, and the input.
     pub spikes: usize,
-    /// Gradients on their way: of the inputs where they do not fit into the place of currents, of a convolution's weight in parts.
-    pub gradients: usize,
+    /// What exists while a layer is passed: gradients of inputs that do not fit into the place of currents, of a convolution's weight in
+    /// parts, currents that are computed anew.
+    pub passing: usize,
     /// Lists of spikes, and the program itself.
     pub work: usize,
 }
@@ -38,7 +37,7 @@ pub struct Memory {
 impl Memory {
     /// Sum of all parts.
     pub fn total(&self) -> usize {
-        self.optimiser + self.currents + self.recomputed + self.spikes + self.gradients + self.work
+        self.optimiser + self.currents + self.spikes + self.passing + self.work
     }
 }
 
@@ -94,28 +93,40 @@ const PROGRAM: usize = 16 << 20;
 
 /// The memory of a training step in which the blocks marked in `recompute` give up their currents; what is not named is kept.
 pub fn of(plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
-    let mut m = Memory { optimiser: 16 * plan.parameters(), ..Memory::default() };
+    let twice = |i: usize| recompute.get(i).copied().unwrap_or(false);
+    let all = 0..plan.blocks.len();
     let stored = if load.direct { 1 } else { load.steps };
-    m.spikes = 4 * stored * load.batch * padded(plan.shape);
-    let mut work = 0;
-    for (i, b) in plan.blocks.iter().enumerate() {
-        let bytes = currents(plan, load, i);
-        let twice = |i: usize| recompute.get(i).copied().unwrap_or(false);
-        if twice(i) {
-            // The gradient from above lies in the place of the currents above.
-            let above = if twice(i + 1) { currents(plan, load, i + 1) } else { 0 };
-            m.recomputed = m.recomputed.max(bytes + above);
-        } else {
-            m.currents += bytes;
-        }
-        m.spikes += spikes(load, b);
-        if i > 0 {
-            m.gradients = m.gradients.max(gradients(load, b));
-            work = work.max(lists(load, b));
-        }
+    let input = 4 * stored * load.batch * padded(plan.shape);
+    let kept: usize = all.clone().filter(|&i| !twice(i)).map(|i| currents(plan, load, i)).sum();
+    let passing = if all.clone().any(twice) {
+        all.clone().map(|i| phase(plan, load, &twice, kept, i)).max().unwrap_or(0).saturating_sub(kept)
+    } else {
+        plan.blocks[1..].iter().map(|b| gradients(load, b)).max().unwrap_or(0)
+    };
+    Memory {
+        optimiser: 16 * plan.parameters(),
+        currents: kept,
+        spikes: input + plan.blocks.iter().map(|b| spikes(load, b)).sum::<usize>(),
+        passing,
+        work: plan.blocks[1..].iter().map(|b| lists(load, b)).max().unwrap_or(0) + PROGRAM,
     }
-    m.work = work + PROGRAM;
-    m
+}
+
+/// Currents and gradients while block `i` is passed, at most, where some blocks compute twice; `kept` by all others together.
+fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, i: usize) -> usize {
+    let field = |shape| 4 * load.steps * load.batch * padded(shape);
+    // The gradient from above lies in the place of the currents above, if they were kept and it fits.
+    let above = plan.blocks.get(i + 1).map_or(0, |b| if twice(i + 1) { field(b.input) } else { field(b.input).max(field(b.output)) });
+    if !twice(i) {
+        return kept + above + gradients(load, &plan.blocks[i]);
+    }
+    let (block, own) = (&plan.blocks[i], currents(plan, load, i));
+    let below: usize = (0..i).filter(|&j| !twice(j)).map(|j| currents(plan, load, j)).sum();
+    let below_gradient = if i == 0 { 0 } else { field(block.input) };
+    // Two of eight parts at a time.
+    let part = own * (2 * load.batch.div_ceil(8)).min(load.batch) / load.batch;
+    let weight = 4 * block.fan_in() * block.output.c.next_multiple_of(16) * (load.batch.min(8) + 2);
+    (below + own).max(below + above + part + below_gradient + weight)
 }
 
 /// Which blocks should give up their currents so that a training step takes at most `limit` bytes: those first whose currents cost
@@ -124,19 +135,18 @@ pub fn of(plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
 /// # Errors
 /// Memory: it does not fit; names the largest batch that would.
 pub fn fit(plan: &Plan, load: &Load, limit: usize) -> Result<Vec<bool>> {
-    let mut order: Vec<usize> = (0..plan.blocks.len()).collect();
+    // Without a norm there is nothing to sum over the batch first, and little to keep.
+    let mut order: Vec<usize> = (0..plan.blocks.len()).filter(|&i| plan.blocks[i].has_norm()).collect();
     let cost = |i: usize| plan.blocks[i].macs() as f64 / currents(plan, load, i) as f64;
     order.sort_by(|&a, &b| cost(a).total_cmp(&cost(b)));
     let mut recompute = vec![false; plan.blocks.len()];
     for i in order {
-        let now = of(plan, load, &recompute).total();
-        if now <= limit {
+        if of(plan, load, &recompute).total() <= limit {
             return Ok(recompute);
         }
         recompute[i] = true;
     }
-    let all = vec![true; plan.blocks.len()];
-    let least = |batch: usize| of(plan, &Load { batch, ..*load }, &all).total();
+    let least = |batch: usize| of(plan, &Load { batch, ..*load }, &recompute).total();
     if least(load.batch) <= limit {
         return Ok(recompute);
     }

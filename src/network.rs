@@ -1,6 +1,6 @@
 //! The layers, written once over the engine's contract: walk forward, walk back.
 
-use crate::engine::{AffineGrads, BN_MOMENTUM, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads};
+use crate::engine::{AffineGrads, BN_MOMENTUM, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Neuron, Norm, NormGrads};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, Front, Plan};
@@ -133,7 +133,7 @@ pub struct Network<E: Engine> {
     pub params: Vec<Tensors<E::Param>>,
     /// One entry per block, `None` where there is no norm.
     pub running: Vec<Option<Running>>,
-    /// Blocks whose input currents are not kept for the backward pass but computed once more ([`crate::memory`]).
+    /// Blocks with a norm whose input currents are not kept for the backward pass but computed anew ([`crate::memory`]).
     pub recompute: Vec<bool>,
 }
 
@@ -249,7 +249,7 @@ impl<E: Engine> Network<E> {
             let rate = count as f64 / (batch.steps * batch.samples * block.output.len()) as f64;
             let quiet = !method.ann && method.tssl_rate.is_some_and(|limit| rate <= limit);
             let surrogate = if quiet { method.rule.warm_up_surrogate(method.alpha) } else { method.rule.surrogate(method.alpha) };
-            let currents = (!self.recompute[i]).then_some(currents);
+            let currents = (!self.recompute[i] || moments.is_none()).then_some(currents);
             traces.push(Trace { inputs, currents, moments, surrogate });
             spikes.push(count);
         }
@@ -275,16 +275,28 @@ impl<E: Engine> Network<E> {
             let norm = norm_of(p, trace.moments.as_ref());
             let mut inputs = trace.inputs;
             let Some(x) = inputs.pop() else { break };
-            let currents = trace.currents.unwrap_or_else(|| engine.affine(&x, &p.weight, &p.bias));
-            let (e, norm_grads) = engine.fire_backward(currents, norm.as_ref(), &method.cell(block), trace.surrogate, d);
             let need = match traces.last() {
                 None => Need::Nothing,
                 Some(below) if method.ann || below.surrogate.reads_silent_steps() => Need::Everywhere,
                 Some(_) => Need::AtSpikes,
             };
+            let cell = method.cell(block);
+            let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
+                (None, Some(norm)) => {
+                    engine.trim();
+                    let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate: trace.surrogate };
+                    let (affine, norm) = engine.backward_anew(&x, &layer, d, need);
+                    (affine, None, Some(norm))
+                }
+                (currents, norm) => {
+                    let y = currents.unwrap_or_else(|| engine.affine(&x, &p.weight, &p.bias));
+                    let (e, norm_grads) = engine.fire_backward(y, norm.as_ref(), &cell, trace.surrogate, d);
+                    let bias = (!block.has_norm()).then(|| engine.bias_gradient(&e));
+                    (engine.affine_backward(&x, &p.weight, e, need), bias, norm_grads)
+                }
+            };
             // A norm subtracts the mean, so the bias before it has gradient 0; a sum of e would be rounding noise, large where gradients are.
-            let bias = if block.has_norm() { zeros(engine, Layout::PerChannel(block.output.c)) } else { engine.bias_gradient(&e) };
-            let AffineGrads { weight, input } = engine.affine_backward(&x, &p.weight, e, need);
+            let bias = bias.unwrap_or_else(|| zeros(engine, Layout::PerChannel(block.output.c)));
             grad = input;
             for (f, x) in block.fronts.iter().zip(&inputs).rev() {
                 let mask = if f.front == Front::Dropout { masks.next() } else { None };

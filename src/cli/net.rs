@@ -4,8 +4,8 @@ use super::args::NetArgs;
 use super::print;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::notation::Notation;
 use crate::memory::{self, Load};
+use crate::notation::Notation;
 use crate::plan::{Front, Plan};
 
 /// Prints the layers of a network.
@@ -59,15 +59,14 @@ pub fn memory_lines(plan: &Plan, load: &Load, recompute: &[bool]) -> String {
     let twice = if twice.is_empty() { String::new() } else { format!("\n  computed twice to save memory: {}", twice.join(", ")) };
     format!(
         "memory of a training step at T = {}, batch {} (cpu engine):\n  \
-         weights, gradients, AdamW  {}\n  input currents, kept       {}\n  input currents, once more  {}\n  input and spike trains     {}\n  \
-         gradients between layers   {}\n  lists, the program         {}\n  together                   {}{twice}",
+         weights, gradients, AdamW  {}\n  input currents, kept       {}\n  input and spike trains     {}\n  \
+         passing from layer to layer{}\n  lists, the program         {}\n  together                   {}{twice}",
         load.steps,
         load.batch,
         mb(m.optimiser),
         mb(m.currents),
-        mb(m.recomputed),
         mb(m.spikes),
-        mb(m.gradients),
+        mb(m.passing),
         mb(m.work),
         mb(m.total())
     )

@@ -144,6 +144,33 @@ pub enum Need {
     Everywhere,
 }
 
+/// A weight layer with what follows it.
+pub struct Layer<'a, P> {
+    /// Weights.
+    pub weight: &'a P,
+    /// Bias.
+    pub bias: &'a P,
+    /// BatchNorm, with the batch's statistics.
+    pub norm: Norm<'a, P>,
+    /// ReLU and neuron.
+    pub cell: Cell,
+    /// Of the backward pass.
+    pub surrogate: Surrogate,
+}
+
+/// [`Engine::backward_anew`] with the currents of all samples.
+pub fn backward_at_once<E: Engine + ?Sized>(
+    engine: &E,
+    x: &E::Acts,
+    layer: &Layer<E::Param>,
+    d: E::Grad,
+    need: Need,
+) -> (AffineGrads<E>, NormGrads<E>) {
+    let y = engine.affine(x, layer.weight, layer.bias);
+    let (e, norm) = engine.fire_backward(y, Some(&layer.norm), &layer.cell, layer.surrogate, d);
+    (engine.affine_backward(x, layer.weight, e, need), norm.expect("a layer with a norm has its gradients"))
+}
+
 /// Gradients of one weight layer, but for its bias ([`Engine::bias_gradient`]).
 pub struct AffineGrads<E: Engine + ?Sized> {
     /// dL/dW, laid out as the weights.
@@ -232,6 +259,11 @@ pub trait Engine: Sync {
     fn affine(&self, x: &Self::Acts, weight: &Self::Param, bias: &Self::Param) -> Self::Currents;
     /// Its gradients; takes `e` = dL/dy, whose memory may become that of dL/dx.
     fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: Self::Currents, need: Need) -> AffineGrads<Self>;
+    /// [`Engine::fire_backward`] and [`Engine::affine_backward`] of a layer with a norm whose currents were not kept: computes them
+    /// anew, from `d`, the gradient of its spikes. An engine may take the samples in parts, so that all currents never exist at once.
+    fn backward_anew(&self, x: &Self::Acts, layer: &Layer<Self::Param>, d: Self::Grad, need: Need) -> (AffineGrads<Self>, NormGrads<Self>) {
+        backward_at_once(self, x, layer, d, need)
+    }
     /// dL/db: the sum of e = dL/dy over T, B and positions.
     fn bias_gradient(&self, e: &Self::Currents) -> Self::Param;
 

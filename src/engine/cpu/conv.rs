@@ -6,6 +6,7 @@ use super::conv_spikes;
 use super::dense::{self, TILE, Unfold, matmul, row_major};
 use super::field::{Acts, Field, blocks};
 use super::param::{Group, Param, groups, outputs};
+use super::rows::Rows;
 use super::simd::{Isa, LANES, Lane, floats, floats_mut};
 use crate::engine::Layout;
 use crate::shape::Chw;
@@ -20,10 +21,23 @@ pub fn side(weight: &Param) -> usize {
 
 /// y = W x + b
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
+    forward_by(isa, choose(x, weight), x, weight, bias)
+}
+
+/// How spikes are added; the choice for a batch holds for parts of it.
+pub fn choose(x: &Acts, weight: &Param) -> Rows {
+    match x {
+        Acts::Spikes(s) => conv_spikes::choose(s, weight),
+        Acts::Real(_) => Rows::Single,
+    }
+}
+
+/// [`forward`] as chosen.
+pub fn forward_by(isa: Isa, rows: Rows, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let shape = Chw { c: outputs(weight.layout), ..x.shape() };
     let mut y = Field::stale(shape, x.samples(), x.steps(), x.stored());
     match x {
-        Acts::Spikes(s) => conv_spikes::forward(isa, s, weight, bias, &mut y),
+        Acts::Spikes(s) => conv_spikes::forward(isa, rows, s, weight, bias, &mut y),
         Acts::Real(f) => {
             let samples = y.data.par_chunks_mut(blocks(shape.c) * f.block_len()).enumerate();
             samples.for_each_init(Buffers::default, |buffers, (b, y)| multiply(f.sample(b), f, weight, bias, buffers, y));

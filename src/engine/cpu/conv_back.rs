@@ -23,44 +23,87 @@ const PARTS: usize = 8;
 
 /// dL/dW and, as far as needed, dL/dx from e = dL/dy. Where dL/dx fits into the place of e, it is written there, sample by sample.
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) -> (Param, Option<Grad>) {
-    let (samples, shape) = (x.samples(), x.shape());
-    let part = samples.div_ceil(PARTS).max(1);
+    let (samples, shape, stored, e_len) = (x.samples(), x.shape(), e.stored, e.sample_len());
     let sample_len = blocks(shape.c) * e.block_len();
-    let in_place = need == Need::AtSpikes && matches!(x, Acts::Spikes(_)) && sample_len <= e.sample_len();
-    let mut d_x = match need {
-        Need::AtSpikes if !in_place => Buffer::stale(samples * sample_len),
-        Need::Everywhere => Buffer::zeros(samples * sample_len),
-        Need::AtSpikes | Need::Nothing => Buffer::stale(0),
-    };
-    let taps = if let Acts::Spikes(_) = x { to_walk(weight) } else { Buffer::stale(0) };
-    let pass = Pass { isa, weight, taps: &taps, stored: e.stored, block_len: e.block_len(), need };
-    let (e_len, mut d_x_parts) = (e.sample_len(), d_x.chunks_mut((part * sample_len).max(1)).collect::<Vec<_>>());
-    d_x_parts.resize_with(samples.div_ceil(part), Default::default);
-    let mut sums: Vec<Buffer<Lane>> = e
-        .data
-        .par_chunks_mut(part * e_len)
-        .zip(d_x_parts)
-        .enumerate()
-        .map(|(i, (e, d_x))| {
-            let mut d_weight = Buffer::zeros(weight.data.len());
+    let in_place = need == Need::AtSpikes && matches!(x, Acts::Spikes(_)) && sample_len <= e_len;
+    let mut d_x = if in_place { Buffer::stale(0) } else { room(need, samples * sample_len) };
+    let mut sums = Parts::new(isa, x, weight, need, samples);
+    sums.add(x, &mut e, &mut d_x);
+    let (values, stride) = if in_place { (e.data, e_len) } else { (d_x, sample_len) };
+    let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, stored, Order::ByStep { stride }, values));
+    (sums.total(x), d_x)
+}
+
+/// A place for dL/dx.
+pub fn room(need: Need, len: usize) -> Buffer<Lane> {
+    match need {
+        Need::Nothing => Buffer::stale(0),
+        Need::AtSpikes => Buffer::stale(len),
+        Need::Everywhere => Buffer::zeros(len),
+    }
+}
+
+/// Samples of a part of a batch, which sums a weight gradient of its own.
+pub fn part(samples: usize) -> usize {
+    samples.div_ceil(PARTS).max(1)
+}
+
+/// dL/dW of the parts of a batch.
+pub struct Parts<'a> {
+    isa: Isa,
+    weight: &'a Param,
+    taps: Buffer<Lane>,
+    need: Need,
+    part: usize,
+    sums: Vec<Buffer<Lane>>,
+}
+
+impl<'a> Parts<'a> {
+    /// None yet, of a batch of `samples`; `x` tells the kind of input.
+    pub fn new(isa: Isa, x: &Acts, weight: &'a Param, need: Need, samples: usize) -> Parts<'a> {
+        let taps = if let Acts::Spikes(_) = x { to_walk(weight) } else { Buffer::stale(0) };
+        Parts { isa, weight, taps, need, part: part(samples), sums: Vec::new() }
+    }
+
+    /// Adds the next samples, whole parts but for the batch's last, and writes their dL/dx: to `d_x`, or if that is empty in the place of e.
+    pub fn add(&mut self, x: &Acts, e: &mut Field, d_x: &mut [Lane]) {
+        let (e_len, block_len, samples) = (e.sample_len(), e.block_len(), e.samples);
+        let sample_len = d_x.len() / samples;
+        let pass = Pass { isa: self.isa, weight: self.weight, taps: &self.taps, stored: e.stored, block_len, need: self.need };
+        let mut d_x: Vec<&mut [Lane]> = d_x.chunks_mut((self.part * sample_len).max(1)).collect();
+        d_x.resize_with(samples.div_ceil(self.part), Default::default);
+        let parts = e.data.par_chunks_mut(self.part * e_len).zip(d_x).enumerate().map(|(i, (e, d_x))| {
+            let mut d_weight = Buffer::zeros(self.weight.data.len());
             let mut scratch = Scratch::default();
             for (j, e) in e.chunks_exact_mut(e_len).enumerate() {
-                let (b, d_x) = (i * part + j, if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] });
+                let (b, d_x) = (i * self.part + j, if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] });
                 match x {
                     Acts::Spikes(s) => pass.walk_sample(s, b, e, &mut d_weight, d_x, &mut scratch),
                     Acts::Real(f) => pass.dense_sample(Some((f, b)), f.shape, e, &mut d_weight, d_x, &mut scratch),
                 }
             }
             d_weight
-        })
-        .collect();
-    let scale = if let Acts::Spikes(s) = x { s.scale } else { 1.0 };
-    let mut total = sums.remove(0);
-    add_scaled(&mut total, &sums, scale);
-    let d_weight = if let Acts::Spikes(_) = x { from_walk(weight.layout, &total) } else { Param { layout: weight.layout, data: total } };
-    let (stored, values, stride) = if in_place { (e.stored, e.data, e_len) } else { (e.stored, d_x, sample_len) };
-    let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, stored, Order::ByStep { stride }, values));
-    (d_weight, d_x)
+        });
+        let parts: Vec<Buffer<Lane>> = parts.collect();
+        self.sums.extend(parts);
+    }
+
+    /// dL/dW
+    pub fn total(self, x: &Acts) -> Param {
+        let mut sums = self.sums.into_iter();
+        let mut total = sums.next().unwrap_or_else(|| Buffer::zeros(self.weight.data.len()));
+        let (layout, rest) = (self.weight.layout, sums.collect::<Vec<_>>());
+        match x {
+            Acts::Spikes(s) => {
+                add_scaled(&mut total, &rest, s.scale);
+                from_walk(layout, &total)
+            }
+            Acts::Real(_) => {
+                add_scaled(&mut total, &rest, 1.0);
+                Param { layout, data: total }
+            }
+        }
+    }
 }
 
 /// total = (total + parts, in order) · scale

@@ -21,14 +21,8 @@ const LEAST: usize = 1 << 10;
 /// Tasks that a layer is cut into at least, where it has the blocks.
 const TASKS: usize = 8;
 
-/// y = W x + b
-pub fn forward(isa: Isa, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
-    let rows = choose(x, weight);
-    forward_by(isa, rows, x, weight, bias, y);
-}
-
 /// Single rows or fours, by what they are estimated to cost.
-fn choose(x: &Spikes, weight: &Param) -> Rows {
+pub fn choose(x: &Spikes, weight: &Param) -> Rows {
     let (taps, uses) = (side(weight).pow(2), together(x) * x.shape.area() * steps_together(x));
     let densities: Vec<f64> = (0..x.planes.len()).map(|plane| x.plane_density(plane)).collect();
     let cost = |rows: Rows| {
@@ -43,8 +37,8 @@ fn together(x: &Spikes) -> usize {
     (LEAST / (x.steps * x.shape.area())).clamp(1, x.samples.div_ceil(TASKS).max(1))
 }
 
-/// [`forward`] by the one or the other.
-pub fn forward_by(isa: Isa, rows: Rows, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
+/// y = W x + b, by single rows or by fours.
+pub fn forward(isa: Isa, rows: Rows, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
     let masks = StepMasks::of(isa, x);
     let job = Job { isa, x, masks: &masks, weight, bias, cut: Cut::new(rows, x, side(weight)) };
     pieces(x, y).into_par_iter().for_each_init(Scratch::default, |scratch, piece| job.run(piece, scratch));

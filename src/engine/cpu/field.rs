@@ -197,6 +197,25 @@ impl Acts {
         }
     }
 
+    /// Some of the samples.
+    pub fn part(&self, samples: std::ops::Range<usize>) -> Acts {
+        match self {
+            Acts::Spikes(s) => {
+                let cut = |plane: &Arc<Buffer<Words>>| {
+                    let mut out = Buffer::stale(samples.len() * s.sample_len());
+                    out.copy_from_slice(&plane[samples.start * s.sample_len()..samples.end * s.sample_len()]);
+                    Arc::new(out)
+                };
+                Acts::Spikes(Spikes { samples: samples.len(), planes: s.planes.iter().map(cut).collect(), ..s.clone() })
+            }
+            Acts::Real(f) => {
+                let mut out = Field::stale(f.shape, samples.len(), f.steps, f.stored);
+                out.data.copy_from_slice(&f.data[samples.start * f.sample_len()..samples.end * f.sample_len()]);
+                Acts::Real(Arc::new(out))
+            }
+        }
+    }
+
     /// Number of nonzero entries over T, B and neurons.
     pub fn nonzero(&self) -> u64 {
         match self {

@@ -27,30 +27,73 @@ pub fn fire_backward(
     d: &Grad,
 ) -> Option<(Param, Param)> {
     let affines = Affines::new(y.shape.c, norm);
-    let (all, channels) = (blocks(y.shape.c), y.shape.c);
     let plan = Plan { isa, affines: &affines, cell, rule, d, stored: y.stored, steps: y.steps };
-    let (block_len, rows) = (y.block_len(), affines.rows.min(y.stored));
-    let behind = (y.samples * y.shape.area() * y.stored / rows) as f64;
-    let mut kept = Buffer::stale(if norm.is_some() && y.stored < y.steps { y.data.len() } else { 0 });
-    let mut sweep = |pass: Pass| -> Vec<Vec<[Sums; 2]>> {
-        let mut kept: Vec<&mut [Lane]> = kept.chunks_mut(block_len).collect();
-        kept.resize_with(y.data.len() / block_len, Default::default);
-        let tasks = y.data.par_chunks_mut(block_len).zip(kept).enumerate();
-        tasks.map_init(Scratch::default, |scratch, (i, (y, kept))| plan.run((i / all, i % all), y, kept, pass, scratch)).collect()
-    };
     if norm.is_none() {
-        sweep(Pass::Write(&[]));
+        plan.sweep(y, 0, &mut Buffer::stale(0), Pass::Write(&[]));
         return None;
     }
-    let sums = add_samples(&sweep(Pass::Sum), all, rows);
-    let means: Vec<[Lane; 2]> = sums.iter().map(|pair| pair.map(|s| Lane(s.map(|v| (v / behind) as f32)))).collect();
-    sweep(Pass::Write(&means));
-    let total = |which: usize| {
-        let sum = |block: usize, l: usize| (0..rows).map(|row| sums[row * all + block][which][l]).sum::<f64>() as f32;
-        let data: Vec<Lane> = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
-        Param { layout: Layout::PerChannel(channels), data: data.into() }
-    };
-    Some((total(1), total(0)))
+    let mut kept = Buffer::stale(if y.stored < y.steps { y.data.len() } else { 0 });
+    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), y, y.samples, &affines);
+    plan.sweep(y, 0, &mut kept, Pass::Write(&totals.means));
+    Some(totals.gradients(y.shape.c))
+}
+
+/// Sums over a batch, in two sweeps that see it in parts: for layers whose currents are computed anew, a few samples at a time.
+pub struct Parts<'a> {
+    plan: Plan<'a>,
+    sums: Vec<Vec<[Sums; 2]>>,
+}
+
+impl<'a> Parts<'a> {
+    /// Nothing summed yet. Every step of the currents is stored.
+    pub fn new(isa: Isa, affines: &'a Affines, cell: &'a Cell, rule: Surrogate, d: &'a Grad) -> Parts<'a> {
+        let steps = d.steps;
+        Parts { plan: Plan { isa, affines, cell, rule, d, stored: steps, steps }, sums: Vec::new() }
+    }
+
+    /// Sweep 1 over the samples from `first` on, which follow those before.
+    pub fn sum(&mut self, y: &mut Field, first: usize) {
+        self.sums.extend(self.plan.sweep(y, first, &mut Buffer::stale(0), Pass::Sum));
+    }
+
+    /// After sweep 1 over all `samples`; `y` is any part.
+    pub fn totals(&self, y: &Field, samples: usize) -> Totals {
+        Totals::of(&self.sums, y, samples, self.plan.affines)
+    }
+
+    /// Sweep 2: dL/dy in the place of y.
+    pub fn write(&self, y: &mut Field, first: usize, totals: &Totals) {
+        self.plan.sweep(y, first, &mut Buffer::stale(0), Pass::Write(&totals.means));
+    }
+}
+
+/// Sums of d and d·x̂ over the batch, per row and channel.
+pub struct Totals {
+    rows: usize,
+    /// `[rows][C/16]`
+    sums: Vec<[Sums; 2]>,
+    means: Vec<[Lane; 2]>,
+}
+
+impl Totals {
+    fn of(parts: &[Vec<[Sums; 2]>], y: &Field, samples: usize, affines: &Affines) -> Totals {
+        let rows = affines.rows.min(y.stored);
+        let behind = (samples * y.shape.area() * y.stored / rows) as f64;
+        let sums = add_samples(parts, affines.blocks, rows);
+        let means = sums.iter().map(|pair| pair.map(|s| Lane(s.map(|v| (v / behind) as f32)))).collect();
+        Totals { rows, sums, means }
+    }
+
+    /// dL/dγ and dL/dβ.
+    pub fn gradients(&self, channels: usize) -> (Param, Param) {
+        let all = blocks(channels);
+        let total = |which: usize| {
+            let sum = |block: usize, l: usize| (0..self.rows).map(|row| self.sums[row * all + block][which][l]).sum::<f64>() as f32;
+            let data: Vec<Lane> = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
+            Param { layout: Layout::PerChannel(channels), data: data.into() }
+        };
+        (total(1), total(0))
+    }
 }
 
 /// What a backward sweep is for.
@@ -74,6 +117,15 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    /// All blocks of the samples of y, which follow `first` others in the batch; `kept` is empty or as large as y.
+    fn sweep(&self, y: &mut Field, first: usize, kept: &mut Buffer<Lane>, pass: Pass) -> Vec<Vec<[Sums; 2]>> {
+        let (all, block_len) = (blocks(y.shape.c), y.block_len());
+        let mut kept: Vec<&mut [Lane]> = kept.chunks_mut(block_len).collect();
+        kept.resize_with(y.data.len() / block_len, Default::default);
+        let tasks = y.data.par_chunks_mut(block_len).zip(kept).enumerate();
+        tasks.map_init(Scratch::default, |scratch, (i, (y, kept))| self.run((first + i / all, i % all), y, kept, pass, scratch)).collect()
+    }
+
     /// One block of one sample; sums per row under [`Pass::Sum`]. `kept` is empty, or receives d in one pass for the next.
     fn run(&self, (sample, block): (usize, usize), y: &mut [Lane], kept: &mut [Lane], pass: Pass, scratch: &mut Scratch) -> Vec<[Sums; 2]> {
         let affine = &self.affines.of_block(block, self.steps)[..];

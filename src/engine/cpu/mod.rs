@@ -8,6 +8,7 @@
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
 
+mod anew;
 mod buffer;
 mod conv;
 mod conv_back;
@@ -35,7 +36,7 @@ pub use grad::Grad;
 pub use param::Param;
 pub use simd::Isa;
 
-use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads};
+use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads};
 use crate::neuron::Surrogate;
 
 /// The CPU engine; holds nothing but the instruction set it runs.
@@ -142,6 +143,14 @@ impl Engine for Cpu {
             Layout::Linear { .. } | Layout::PerChannel(_) => linear_back::backward(self.isa, x, weight, &e, need),
         };
         AffineGrads { weight, input }
+    }
+
+    fn backward_anew(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Self>, NormGrads<Self>) {
+        if x.stored() < x.steps() {
+            return super::backward_at_once(self, x, layer, d, need);
+        }
+        let (weight, input, (gamma, beta)) = anew::backward(self.isa, x, layer, &d, need);
+        (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
 
     fn bias_gradient(&self, e: &Field) -> Param {

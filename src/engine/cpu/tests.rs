@@ -104,7 +104,7 @@ fn convolutions_forward_are_plain_sums() {
         for isa in Isa::available() {
             let by = |rows: Rows| {
                 let mut y = Field::stale(Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
-                conv_spikes::forward_by(isa, rows, &x, &w, &bias, &mut y);
+                conv_spikes::forward(isa, rows, &x, &w, &bias, &mut y);
                 y
             };
             let chosen = conv::forward(isa, &Acts::Spikes(x.clone()), &w, &bias);

@@ -1,0 +1,46 @@
+//! Backward through a convolution whose currents were not kept: they are computed anew, twice, a few samples at a time, for the sums
+//! of the norm and then for the gradients. The same bits as with all samples at once, because every sum is cut by samples anyway.
+
+use super::conv;
+use super::conv_back;
+use super::field::Acts;
+use super::fire::Affines;
+use super::fire_back;
+use super::grad::{Grad, Order};
+use super::param::Param;
+use super::simd::Isa;
+use crate::engine::{Layer, Need};
+
+/// Parts of a batch (see [`conv_back::part`]) whose currents exist at once.
+const TOGETHER: usize = 2;
+
+/// Gradients of a layer, see [`crate::engine::Engine::backward_anew`]. Every step of its currents differs.
+pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) -> (Param, Option<Grad>, (Param, Param)) {
+    let (samples, steps, shape) = (x.samples(), x.steps(), x.shape());
+    let together = conv_back::part(samples) * TOGETHER;
+    let parts = || (0..samples).step_by(together).map(|first| (first, x.part(first..samples.min(first + together))));
+    let rows = conv::choose(x, layer.weight);
+    let currents = |x: &Acts| conv::forward_by(isa, rows, x, layer.weight, layer.bias);
+    let affines = Affines::new(d.shape.c, Some(&layer.norm));
+    let mut neurons = fire_back::Parts::new(isa, &affines, &layer.cell, layer.surrogate, d);
+    let mut totals = None;
+    for (first, x) in parts() {
+        let mut y = currents(&x);
+        neurons.sum(&mut y, first);
+        if first + x.samples() == samples {
+            totals = Some(neurons.totals(&y, samples));
+        }
+    }
+    let totals = totals.expect("a batch has samples");
+    let sample_len = super::field::blocks(shape.c) * steps * shape.area();
+    let mut d_x = conv_back::room(need, samples * sample_len);
+    let mut sums = conv_back::Parts::new(isa, x, layer.weight, need, samples);
+    for (first, x) in parts() {
+        let mut e = currents(&x);
+        neurons.write(&mut e, first, &totals);
+        let d_x = if need == Need::Nothing { &mut [] } else { &mut d_x[first * sample_len..(first + x.samples()) * sample_len] };
+        sums.add(&x, &mut e, d_x);
+    }
+    let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, steps, Order::ByStep { stride: sample_len }, d_x));
+    (sums.total(x), d_x, totals.gradients(d.shape.c))
+}
