@@ -108,7 +108,13 @@ fn case(seed: u64) -> Case {
 }
 
 fn pass<E: Engine>(engine: &E, c: &Case, threshold: f64) -> Passed {
+    pass_anew(engine, c, threshold, &[])
+}
+
+/// [`pass`] with the blocks in `anew` computing their currents twice.
+fn pass_anew<E: Engine>(engine: &E, c: &Case, threshold: f64, anew: &[usize]) -> Passed {
     let mut net = Network::init(engine, c.plan.clone(), 0);
+    anew.iter().for_each(|&i| net.recompute[i] = true);
     for ((block, tensors), host) in c.plan.blocks.iter().zip(&mut net.params).zip(&c.params) {
         for ((p, (_, layout)), values) in tensors.each_mut().zip(tensor_names(block)).zip(host) {
             *p = engine.param(layout, values);
@@ -204,4 +210,35 @@ fn threads_do_not_change_a_bit() {
             assert_eq!(one.running, many.running);
         }
     }
+}
+
+#[test]
+fn currents_computed_anew_do_not_change_a_bit() {
+    let mut tried = 0;
+    for seed in 0..40 {
+        let mut c = case(seed);
+        // Enough samples for several parts.
+        let times = 5;
+        let (Input::Direct(data) | Input::Frames(data)) = &mut c.batch.input;
+        let steps = data.len() / (c.batch.samples * c.batch.shape.len());
+        let len = data.len() / steps;
+        *data = (0..steps).flat_map(|t| data[t * len..(t + 1) * len].repeat(times)).collect();
+        data.iter_mut().enumerate().for_each(|(i, v)| *v *= 1.0 + (i % 7) as f32 / 8.0);
+        c.batch.samples *= times;
+        c.labels = c.labels.repeat(times);
+        for engine in Isa::available().into_iter().map(Cpu::with_isa) {
+            let kept = pass(&engine, &c, c.method.lif.threshold);
+            let blocks: Vec<usize> = (0..c.plan.blocks.len()).collect();
+            for anew in [&blocks[..], &blocks[..1]] {
+                let twice = pass_anew(&engine, &c, c.method.lif.threshold, anew);
+                for ((name, a), (_, b)) in kept.grads.iter().zip(&twice.grads) {
+                    let same = a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits());
+                    assert!(same, "seed {seed}: gradient of {name} differs when {anew:?} of {} compute anew", c.plan.notation);
+                }
+                assert_eq!((kept.rates.clone(), &kept.running), (twice.rates, &twice.running));
+                tried += 1;
+            }
+        }
+    }
+    println!("{tried} passes with currents computed anew");
 }
