@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::data::DatasetName;
+use crate::engine::cpu::Isa;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::loss::Loss;
@@ -147,6 +148,53 @@ pub enum EngineName {
     Reference,
 }
 
+/// Instruction set of the cpu engine. Part of a run, because the last bits of sums depend on it: a resumed run keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstructionSet {
+    /// No particular one.
+    Portable,
+    /// AVX2 with fused multiply-add.
+    Avx2,
+    /// AVX-512.
+    Avx512,
+}
+
+impl InstructionSet {
+    /// All, from narrow to wide.
+    pub const ALL: [InstructionSet; 3] = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            InstructionSet::Portable => "portable",
+            InstructionSet::Avx2 => "avx2",
+            InstructionSet::Avx512 => "avx512",
+        }
+    }
+
+    /// For the engine.
+    ///
+    /// # Errors
+    /// Usage: this machine does not have it.
+    pub fn isa(self) -> Result<Isa> {
+        let mut all = Isa::available().into_iter();
+        all.find(|isa| isa.name() == self.name()).ok_or_else(|| {
+            Error::usage(format!("this machine does not have {}", self.name()))
+                .at("--isa")
+                .remedy(format!("a run whose bits need not be repeated can be started with --isa {}", Isa::best().name()))
+        })
+    }
+}
+
+impl Default for InstructionSet {
+    /// The widest of this machine.
+    fn default() -> Self {
+        let best = Isa::best().name();
+        Self::ALL.into_iter().find(|i| i.name() == best).unwrap_or(InstructionSet::Portable)
+    }
+}
+
 macro_rules! options {
     ($($(#[$doc:meta])* $field:ident: $t:ty),* $(,)?) => {
         /// What a user says; everything is optional.
@@ -224,6 +272,8 @@ options! {
     augment: bool,
     /// Engine.
     engine: EngineName,
+    /// Instruction set of the cpu engine.
+    isa: InstructionSet,
 }
 
 /// A complete configuration. `net` is the resolved notation.
@@ -265,6 +315,8 @@ pub struct Config {
     pub best_on: BestOn,
     pub augment: bool,
     pub engine: EngineName,
+    #[serde(default)]
+    pub isa: InstructionSet,
 }
 
 impl Options {
@@ -334,6 +386,7 @@ impl Options {
             best_on: self.best_on.unwrap_or(if val_split > 0.0 { BestOn::Validation } else { BestOn::Last }),
             augment: self.augment.unwrap_or(d.augment),
             engine: self.engine.unwrap_or_default(),
+            isa: self.isa.unwrap_or_default(),
         };
         config.check()?;
         Ok(config)

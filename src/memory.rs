@@ -16,6 +16,8 @@ pub struct Load {
     pub batch: usize,
     /// A static image, whose currents in the first layer are stored once.
     pub direct: bool,
+    /// Whether gradients are needed at silent steps too: by stbp, and in a warm-up.
+    pub everywhere: bool,
 }
 
 /// Bytes of a training step.
@@ -71,7 +73,7 @@ fn gradients(load: &Load, b: &Block) -> usize {
     match b.kind {
         // Eight parts of a batch have a weight gradient each; the weight in another order comes on top.
         Kind::Conv(_) => {
-            let input = if padded(b.input) > padded(b.output) { 4 * pairs * padded(b.input) } else { 0 };
+            let input = if load.everywhere || padded(b.input) > padded(b.output) { 4 * pairs * padded(b.input) } else { 0 };
             input + weight * (load.batch.min(8) + 2)
         }
         Kind::Full | Kind::Vote => 4 * pairs * (padded(b.input) + 2 * padded(b.output)),
@@ -172,7 +174,7 @@ pub fn parse_size(s: &str) -> std::result::Result<usize, String> {
         _ => None,
     };
     let s = s.trim().trim_end_matches(['B', 'b']);
-    let (number, factor) = match s.chars().last().and_then(|c| unit(c)) {
+    let (number, factor) = match s.chars().last().and_then(unit) {
         Some(factor) => (&s[..s.len() - 1], factor),
         None => (s, 1.0),
     };
@@ -189,7 +191,7 @@ mod tests {
 
     fn large() -> (Plan, Load) {
         let plan = Plan::new(Notation::named("large", 10).unwrap(), "2x64x64".parse().unwrap()).unwrap();
-        (plan, Load { steps: 16, batch: 16, direct: false })
+        (plan, Load { steps: 16, batch: 16, direct: false, everywhere: false })
     }
 
     #[test]

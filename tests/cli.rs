@@ -56,6 +56,9 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["train", "--bn", "none"], &["per-step, merged"]),
         (&["train", "--loss", "hinge"], &["mse, ce"]),
         (&["train", "--engine", "cuda"], &["cpu, reference"]),
+        (&["train", "--isa", "neon"], &["portable, avx2, avx512"]),
+        (&["train", "--memory", "lots"], &["1500M or 2G"]),
+        (&["bench", "--memory", "0"], &["1500M or 2G"]),
         (&["train", "--size", "32"], &["HEIGHTxWIDTH"]),
         (&["train", "--epochs", "many"], &["--epochs"]),
         (&["train", "-T", "0"], &["--time-steps", "1 to 64"]),
@@ -378,6 +381,37 @@ fn a_plan_beyond_the_memory_is_refused_before_any_is_taken() {
         return;
     }
     refused(dir.path(), &["train", "--net", "400000FC-4000FC-10Voting"], 5, &["this machine has", "choose"]);
+}
+
+#[test]
+fn less_memory_gives_the_same_weights_or_says_which_batch_would_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |more: &[&'static str]| -> Vec<&str> {
+        let net = ["train", "--net=8C3-16C3-16C3-16C3-16C3-MP4-10Voting", "-T8", "--epochs=1", "--train-limit=64", "--test-limit=20", "--batch=16"];
+        net.into_iter().chain(more.iter().copied()).collect()
+    };
+    let sha = |more: &[&'static str]| {
+        let (code, out, err) = spiketrain(dir.path(), &run(more));
+        assert_eq!(code, 0, "{out}{err}");
+        out.lines().find(|l| l.starts_with("weights sha256")).map(str::to_string).unwrap()
+    };
+    assert_eq!(sha(&["--out=whole"]), sha(&["--out=less", "--memory=46M"]));
+    let (code, plan, _) = spiketrain(dir.path(), &run(&["--dry-run", "--memory=46M"]));
+    assert!(code == 0 && plan.contains("computed twice to save memory: 8C3"), "{plan}");
+    refused(dir.path(), &run(&["--memory=30M"]), 5, &["--memory", "at most", "-b "]);
+    refused(dir.path(), &run(&["--memory=1M"]), 5, &["--memory", "a smaller network"]);
+}
+
+#[test]
+fn a_run_keeps_the_instruction_set_it_began_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, _, err) = spiketrain(dir.path(), &tiny(&["--out=run", "--isa=portable"]));
+    assert_eq!(code, 0, "{err}");
+    let config = dir.path().join("run/config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("isa = \"portable\""), "{text}");
+    fs::write(dir.path().join("other.toml"), text.replace("portable", "widest")).unwrap();
+    refused(dir.path(), &["train", "--config", "other.toml"], 2, &["isa"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{BestOn, EngineName, NormMode, Options, defaults_table};
+use crate::config::{BestOn, EngineName, InstructionSet, NormMode, Options, defaults_table};
 use crate::data::DatasetName;
 use crate::loss::Loss;
 use crate::memory;
@@ -142,6 +142,9 @@ pub struct TrainArgs {
     /// Engine: cpu (event-driven) or reference (slow, f64) [default: cpu].
     #[arg(long, value_parser = engine)]
     pub engine: Option<EngineName>,
+    /// Instruction set of the cpu engine: portable, avx2, avx512; last bits depend on it [default: the widest of this machine].
+    #[arg(long, value_parser = isa)]
+    pub isa: Option<InstructionSet>,
     /// Read options from a TOML file (a run's config.toml is one); options given here win.
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
@@ -204,6 +207,7 @@ impl TrainArgs {
             best_on: self.best_on,
             augment: self.augment,
             engine: self.engine,
+            isa: self.isa,
         })
     }
 }
@@ -364,6 +368,10 @@ fn best_on(text: &str) -> Result<BestOn, String> {
 
 fn engine(text: &str) -> Result<EngineName, String> {
     named("engine", &[("cpu", EngineName::Cpu), ("reference", EngineName::Reference)], text)
+}
+
+fn isa(text: &str) -> Result<InstructionSet, String> {
+    named("instruction set", &InstructionSet::ALL.map(|i| (i.name(), i)), text)
 }
 
 fn height_width(text: &str) -> Result<[usize; 2], String> {

@@ -26,7 +26,7 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     let notation = Notation::named(&a.net, classes)?;
     let plan = Plan::new(notation, a.shape)?;
     print(table(&plan));
-    let load = Load { steps: a.time_steps, batch: a.batch, direct: a.shape.c != 2 };
+    let load = Load { steps: a.time_steps, batch: a.batch, direct: a.shape.c != 2, everywhere: false };
     let recompute = a.memory.map(|limit| memory::fit(&plan, &load, limit)).transpose()?.unwrap_or_default();
     print(memory_lines(&plan, &load, &recompute));
     Ok(0)

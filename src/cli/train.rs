@@ -32,7 +32,7 @@ pub fn run(a: TrainArgs) -> Result<u8> {
         None => fresh(&a, said)?,
     };
     match start.config.engine {
-        EngineName::Cpu => session(&Cpu::new(), start),
+        EngineName::Cpu => session(&Cpu::with_isa(start.config.isa.isa()?), start),
         EngineName::Reference => session(&Reference, start),
     }
 }
@@ -190,7 +190,8 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
 }
 
 fn load_of(c: &Config) -> Load {
-    Load { steps: c.time_steps, batch: c.batch, direct: true }
+    let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
+    Load { steps: c.time_steps, batch: c.batch, direct: true, everywhere }
 }
 
 /// Which layers compute twice to keep within `--memory`. Refuses, before any work, what does not fit into it or into the machine.

@@ -151,6 +151,14 @@ impl Cut {
         Cut { rows, planes, k, units, taps: taps.div_ceil(taps.div_ceil(most)) }
     }
 
+    /// Channels and taps of every slice.
+    fn slices(&self, channels: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let (together, taps, all) = (self.channels(), self.taps, self.k * self.k);
+        let taps =
+            move |first: usize| (0..all).step_by(taps).map(move |tap| (first..channels.min(first + together), tap..all.min(tap + taps)));
+        (0..channels).step_by(together).flat_map(taps)
+    }
+
     /// Rows of one tap.
     fn per_tap(&self) -> usize {
         self.planes * self.units * self.rows.per_unit()
@@ -223,29 +231,30 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn run(&self, mut piece: Piece, scratch: &mut Scratch) {
-        let (x, cut) = (self.x, &self.cut);
-        let per_sample = piece.steps.len() * x.shape.area();
-        scratch.lists.resize_with(piece.samples.len(), RowLists::default);
-        for first in (0..x.shape.c).step_by(cut.channels()) {
-            let channels = first..x.shape.c.min(first + cut.channels());
-            self.find_near(&piece, &channels, &mut scratch.near);
-            for from in (0..cut.k * cut.k).step_by(cut.taps) {
-                let taps = from..(from + cut.taps).min(cut.k * cut.k);
-                for (i, lists) in scratch.lists.iter_mut().enumerate() {
-                    let (near, first) = (&scratch.near, i * per_sample);
-                    let (group, taps) = (&mut scratch.group, taps.clone());
-                    self.isa.run(ListRows { near, first, count: per_sample, cut, shape: x.shape, taps, group, out: lists });
-                }
-                self.find_runs(&channels, &taps, &mut scratch.runs);
-                for (i, block) in piece.blocks.clone().enumerate() {
-                    self.make(block, &scratch.runs, &mut scratch.slice);
-                    let start = (first == 0 && from == 0).then(|| &self.bias.data[block]);
-                    for (j, lists) in scratch.lists.iter().enumerate() {
-                        let sums = &mut *piece.y[j * piece.blocks.len() + i];
-                        self.isa.run(Add { slice: &scratch.slice, lists, start, sums });
-                    }
+        for (i, (channels, taps)) in self.cut.slices(self.x.shape.c).enumerate() {
+            self.list(&piece, &channels, &taps, scratch);
+            self.find_runs(&channels, &taps, &mut scratch.runs);
+            for (j, block) in piece.blocks.clone().enumerate() {
+                self.make(block, &scratch.runs, &mut scratch.slice);
+                let start = (i == 0).then(|| &self.bias.data[block]);
+                for (sample, lists) in scratch.lists.iter().enumerate() {
+                    let sums = &mut *piece.y[sample * piece.blocks.len() + j];
+                    self.isa.run(Add { slice: &scratch.slice, lists, start, sums });
                 }
             }
+        }
+    }
+
+    /// Lists the rows of one slice, for every sample of a piece.
+    fn list(&self, piece: &Piece, channels: &Range<usize>, taps: &Range<usize>, scratch: &mut Scratch) {
+        if taps.start == 0 {
+            self.find_near(piece, channels, &mut scratch.near);
+        }
+        let count = piece.steps.len() * self.x.shape.area();
+        scratch.lists.resize_with(piece.samples.len(), RowLists::default);
+        for (i, out) in scratch.lists.iter_mut().enumerate() {
+            let (near, group, shape) = (&scratch.near, &mut scratch.group, self.x.shape);
+            self.isa.run(ListRows { near, first: i * count, count, cut: &self.cut, shape, taps: taps.clone(), group, out });
         }
     }
 
@@ -353,4 +362,21 @@ fn copy(rows: &[u16], from: usize, shift: u16, to: &mut [u16]) {
     let mut copied: [u16; COPIED] = *rows[from..].first_chunk().expect("rows go on behind the last list");
     copied.iter_mut().for_each(|row| *row = row.wrapping_add(shift));
     to[..COPIED].copy_from_slice(&copied);
+}
+
+/// Rows that [`forward`] adds for each block of outputs, those that fill up lists included.
+#[cfg(test)]
+pub fn rows_added(isa: Isa, rows: Rows, x: &Spikes, k: usize) -> usize {
+    let layout = crate::engine::Layout::Conv { out: 1, inp: x.shape.c, k };
+    let (weight, bias) = (Param::zeros(layout), Param::zeros(crate::engine::Layout::PerChannel(1)));
+    let masks = StepMasks::of(isa, x);
+    let job = Job { isa, x, masks: &masks, weight: &weight, bias: &bias, cut: Cut::new(rows, x, k) };
+    let (mut scratch, mut added) = (Scratch::default(), 0);
+    for piece in pieces(x, &mut Field::zeros(Chw { c: 1, ..x.shape }, x.samples, x.steps, x.steps)) {
+        for (channels, taps) in job.cut.slices(x.shape.c) {
+            job.list(&piece, &channels, &taps, &mut scratch);
+            added += scratch.lists.iter().map(RowLists::rows).sum::<usize>();
+        }
+    }
+    added
 }

@@ -169,6 +169,12 @@ impl RowLists {
         self.ends.clear();
     }
 
+    /// Rows in all lists.
+    #[cfg(test)]
+    pub fn rows(&self) -> usize {
+        self.rows.len() * TOGETHER
+    }
+
     /// The next four sums.
     #[inline(always)]
     pub fn push(&mut self, group: &mut Group) {

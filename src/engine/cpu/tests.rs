@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Scratch};
+use super::lists::{Lists, by_channel, by_neuron};
 use super::param::{Param, groups};
 use super::rows::Rows;
 use super::simd::{Isa, LANES};
@@ -201,4 +202,38 @@ fn convolutions_backward_are_plain_sums() {
         }
     }
     println!("{tried} convolutions backward");
+}
+
+/// A guard on speed that does not look at a clock: additions and visits are counted, per spike.
+#[test]
+fn work_is_in_proportion_to_spikes() {
+    let (rng, isa, k) = (&mut Rng::at(1, Purpose::Test, 6, 0), Isa::best(), 3);
+    let (mut masks, mut lists) = (Vec::new(), Lists::default());
+    for density in [0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.8] {
+        let case = Case { shape: Chw::new(128, 12, 13), out: 1, samples: 2, steps: 16, density };
+        let (_, x) = case.spikes(rng);
+        let (spikes, area) = (x.count() as f64, case.shape.area() as f64);
+        // A spike is added under each of its taps that is inside.
+        let inside = spikes * (3.0 * 12.0 - 2.0) * (3.0 * 13.0 - 2.0) / area;
+        let per_spike = |rows| conv_spikes::rows_added(isa, rows, &x, k) as f64 / inside;
+        let (single, fours) = (per_spike(Rows::Single), per_spike(Rows::Fours));
+        println!("density {density}: {single:.3} additions per spike and weight, by fours {fours:.3}");
+        // Lists of four sums are filled up to the longest; at the border some are shorter.
+        let filling = 1.08 + 1.2 / (64.0 * 9.0 * density).sqrt();
+        assert!((1.0..filling).contains(&single), "{single} additions per spike at {density}, at most {filling}");
+        let by_four = (1.0 - (1.0f64 - density).powi(4)) / (4.0 * density);
+        let filling = 1.08 + 1.6 / (28.0 * 9.0 * density * by_four).sqrt();
+        assert!(
+            (by_four * 0.97..by_four * filling).contains(&fours),
+            "{fours} additions per spike by fours, at most {}",
+            by_four * filling
+        );
+        let chosen = conv::choose(&Acts::Spikes(x.clone()), &Param::zeros(Layout::Conv { out: 512, inp: 128, k }));
+        assert!(density == 0.2 || chosen == if density < 0.2 { Rows::Single } else { Rows::Fours }, "{chosen:?} at {density}");
+        // Backward, a spike is visited once per block of outputs, and nothing else is.
+        let visits: usize = (0..case.samples).map(|b| (by_channel(isa, &x, b, &mut masks, &mut lists), lists.index.len()).1).sum();
+        assert_eq!(visits as f64, spikes);
+        by_neuron(&x, 0, x.sample_len(), 0..case.samples, &mut lists);
+        assert_eq!(lists.index.len() as f64, spikes);
+    }
 }
