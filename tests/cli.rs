@@ -387,7 +387,15 @@ fn a_plan_beyond_the_memory_is_refused_before_any_is_taken() {
 fn less_memory_gives_the_same_weights_or_says_which_batch_would_fit() {
     let dir = tempfile::tempdir().unwrap();
     let run = |more: &[&'static str]| -> Vec<&str> {
-        let net = ["train", "--net=8C3-16C3-16C3-16C3-16C3-MP4-10Voting", "-T8", "--epochs=1", "--train-limit=64", "--test-limit=20", "--batch=16"];
+        let net = [
+            "train",
+            "--net=8C3-16C3-16C3-16C3-16C3-MP4-10Voting",
+            "-T8",
+            "--epochs=1",
+            "--train-limit=64",
+            "--test-limit=20",
+            "--batch=16",
+        ];
         net.into_iter().chain(more.iter().copied()).collect()
     };
     let sha = |more: &[&'static str]| {

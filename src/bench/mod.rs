@@ -1,6 +1,6 @@
 //! What a training step costs on this machine, and where the time goes: `spiketrain bench`.
 //!
-//! Real steps (forward, backward, AdamW) on inputs of uniform noise, as the usual benchmark scripts have them. Noise is the
+//! Real steps (forward, backward, AdamW), by default on inputs of uniform noise, as the usual benchmark scripts have them. Noise is the
 //! harder input for an event-driven engine: neighbours fire independently, so pooling raises the share of spikes most.
 
 pub mod timed;
@@ -31,6 +31,8 @@ pub struct Spec {
     pub rule: Rule,
     /// Firing rate that every convolution is brought to; `None`: as initialised.
     pub rate: Option<f64>,
+    /// What the inputs look like; frames of events are always noise.
+    pub inputs: Inputs,
     /// Timed steps.
     pub steps: usize,
     /// Blocks that compute their currents twice, see [`crate::memory`].
@@ -68,16 +70,37 @@ pub fn median(values: &[f64]) -> f64 {
     (sorted[(n - 1) / 2] + sorted[n / 2]) / 2.0
 }
 
-/// Frames of events for two input channels (Poisson counts of mean 0.1), uniform noise in \[0, 1) for others.
-fn noise(spec: &Spec) -> Batch {
+/// What the inputs look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// Every pixel drawn by itself: the hardest for an event-driven engine.
+    Noise,
+    /// Random values four pixels apart and straight lines between them: neighbours are alike, as in pictures.
+    Smooth,
+}
+
+/// Frames of events for two input channels (Poisson counts of mean 0.1), pictures in \[0, 1) for others.
+fn inputs(spec: &Spec) -> Batch {
     let (shape, rng) = (spec.plan.shape, &mut Rng::at(0, Purpose::Test, 2, 0));
     let input = if shape.c == 2 {
         let count = |r: f32| [0.904_837, 0.995_321, 0.999_845].iter().filter(|&&p| r >= p).count() as f32;
         Input::Frames((0..spec.time_steps * spec.batch * shape.len()).map(|_| count(rng.unit())).collect())
-    } else {
+    } else if spec.inputs == Inputs::Noise {
         Input::Direct((0..spec.batch * shape.len()).map(|_| rng.unit()).collect())
+    } else {
+        Input::Direct((0..spec.batch * shape.c).flat_map(|_| smooth(shape.h, shape.w, rng)).collect())
     };
     Batch { shape, samples: spec.batch, steps: spec.time_steps, input }
+}
+
+/// One channel of [`Inputs::Smooth`].
+fn smooth(h: usize, w: usize, rng: &mut Rng) -> Vec<f32> {
+    const APART: usize = 4;
+    let across = w / APART + 2;
+    let drawn: Vec<f32> = (0..(h / APART + 2) * across).map(|_| rng.unit()).collect();
+    let between = |a: f32, b: f32, at: usize| a + (b - a) * (at % APART) as f32 / APART as f32;
+    let row = |y: usize, x: usize| between(drawn[y * across + x / APART], drawn[y * across + x / APART + 1], x);
+    (0..h * w).map(|i| (i / w, i % w)).map(|(y, x)| between(row(y / APART, x), row(y / APART + 1, x), y)).collect()
 }
 
 /// A network, its optimiser and one batch.
@@ -97,7 +120,7 @@ impl<E: Engine> Bench<E> {
         let moments = [net.zeros(engine), net.zeros(engine)];
         let labels = (0..spec.batch).map(|b| (b % spec.plan.classes()) as u16).collect();
         let method = Method { lif: Lif::default(), rule: spec.rule, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None };
-        Bench { net, moments, batch: noise(spec), labels, method, step: 0 }
+        Bench { net, moments, batch: inputs(spec), labels, method, step: 0 }
     }
 
     /// One training step with a learning rate of 0: the work of a real one, and the rates stay where they were set.

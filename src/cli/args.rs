@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::Inputs;
 use crate::config::{BestOn, EngineName, InstructionSet, NormMode, Options, defaults_table};
 use crate::data::DatasetName;
 use crate::loss::Loss;
@@ -281,6 +282,9 @@ pub struct BenchArgs {
     /// Bring every convolution to this firing rate (by its BatchNorm bias) [default: as initialised, about 0.33].
     #[arg(long)]
     pub rate: Option<f64>,
+    /// Inputs: noise (the hardest), or smooth (neighbours are alike, as in pictures; not for events).
+    #[arg(long, value_parser = inputs, default_value = "noise")]
+    pub inputs: Inputs,
     /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta.
     #[arg(long, value_parser = rule, default_value = "bpsa+bpta")]
     pub rule: Rule,
@@ -368,6 +372,10 @@ fn best_on(text: &str) -> Result<BestOn, String> {
 
 fn engine(text: &str) -> Result<EngineName, String> {
     named("engine", &[("cpu", EngineName::Cpu), ("reference", EngineName::Reference)], text)
+}
+
+fn inputs(text: &str) -> Result<Inputs, String> {
+    named("input", &[("noise", Inputs::Noise), ("smooth", Inputs::Smooth)], text)
 }
 
 fn isa(text: &str) -> Result<InstructionSet, String> {

@@ -32,6 +32,7 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
     if a.json {
         print(json!({
             "net": spec.plan.notation.to_string(), "T": spec.time_steps, "batch": spec.batch, "rule": spec.rule.name(), "rate": spec.rate,
+            "inputs": if spec.inputs == bench::Inputs::Noise { "noise" } else { "smooth" },
             "threads": rayon::current_num_threads(), "isa": engine.instruction_set(), "samples_per_s": speed, "step_seconds": m.seconds,
             "rates": m.rates, "densities": m.densities, "peak_rss_mb": rss, "planned_mb": planned,
         }));
@@ -91,7 +92,7 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
         Some(limit) => memory::fit(&plan, &load_of(&plan, a), limit)?,
         None => vec![false; plan.blocks.len()],
     };
-    Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, steps: a.steps, recompute })
+    Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, inputs: a.inputs, steps: a.steps, recompute })
 }
 
 fn load_of(plan: &Plan, a: &BenchArgs) -> Load {
