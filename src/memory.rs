@@ -91,7 +91,7 @@ fn lists(load: &Load, b: &Block) -> usize {
 }
 
 /// The program, its threads and small change.
-const PROGRAM: usize = 16 << 20;
+const PROGRAM: usize = 10 << 20;
 
 /// The memory of a training step in which the blocks marked in `recompute` give up their currents; what is not named is kept.
 pub fn of(plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
