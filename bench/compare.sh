@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The comparison of docs/performance.md: the Python stack and spiketrain on the same work, one after the other. Prints one JSON line per run.
-#   bench/compare.sh [PYTHON] > lines.json       (needs torch, numpy, spikingjelly; about 20 minutes on two cores, nothing else running)
+#   bench/compare.sh [PYTHON] > lines.json       (needs torch, numpy, spikingjelly; about 15 minutes on two cores, nothing else running)
 set -u
 cd "$(dirname "$0")/.."
 python=${1:-python3}
