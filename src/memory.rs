@@ -67,16 +67,24 @@ fn spikes(load: &Load, b: &Block) -> usize {
     fronts.sum::<usize>() + words(b.output)
 }
 
+/// Bytes of a real field over all steps and samples.
+fn field(load: &Load, shape: crate::shape::Chw) -> usize {
+    4 * load.steps * load.batch * padded(shape)
+}
+
+/// Bytes of a convolution's weight gradient: eight parts of a batch have one each; the weight in another order comes on top.
+fn weight_parts(load: &Load, b: &Block) -> usize {
+    4 * b.fan_in() * b.output.c.next_multiple_of(16) * (load.batch.min(8) + 2)
+}
+
 /// Bytes of the gradients that exist while a block is passed backward, beside what is kept.
 fn gradients(load: &Load, b: &Block) -> usize {
-    let (pairs, weight) = (load.steps * load.batch, 4 * b.fan_in() * b.output.c.next_multiple_of(16));
     match b.kind {
-        // Eight parts of a batch have a weight gradient each; the weight in another order comes on top.
         Kind::Conv(_) => {
-            let input = if load.everywhere || padded(b.input) > padded(b.output) { 4 * pairs * padded(b.input) } else { 0 };
-            input + weight * (load.batch.min(8) + 2)
+            let own_place = load.everywhere || padded(b.input) > padded(b.output);
+            weight_parts(load, b) + if own_place { field(load, b.input) } else { 0 }
         }
-        Kind::Full | Kind::Vote => 4 * pairs * (padded(b.input) + 2 * padded(b.output)),
+        Kind::Full | Kind::Vote => field(load, b.input) + 2 * field(load, b.output),
     }
 }
 
@@ -116,7 +124,7 @@ pub fn of(plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
 
 /// Currents and gradients while block `i` is passed, at most, where some blocks compute twice; `kept` by all others together.
 fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, i: usize) -> usize {
-    let field = |shape| 4 * load.steps * load.batch * padded(shape);
+    let field = |shape| field(load, shape);
     // The gradient from above lies in the place of the currents above, if they were kept and it fits.
     let above = plan.blocks.get(i + 1).map_or(0, |b| if twice(i + 1) { field(b.input) } else { field(b.input).max(field(b.output)) });
     if !twice(i) {
@@ -127,8 +135,7 @@ fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, 
     let below_gradient = if i == 0 { 0 } else { field(block.input) };
     // Two of eight parts at a time.
     let part = own * (2 * load.batch.div_ceil(8)).min(load.batch) / load.batch;
-    let weight = 4 * block.fan_in() * block.output.c.next_multiple_of(16) * (load.batch.min(8) + 2);
-    (below + own).max(below + above + part + below_gradient + weight)
+    (below + own).max(below + above + part + below_gradient + weight_parts(load, block))
 }
 
 /// Which blocks should give up their currents so that a training step takes at most `limit` bytes: those first whose currents cost

@@ -196,10 +196,10 @@ fn load_of(c: &Config) -> Load {
 
 /// Which layers compute twice to keep within `--memory`. Refuses, before any work, what does not fit into it or into the machine.
 fn fit_memory(start: &Start, plan: &Plan) -> Result<Vec<bool>> {
-    let (c, set) = (&start.config, start.data.train.pixels.len() + start.data.test.pixels.len());
+    let c = &start.config;
     let load = load_of(c);
     let recompute = match start.memory {
-        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(set))?,
+        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(start.data.bytes()))?,
         None => vec![false; plan.blocks.len()],
     };
     // The reference engine has f64 and keeps every step.
@@ -224,8 +224,7 @@ fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     let (c, plan) = (&trainer.config, &trainer.net.plan);
     print(table(plan));
     print(memory_lines(plan, &load_of(c), &trainer.net.recompute));
-    let set = trainer.data.train.pixels.len() + trainer.data.test.pixels.len();
-    print(format!("  the data set               {:>8.1} MB", set as f64 / 1e6));
+    print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
     print(format!(
         "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",

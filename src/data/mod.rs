@@ -73,6 +73,11 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
+    /// Bytes of all pixels in memory.
+    pub fn bytes(&self) -> usize {
+        self.train.pixels.len() + self.test.pixels.len()
+    }
+
     fn new(name: DatasetName, shape: Chw, classes: Vec<String>, train: Samples, test: Samples, notes: Vec<String>) -> Self {
         ImageSet { name, shape, classes, train, test, notes, fingerprint: String::new() }
     }

@@ -141,6 +141,7 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
         }
     }
     trainer.progress.last_test = test.clone().or(trainer.progress.last_test.take());
+    // Saving the best weights comes next, and needs the room too.
     trainer.engine.trim();
     let tally = &trainer.progress.tally;
     let seen = tally.samples as f64;

@@ -23,15 +23,10 @@ pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) 
     let currents = |x: &Acts| conv::forward_by(isa, rows, x, layer.weight, layer.bias);
     let affines = Affines::new(d.shape.c, Some(&layer.norm));
     let mut neurons = fire_back::Parts::new(isa, &affines, &layer.cell, layer.surrogate, d);
-    let mut totals = None;
     for (first, x) in parts() {
-        let mut y = currents(&x);
-        neurons.sum(&mut y, first);
-        if first + x.samples() == samples {
-            totals = Some(neurons.totals(&y, samples));
-        }
+        neurons.sum(&mut currents(&x), first);
     }
-    let totals = totals.expect("a batch has samples");
+    let totals = neurons.totals(samples);
     let sample_len = super::field::blocks(shape.c) * steps * shape.area();
     let mut d_x = conv_back::room(need, samples * sample_len);
     let mut sums = conv_back::Parts::new(isa, x, layer.weight, need, samples);

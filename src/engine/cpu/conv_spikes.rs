@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::conv::side;
 use super::field::{Field, Spikes, Words, blocks};
-use super::param::{Param, groups, outputs};
-use super::rows::{Add, Group, Make, ROWS, RowLists, Rows, Run, Slice, TOGETHER, WAYS};
+use super::param::{Group, Param, groups, outputs};
+use super::rows::{self, Add, Make, ROWS, RowLists, Rows, Run, Slice, TOGETHER, WAYS};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use crate::shape::Chw;
 
@@ -40,7 +40,7 @@ fn together(x: &Spikes) -> usize {
 /// y = W x + b, by single rows or by fours.
 pub fn forward(isa: Isa, rows: Rows, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
     let masks = StepMasks::of(isa, x);
-    let job = Job { isa, x, masks: &masks, weight, bias, cut: Cut::new(rows, x, side(weight)) };
+    let job = Job { isa, x, masks: &masks, weight: &by_block(weight), bias, cut: Cut::new(rows, x, side(weight)) };
     pieces(x, y).into_par_iter().for_each_init(Scratch::default, |scratch, piece| job.run(piece, scratch));
 }
 
@@ -210,13 +210,13 @@ struct Scratch {
     slice: Slice,
     near: Near,
     lists: Vec<RowLists>,
-    group: Group,
+    group: rows::Group,
     runs: Vec<Run>,
 }
 
 impl Default for Scratch {
     fn default() -> Self {
-        Scratch { slice: Slice::default(), near: Near::default(), lists: Vec::new(), group: Group::new(), runs: Vec::new() }
+        Scratch { slice: Slice::default(), near: Near::default(), lists: Vec::new(), group: rows::Group::new(), runs: Vec::new() }
     }
 }
 
@@ -224,9 +224,21 @@ struct Job<'a> {
     isa: Isa,
     x: &'a Spikes,
     masks: &'a StepMasks,
-    weight: &'a Param,
+    /// Per block of outputs.
+    weight: &'a [OfBlock<'a>],
     bias: &'a Param,
     cut: Cut,
+}
+
+/// The weights of one block of outputs: `[row][stride]`, from that block on.
+struct OfBlock<'a> {
+    weight: &'a [Lane],
+    stride: usize,
+}
+
+fn by_block(weight: &Param) -> Vec<OfBlock<'_>> {
+    let of = |group: Group| (0..group.width).map(move |n| OfBlock { weight: &weight.group(group)[n..], stride: group.width });
+    groups(outputs(weight.layout)).into_iter().flat_map(of).collect()
 }
 
 impl Job<'_> {
@@ -235,7 +247,8 @@ impl Job<'_> {
             self.list(&piece, &channels, &taps, scratch);
             self.find_runs(&channels, &taps, &mut scratch.runs);
             for (j, block) in piece.blocks.clone().enumerate() {
-                self.make(block, &scratch.runs, &mut scratch.slice);
+                let OfBlock { weight, stride } = self.weight[block];
+                self.isa.run(Make { rows: self.cut.rows, runs: &scratch.runs, weight, stride, slice: &mut scratch.slice });
                 let start = (i == 0).then(|| &self.bias.data[block]);
                 for (sample, lists) in scratch.lists.iter().enumerate() {
                     let sums = &mut *piece.y[sample * piece.blocks.len() + j];
@@ -289,13 +302,6 @@ impl Job<'_> {
             });
         }
     }
-
-    fn make(&self, block: usize, runs: &[Run], slice: &mut Slice) {
-        let group = groups(outputs(self.weight.layout)).into_iter().find(|g| (g.first..g.first + g.width).contains(&block));
-        let group = group.expect("every block is in a group");
-        let weight = &self.weight.group(group)[block - group.first..];
-        self.isa.run(Make { rows: self.cut.rows, runs, weight, stride: group.width, slice });
-    }
 }
 
 /// The rows of every position and step of one sample, from what is active around it.
@@ -308,7 +314,7 @@ struct ListRows<'a> {
     cut: &'a Cut,
     shape: Chw,
     taps: Range<usize>,
-    group: &'a mut Group,
+    group: &'a mut rows::Group,
     out: &'a mut RowLists,
 }
 
@@ -370,7 +376,7 @@ pub fn rows_added(isa: Isa, rows: Rows, x: &Spikes, k: usize) -> usize {
     let layout = crate::engine::Layout::Conv { out: 1, inp: x.shape.c, k };
     let (weight, bias) = (Param::zeros(layout), Param::zeros(crate::engine::Layout::PerChannel(1)));
     let masks = StepMasks::of(isa, x);
-    let job = Job { isa, x, masks: &masks, weight: &weight, bias: &bias, cut: Cut::new(rows, x, k) };
+    let job = Job { isa, x, masks: &masks, weight: &by_block(&weight), bias: &bias, cut: Cut::new(rows, x, k) };
     let (mut scratch, mut added) = (Scratch::default(), 0);
     for piece in pieces(x, &mut Field::zeros(Chw { c: 1, ..x.shape }, x.samples, x.steps, x.steps)) {
         for (channels, taps) in job.cut.slices(x.shape.c) {

@@ -33,7 +33,7 @@ pub fn fire_backward(
         return None;
     }
     let mut kept = Buffer::stale(if y.stored < y.steps { y.data.len() } else { 0 });
-    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), y, y.samples, &affines);
+    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), &plan, y.samples);
     plan.sweep(y, 0, &mut kept, Pass::Write(&totals.means));
     Some(totals.gradients(y.shape.c))
 }
@@ -56,9 +56,9 @@ impl<'a> Parts<'a> {
         self.sums.extend(self.plan.sweep(y, first, &mut Buffer::stale(0), Pass::Sum));
     }
 
-    /// After sweep 1 over all `samples`; `y` is any part.
-    pub fn totals(&self, y: &Field, samples: usize) -> Totals {
-        Totals::of(&self.sums, y, samples, self.plan.affines)
+    /// After sweep 1 over all `samples`.
+    pub fn totals(&self, samples: usize) -> Totals {
+        Totals::of(&self.sums, &self.plan, samples)
     }
 
     /// Sweep 2: dL/dy in the place of y.
@@ -76,10 +76,10 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn of(parts: &[Vec<[Sums; 2]>], y: &Field, samples: usize, affines: &Affines) -> Totals {
-        let rows = affines.rows.min(y.stored);
-        let behind = (samples * y.shape.area() * y.stored / rows) as f64;
-        let sums = add_samples(parts, affines.blocks, rows);
+    fn of(parts: &[Vec<[Sums; 2]>], plan: &Plan, samples: usize) -> Totals {
+        let rows = plan.affines.rows.min(plan.stored);
+        let behind = (samples * plan.d.shape.area() * plan.stored / rows) as f64;
+        let sums = add_samples(parts, plan.affines.blocks, rows);
         let means = sums.iter().map(|pair| pair.map(|s| Lane(s.map(|v| (v / behind) as f32)))).collect();
         Totals { rows, sums, means }
     }
