@@ -4,6 +4,7 @@
 //!
 //! # A tour, in the order the data takes
 //!
+//! - [`events`]: recordings of event cameras, bytes to events and back; [`frames`]: events to counts per time slice.
 //! - [`data`]: image sets in memory, where they come from, and batches of them.
 //! - [`notation`] and [`plan`]: `128C3-MP2-…-10Voting` as text, and laid out for an input shape.
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
@@ -33,6 +34,8 @@ pub mod data;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod events;
+pub mod frames;
 pub mod limits;
 pub mod loss;
 pub mod memory;

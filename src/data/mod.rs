@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod cifar;
 pub mod download;
 mod fetch;
+pub mod frame_set;
 pub mod glyphs;
 pub mod idx;
 pub mod name;
