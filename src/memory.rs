@@ -72,9 +72,13 @@ fn field(load: &Load, shape: crate::shape::Chw) -> usize {
     4 * load.steps * load.batch * padded(shape)
 }
 
-/// Bytes of a convolution's weight gradient: eight parts of a batch have one each; the weight in another order comes on top.
-fn weight_parts(load: &Load, b: &Block) -> usize {
-    4 * b.fan_in() * b.output.c.next_multiple_of(16) * (load.batch.min(8) + 2)
+/// Bytes of each buffer for a weight gradient. A convolution has one for each of eight parts of a batch, their sum, and the weight in
+/// another order; a fully connected layer has rows of its errors.
+fn weight_parts(load: &Load, b: &Block) -> Vec<usize> {
+    match b.kind {
+        Kind::Conv(_) => vec![4 * b.fan_in() * b.output.c.next_multiple_of(16); load.batch.min(8) + 2],
+        Kind::Full | Kind::Vote => vec![field(load, b.output)],
+    }
 }
 
 /// Bytes of the gradients that exist while a block is passed backward, beside what is kept.
@@ -82,7 +86,7 @@ fn gradients(load: &Load, b: &Block) -> usize {
     match b.kind {
         Kind::Conv(_) => {
             let own_place = load.everywhere || padded(b.input) > padded(b.output);
-            weight_parts(load, b) + if own_place { field(load, b.input) } else { 0 }
+            weight_parts(load, b).iter().sum::<usize>() + if own_place { field(load, b.input) } else { 0 }
         }
         Kind::Full | Kind::Vote => field(load, b.input) + 2 * field(load, b.output),
     }
@@ -108,11 +112,8 @@ pub fn of(plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
     let stored = if load.direct { 1 } else { load.steps };
     let input = 4 * stored * load.batch * padded(plan.shape);
     let kept: usize = all.clone().filter(|&i| !twice(i)).map(|i| currents(plan, load, i)).sum();
-    let passing = if all.clone().any(twice) {
-        all.clone().map(|i| phase(plan, load, &twice, kept, i)).max().unwrap_or(0).saturating_sub(kept)
-    } else {
-        plan.blocks[1..].iter().map(|b| gradients(load, b)).max().unwrap_or(0)
-    };
+    let most = if all.clone().any(twice) { all.map(|i| phase(plan, load, &twice, kept, i)).max().unwrap_or(0) } else { shelf(plan, load) };
+    let passing = most.saturating_sub(kept);
     Memory {
         optimiser: 16 * plan.parameters(),
         currents: kept,
@@ -120,6 +121,40 @@ pub fn of(plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
         passing,
         work: plan.blocks[1..].iter().map(|b| lists(load, b)).max().unwrap_or(0) + PROGRAM,
     }
+}
+
+/// Bytes of currents and gradients after two steps in which every layer keeps its own: a buffer that is not needed any more waits on
+/// a shelf for one of its size (`engine/cpu/buffer.rs`), so that those of a size that is never asked for again add up.
+fn shelf(plan: &Plan, load: &Load) -> usize {
+    let (mut made, mut waiting) = (0, Vec::new());
+    let mut take = |waiting: &mut Vec<usize>, bytes: usize| {
+        let fitting = (0..waiting.len()).filter(|&i| waiting[i] >= bytes && waiting[i] < 2 * bytes).min_by_key(|&i| waiting[i]);
+        fitting.map(|i| waiting.swap_remove(i)).unwrap_or_else(|| {
+            made += bytes;
+            bytes
+        })
+    };
+    for _ in 0..2 {
+        let kept: Vec<usize> = (0..plan.blocks.len()).map(|i| take(&mut waiting, currents(plan, load, i))).collect();
+        let mut above = None;
+        for (i, block) in plan.blocks.iter().enumerate().rev() {
+            // The gradient of the layer's spikes is used up when the errors lie in the place of its currents.
+            waiting.extend(above.take());
+            let full = !matches!(block.kind, Kind::Conv(_));
+            let parts: Vec<usize> = weight_parts(load, block).into_iter().map(|bytes| take(&mut waiting, bytes)).collect();
+            let in_place = !full && !load.everywhere && padded(block.input) <= padded(block.output);
+            above = match i {
+                0 => None,
+                _ if in_place => Some(kept[i]),
+                _ => Some(take(&mut waiting, field(load, block.input))),
+            };
+            waiting.extend(parts);
+            if above.is_none() || !in_place {
+                waiting.push(kept[i]);
+            }
+        }
+    }
+    made
 }
 
 /// Currents and gradients while block `i` is passed, at most, where some blocks compute twice; `kept` by all others together.
@@ -135,7 +170,7 @@ fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, 
     let below_gradient = if i == 0 { 0 } else { field(block.input) };
     // Two of eight parts at a time.
     let part = own * (2 * load.batch.div_ceil(8)).min(load.batch) / load.batch;
-    (below + own).max(below + above + part + below_gradient + weight_parts(load, block))
+    (below + own).max(below + above + part + below_gradient + weight_parts(load, block).iter().sum::<usize>())
 }
 
 /// Which blocks should give up their currents so that a training step takes at most `limit` bytes: those first whose currents cost
