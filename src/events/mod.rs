@@ -5,6 +5,7 @@
 
 pub mod aedat2;
 pub mod aedat3;
+pub mod labels;
 pub mod nmnist;
 
 use crate::error::{Error, Result};
