@@ -6,6 +6,7 @@
 //! [`download`] gets them, and [`verify`] tells whether the files at hand are the published ones.
 
 pub mod batch;
+pub mod cache;
 pub mod catalog;
 pub mod cifar;
 pub mod download;
