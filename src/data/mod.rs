@@ -16,9 +16,11 @@ pub mod glyphs;
 pub mod idx;
 pub mod name;
 pub mod pictures;
+pub mod recordings;
 mod source;
 mod strokes;
 pub mod verify;
+pub mod zip;
 
 use std::path::{Path, PathBuf};
 

@@ -80,13 +80,7 @@ impl<'s> Part<'s> {
     ///
     /// # Errors
     /// Storage: it cannot be read, made or cut.
-    pub fn begin(
-        storage: &'s dyn Storage,
-        target: &Path,
-        key: Digest256,
-        cells: usize,
-        recordings: &[Vec<u32>],
-    ) -> Result<(Self, usize)> {
+    pub fn begin(storage: &'s dyn Storage, target: &Path, key: Digest256, cells: usize, recordings: &[Vec<u32>]) -> Result<(Self, usize)> {
         let path = target.with_added_extension("part");
         let mut part = Part { storage, path, target: target.to_owned(), key, written: Vec::new(), length: 0, batch: Vec::new() };
         let found = part.scan(cells)?;
@@ -114,8 +108,7 @@ impl<'s> Part<'s> {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::io(&self.path, "opening", &e)),
         };
-        scan(BufReader::with_capacity(CHUNK, file), &self.key, block::max_bytes(cells))
-            .map_err(|e| Error::io(&self.path, "reading", &e))
+        scan(BufReader::with_capacity(CHUNK, file), &self.key, block::max_bytes(cells)).map_err(|e| Error::io(&self.path, "reading", &e))
     }
 
     fn cut(&self) -> Result<()> {
