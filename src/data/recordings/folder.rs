@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::listing::{Entry, Listing};
 use super::plan::{Plan, Whole};
-use super::supply;
+use super::{SIMULATED, supply};
 use crate::data::cache::Place;
 use crate::data::pictures::drawn_for_test;
 use crate::error::{Error, Result};
@@ -18,8 +18,8 @@ use crate::limits;
 /// Endings of recordings.
 const ENDINGS: [&str; 5] = ["aedat", "aedat4", "bin", "bs2", "npz"];
 
-pub(super) fn plan(dir: &Path, listing: Listing, size: Option<Sensor>, seed: u64) -> Result<Plan> {
-    let mut notes = listing.notes;
+pub(super) fn plan(dir: &Path, mut listing: Listing, size: Option<Sensor>, seed: u64) -> Result<Plan> {
+    let mut notes = std::mem::take(&mut listing.notes);
     let has = |split: &str| listing.entries.iter().any(|e| e.root == split && e.parts.len() == 3);
     let (train, test) = (has("train"), has("test"));
     if train != test {
@@ -28,6 +28,7 @@ pub(super) fn plan(dir: &Path, listing: Listing, size: Option<Sensor>, seed: u64
         return Err(Error::usage(what).at(dir.display()).remedy("give both, or a folder per class without either"));
     }
     let depth = if train { 3 } else { 2 };
+    listing.entries.retain(|e| e.parts != [SIMULATED]);
     let (entries, others): (Vec<_>, Vec<_>) = listing.entries.into_iter().partition(|e| {
         let in_split = !train || e.root == "train" || e.root == "test";
         e.parts.len() == depth && in_split && ENDINGS.contains(&e.ending().as_str())
@@ -35,8 +36,8 @@ pub(super) fn plan(dir: &Path, listing: Listing, size: Option<Sensor>, seed: u64
     if !others.is_empty() {
         notes.push(format!("{} files passed over that are no recordings in a class folder", others.len()));
     }
-    let names: Vec<String> = entries.iter().filter(|e| e.root != "test" || !train).map(|e| e.folder().to_string()).collect();
-    let mut names = names;
+    let learned = entries.iter().filter(|e| e.root != "test" || !train);
+    let mut names: Vec<String> = learned.map(|e| e.folder().to_string()).collect();
     names.sort();
     names.dedup();
     if !(2..=limits::MAX_CLASSES).contains(&names.len()) {

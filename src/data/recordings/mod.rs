@@ -90,10 +90,11 @@ impl EventOptions {
     }
 
     /// The options that change frames or split, as text.
-    fn decisive(&self, name: DatasetName) -> String {
+    fn decisive(&self, name: DatasetName, simulated: bool) -> String {
         let size = self.size.map_or(String::new(), |s| format!(" size={}x{}", s.width, s.height));
         let seed = if name == DatasetName::Events { format!(" seed={}", self.seed) } else { String::new() };
-        format!("{name} T={} by={} partial={}{size}{seed}", self.steps, self.split_by.name(), self.allow_partial)
+        let (steps, by, partial) = (self.steps, self.split_by.name(), self.allow_partial);
+        format!("{name} T={steps} by={by} partial={partial} simulated={simulated}{size}{seed}")
     }
 }
 
@@ -147,7 +148,8 @@ fn prepare_on(
     check(options)?;
     let (folder, roots) = roots(name, options)?;
     let files = listing::find(&folder, &roots)?;
-    let key = listing::key(&options.decisive(name), &files);
+    let simulated = folder.join(SIMULATED).exists();
+    let key = listing::key(&options.decisive(name, simulated), &files);
     let path = cache_path(name, options, &folder)?;
     let mut notes = Vec::new();
     if let Some(cache) = open(&path, &key, verify, &mut notes)? {
@@ -167,7 +169,6 @@ fn prepare_on(
         notes.push(format!("{} was damaged: built anew", path.display()));
     }
     let start = Instant::now();
-    let simulated = folder.join(SIMULATED).exists();
     let plan = plan(name, options, &folder, files, watch)?;
     let cache = build_cache(storage, name, options, &plan, (&path, key), simulated, watch)?;
     Ok(Prepared::new(cache, Some(start.elapsed().as_secs_f64()), notes))
