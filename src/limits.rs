@@ -32,3 +32,15 @@ pub const MAX_CHECKPOINT_HEADER: u64 = 16 << 20;
 pub const MAX_GLYPHS: usize = 1_000_000;
 /// Bytes of a user's picture set in memory; a larger one would have to be streamed.
 pub const MAX_SET_BYTES: u64 = 16 << 30;
+/// Bytes of one recording, unpacked: twenty times those of DVS-Gesture, which have 26 MB.
+pub const MAX_RECORDING_BYTES: u64 = 512 << 20;
+/// Bytes of a list beside recordings (labels, trials): those of DVS-Gesture have a few hundred.
+pub const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// Bytes that may come out of an archive of recordings: five times DVS-Gesture, ten times N-MNIST.
+pub const MAX_ARCHIVE_BYTES: u64 = 16 << 30;
+/// Bytes of a zip archive's list of members: N-MNIST's 60,000 take 4 MB.
+pub const MAX_ZIP_LIST: u64 = 64 << 20;
+/// Recordings of a set.
+pub const MAX_RECORDINGS: usize = 4_000_000;
+/// Bytes of recordings, events and frames in work at one time while frames are prepared.
+pub const PREPARE_BYTES: u64 = 600 << 20;

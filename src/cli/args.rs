@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::bench::Inputs;
 use crate::config::{BestOn, EngineName, InstructionSet, NormMode, Options, defaults_table};
 use crate::data::DatasetName;
+use crate::events::Sensor;
+use crate::frames::SplitBy;
 use crate::loss::Loss;
 use crate::memory;
 use crate::neuron::Rule;
@@ -337,6 +339,43 @@ pub enum DataCommand {
         /// Which set [default: all that are here].
         name: Option<String>,
     },
+    /// Cut event recordings into frames, once: one cache file, which training opens at once.
+    ///
+    /// Archives are read as they are. What was interrupted goes on where it stopped; what is there and good is only checked, what is
+    /// damaged or was made from other files or with other options is built anew.
+    Prepare(PrepareArgs),
+}
+
+#[derive(Args)]
+pub struct PrepareArgs {
+    /// nmnist, dvs-gesture, dvs-cifar10, or events (your own recordings, a folder per class).
+    pub name: DatasetName,
+    /// The folder of the set [default: the one of its name in the data folder]; needed for events.
+    pub dir: Option<PathBuf>,
+    /// Time steps T, 1 to 64.
+    #[arg(short = 'T', long, default_value_t = 16)]
+    pub time_steps: usize,
+    /// Cut recordings by number (of events) or time.
+    #[arg(long, value_parser = split_by, default_value = "number")]
+    pub split_by: SplitBy,
+    /// Go on when recordings of a published set are missing; said and stored.
+    #[arg(long)]
+    pub allow_partial: bool,
+    /// Any event out of range or back in time is an error.
+    #[arg(long)]
+    pub strict: bool,
+    /// Size of the camera, for events in formats that do not say it.
+    #[arg(long, value_name = "WxH", value_parser = sensor)]
+    pub size: Option<Sensor>,
+    /// Seed of the split of events.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Folder for prepared frames [default: cache/ in the data folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Worker threads [default: one per core].
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
 }
 
 #[derive(Args)]
@@ -372,6 +411,16 @@ fn best_on(text: &str) -> Result<BestOn, String> {
 
 fn engine(text: &str) -> Result<EngineName, String> {
     named("engine", &[("cpu", EngineName::Cpu), ("reference", EngineName::Reference)], text)
+}
+
+fn split_by(text: &str) -> Result<SplitBy, String> {
+    named("way to cut", &[("number", SplitBy::Number), ("time", SplitBy::Time)], text)
+}
+
+fn sensor(text: &str) -> Result<Sensor, String> {
+    let side = |s: &str| s.parse::<u16>().ok().filter(|&n| (1..=crate::limits::MAX_SIDE).contains(&n.into()));
+    let both = text.split_once('x').and_then(|(w, h)| Some(Sensor { width: side(w)?, height: side(h)? }));
+    both.ok_or_else(|| format!("write WIDTHxHEIGHT, 1 to {} each, e.g. 128x128", crate::limits::MAX_SIDE))
 }
 
 fn inputs(text: &str) -> Result<Inputs, String> {

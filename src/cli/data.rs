@@ -14,13 +14,14 @@ use crate::data::verify::{Doing, Observer, Verdict};
 use crate::data::{default_data_dir, glyphs};
 use crate::error::{Error, Result};
 
-/// Runs one of the three commands.
+/// Runs one of the commands.
 pub fn run(a: &DataArgs) -> Result<u8> {
     let data_dir = a.data_dir.clone().map_or_else(default_data_dir, Ok)?;
     match &a.command {
         DataCommand::List => list(&data_dir, &fetch_command(a)),
         DataCommand::Download { name, mirror } => run_download(&data_dir, name, mirror)?,
         DataCommand::Check { name } => check(&data_dir, name.as_deref(), fetch_command(a))?,
+        DataCommand::Prepare(p) => super::prepare::run(data_dir, p)?,
     }
     Ok(0)
 }
@@ -66,6 +67,7 @@ fn list(data_dir: &Path, fetch: &str) {
         }
     }
     row("images", "yours", "your own PNG and JPEG pictures, a folder per class: --dataset images DIR");
+    row("events", "yours", "your own event recordings, a folder per class: --dataset events DIR");
 }
 
 fn run_download(data_dir: &Path, name: &str, mirrors: &[String]) -> Result<()> {
@@ -162,7 +164,7 @@ impl Wrong {
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// A bar on standard error where it is a terminal, lines elsewhere.
-struct Terminal {
+pub(super) struct Terminal {
     plain: bool,
     /// Of the file last taken up; none in plain mode.
     bar: Option<ProgressBar>,
@@ -171,12 +173,12 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Terminal { plain: ProgressDrawTarget::stderr().is_hidden(), bar: None, transfer: None }
     }
 
     /// Takes the bar away, so that lines can be printed.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -188,15 +190,15 @@ impl Observer for Terminal {
         self.clear();
         if !self.plain {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
-            let doing = if doing == Doing::Fetching { "fetching" } else { "checking" };
+            let doing = doing.name();
             let style = "{prefix} {msg} [{bar:24}] {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
             let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
             let bar = bar.with_style(style).with_prefix(doing).with_message(file.to_string()).with_position(done);
             bar.reset_eta();
             self.bar = Some(bar);
-        } else if doing == Doing::Fetching {
+        } else if doing != Doing::Checking {
             let from = if done > 0 { format!(", going on after {}", DecimalBytes(done)) } else { String::new() };
-            say(format!("fetching {file}, {}{from}", DecimalBytes(total)));
+            say(format!("{} {file}, {}{from}", doing.name(), DecimalBytes(total)));
             self.transfer = Some((file.to_string(), total, Instant::now()));
         } else {
             self.transfer = None;

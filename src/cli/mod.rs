@@ -6,6 +6,7 @@ mod data;
 mod doctor;
 mod eval;
 mod net;
+mod prepare;
 mod progress;
 mod train;
 

@@ -146,7 +146,7 @@ pub const SETS: &[Set] = &[
     },
     Set {
         name: "nmnist",
-        title: "event recordings of MNIST, 60,000 + 10,000, 34x34x2 (for a later version)",
+        title: "event recordings of MNIST, 60,000 + 10,000, 34x34x2",
         folder: "nmnist",
         parts: &["Train", "Test"],
         files: &[
@@ -160,7 +160,7 @@ pub const SETS: &[Set] = &[
     },
     Set {
         name: "dvs-gesture",
-        title: "event recordings of gestures, 1,176 + 288, 128x128x2 (for a later version)",
+        title: "event recordings of gestures, 1,176 + 288, 128x128x2",
         folder: "dvs-gesture",
         parts: &["DvsGesture"],
         files: &[archive(&["DvsGesture.tar.gz"], Md5("8a5c71fb11e24e5ca5b11866ca6c00a1"), 1), folder(&["DvsGesture"], 1)],
@@ -169,7 +169,7 @@ pub const SETS: &[Set] = &[
     },
     Set {
         name: "dvs-cifar10",
-        title: "event recordings of CIFAR10, 10,000, 128x128x2 (for a later version)",
+        title: "event recordings of CIFAR10, 10,000, 128x128x2",
         folder: "dvs-cifar10",
         parts: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
         files: &[
@@ -197,6 +197,8 @@ pub fn find(name: &str) -> Result<&'static Set> {
     let known: Vec<&str> = SETS.iter().map(|s| s.name).collect();
     match name {
         "glyphs" => Err(Error::usage("the data set 'glyphs' is drawn by the program: there are no files to fetch or check")),
+        "motions" => Err(Error::usage("the data set 'motions' is drawn by the program: there are no files to fetch or check")),
+        "events" => Err(Error::usage("'events' is a folder of your own recordings: there are no files to fetch or check")),
         "images" => Err(Error::usage("'images' is a folder of your own pictures: there are no files to fetch or check")),
         _ => SETS.iter().find(|s| s.name == name).ok_or_else(|| super::name::unknown(name, &known)),
     }

@@ -3,13 +3,12 @@
 //! Read from the unpacked batches, or from `cifar-10-binary.tar.gz` as it is: the archive is streamed, its members are known by
 //! their base names, and nothing is ever written to a path that an archive names.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-use super::source::{gzip_error, open, read_whole};
+use super::source::{Capped, gzip_error, open, read_whole};
 use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte, catalog};
 use crate::error::{Error, Result};
 use crate::limits;
@@ -151,20 +150,6 @@ fn read_archive(path: &Path, names: &[&str]) -> Result<[Option<Samples>; BATCHES
     Ok(batches)
 }
 
-/// Ends with an error, not silently, when more than `left` bytes come out.
-struct Capped {
-    inner: GzDecoder<BufReader<File>>,
-    left: u64,
-}
-
-impl Read for Capped {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.left = self.left.checked_sub(n as u64).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "too much of it"))?;
-        Ok(n)
-    }
-}
-
 /// Errors of the tar reader: those of the archive's structure come as kind Other.
 fn archive_error(path: &Path, e: &io::Error) -> Error {
     match e.kind() {
@@ -177,7 +162,7 @@ fn archive_error(path: &Path, e: &io::Error) -> Error {
 mod tests {
     use super::super::load;
     use super::*;
-    use std::fs;
+    use std::fs::{self, File};
     use std::path::PathBuf;
 
     fn records(labels: &[u8]) -> Vec<u8> {

@@ -1,11 +1,13 @@
-//! Image data sets: bytes in memory, with labels, a fingerprint, and everything on the way there.
+//! Data sets: images in memory or frames of events on the disk, with labels, a fingerprint, and everything on the way there.
 //!
 //! [`load`] is the door. Behind it one file per format: [`glyphs`] (drawn, nothing to download), [`idx`] (MNIST,
 //! Fashion-MNIST), [`cifar`] (CIFAR10's binary batches) and [`pictures`] (a folder of PNG and JPEG per class).
+//! Sets of event recordings have their own door, [`recordings::load`]: prepared frames out of a [`cache`] in one file.
 //! [`batch`] turns samples into the floating point numbers a network reads; [`catalog`] knows where sets come from,
 //! [`download`] gets them, and [`verify`] tells whether the files at hand are the published ones.
 
 pub mod batch;
+pub mod cache;
 pub mod catalog;
 pub mod cifar;
 pub mod download;
@@ -15,9 +17,11 @@ pub mod glyphs;
 pub mod idx;
 pub mod name;
 pub mod pictures;
+pub mod recordings;
 mod source;
 mod strokes;
 pub mod verify;
+pub mod zip;
 
 use std::path::{Path, PathBuf};
 
@@ -149,6 +153,7 @@ pub fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet> {
         DatasetName::Mnist | DatasetName::FashionMnist => idx::load(name, options)?,
         DatasetName::Cifar10 => cifar::load(options)?,
         DatasetName::Images => pictures::load(options)?,
+        _ => return Err(Error::bug(format!("{name} is a set of events, not of pictures"))),
     };
     Ok(set.finish(options))
 }

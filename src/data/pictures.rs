@@ -182,18 +182,23 @@ fn is_picture(path: &Path) -> bool {
     ["png", "jpg", "jpeg"].iter().any(|e| extension == *e)
 }
 
-/// Splits every class by (seed, class): a fifth of it, rounded, for the test.
+/// Splits every class by (seed, class).
 fn divide(classes: Vec<Class>, seed: u64) -> (Vec<Class>, Vec<Class>) {
     let split = |(c, class): (usize, Class)| {
-        let n = class.files.len();
-        let order = Rng::at(seed, Purpose::Split, c as u64, 0).permutation(n);
-        let mut is_test = vec![false; n];
-        order[..(n + TEST_SHARE / 2) / TEST_SHARE].iter().for_each(|&i| is_test[i as usize] = true);
+        let is_test = drawn_for_test(class.files.len(), seed, c);
         let (test, train): (Vec<_>, Vec<_>) = class.files.into_iter().zip(is_test).partition(|(_, t)| *t);
         let files = |part: Vec<(PathBuf, bool)>| part.into_iter().map(|(path, _)| path).collect();
         (Class { name: class.name.clone(), files: files(train) }, Class { name: class.name, files: files(test) })
     };
     classes.into_iter().enumerate().map(split).unzip()
+}
+
+/// Which of the `n` files of class number `c` are for the test: a fifth, rounded.
+pub(super) fn drawn_for_test(n: usize, seed: u64, c: usize) -> Vec<bool> {
+    let order = Rng::at(seed, Purpose::Split, c as u64, 0).permutation(n);
+    let mut is_test = vec![false; n];
+    order[..(n + TEST_SHARE / 2) / TEST_SHARE].iter().for_each(|&i| is_test[i as usize] = true);
+    is_test
 }
 
 /// (file, label) of a split: the first of every class, the second of every class…

@@ -70,6 +70,20 @@ pub(super) fn gzip_error(path: &Path, done: Option<usize>, e: &io::Error) -> Err
     Error::format(what).at(place).remedy("fetch the file again: spiketrain data download")
 }
 
+/// Ends with an error, not silently, when more than `left` bytes come out.
+pub(super) struct Capped<R> {
+    pub(super) inner: R,
+    pub(super) left: u64,
+}
+
+impl<R: Read> Read for Capped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "too much of it"))?;
+        Ok(n)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,16 +13,32 @@ use super::hex;
 use crate::error::{Error, Result};
 use crate::storage::CHUNK;
 
-/// What happens to a file just now.
+/// What happens to a file, or to a set of recordings, just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doing {
     /// Its bytes come over the net.
     Fetching,
     /// Its digest is taken.
     Checking,
+    /// What is in an archive is read.
+    Listing,
+    /// Recordings become frames.
+    Preparing,
 }
 
-/// Who watches a download or a check. `()` looks away.
+impl Doing {
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Doing::Fetching => "fetching",
+            Doing::Checking => "checking",
+            Doing::Listing => "listing",
+            Doing::Preparing => "preparing",
+        }
+    }
+}
+
+/// Who watches a download, a check or the preparation of frames. `()` looks away.
 pub trait Observer {
     /// A file is taken up; `done` of its `total` bytes are dealt with already.
     fn begin(&mut self, doing: Doing, file: &str, done: u64, total: u64);

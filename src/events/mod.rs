@@ -1,6 +1,14 @@
 //! Event-camera recordings: bytes to events and back.
+//!
+//! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1). All of
+//! them keep what the file says: file order, coordinates without any flip, times in µs. [`read`] tells the format by content.
 
-use crate::error::Result;
+pub mod aedat2;
+pub mod aedat3;
+pub mod labels;
+pub mod nmnist;
+
+use crate::error::{Error, Result};
 
 /// One change of brightness at one pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +30,11 @@ pub struct Sensor {
     pub width: u16,
     /// Rows.
     pub height: u16,
+}
+
+impl Sensor {
+    /// 128x128: the camera of DVS-Gesture and DVS-CIFAR10.
+    pub const DVS128: Sensor = Sensor { width: 128, height: 128 };
 }
 
 /// The container a recording came in.
@@ -52,10 +65,65 @@ pub struct Recording {
     pub notes: Vec<String>,
 }
 
+/// What every AEDAT file begins with; the version follows.
+const AEDAT_MAGIC: &[u8] = b"#!AER-DAT";
+
 /// Decodes a recording, its format told from its content (and, where content cannot tell, from the ending of `name`).
 ///
 /// # Errors
 /// Format: what is wrong at which byte, with `name` as the place.
-pub fn read(_bytes: &[u8], _name: &str) -> Result<Recording> {
-    Err(crate::error::Error::bug("not there yet"))
+pub fn read(bytes: &[u8], name: &str) -> Result<Recording> {
+    read_reusing(bytes, name, Vec::new())
 }
+
+/// Like [`read`], into the memory of `events` (their content goes). Who reads many recordings passes those of the one before: memory
+/// fresh from the system costs several times more to touch than to decode into.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Recording> {
+    if bytes.is_empty() {
+        return Err(bad(name, 0, "expected a recording, found an empty file").remedy("download or unpack it again"));
+    }
+    if let Some(rest) = bytes.strip_prefix(AEDAT_MAGIC) {
+        return match rest.get(..3) {
+            Some(b"2.0") => aedat2::read(bytes, name, events),
+            Some(b"3.1") => aedat3::read(bytes, name, events),
+            version => Err(other_aedat(name, version.unwrap_or(rest))),
+        };
+    }
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
+    match ending.as_str() {
+        "bin" | "bs2" => nmnist::read(bytes, name, events),
+        _ => Err(bad(name, 0, format!("no format of event recordings known here begins with {}", shown(bytes)))
+            .remedy("known are AEDAT 2.0 (DVS128) and 3.1, .npz with t, x, y and p, and 40-bit events under the endings .bin and .bs2")),
+    }
+}
+
+fn other_aedat(name: &str, version: &[u8]) -> Error {
+    bad(name, AEDAT_MAGIC.len(), format!("expected AEDAT 2.0 or 3.1, found version {}", shown(version)))
+        .remedy("convert it to AEDAT 3.1 or to .npz with arrays t, x, y and p")
+}
+
+/// The first bytes of a file for an error message.
+fn shown(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes[..bytes.len().min(8)].escape_ascii())
+}
+
+/// A malformed file, and where.
+fn bad(name: &str, byte: usize, what: impl std::fmt::Display) -> Error {
+    Error::format(what).at(format!("{name}: byte {byte}"))
+}
+
+/// A file that ends within a record.
+fn cut_off(name: &str, byte: usize, expected: impl std::fmt::Display, found: usize) -> Error {
+    bad(name, byte, format!("expected {expected}, found {found}")).remedy("the file is cut off: download or unpack it again")
+}
+
+/// An event that a writer cannot express.
+fn does_not_fit(index: usize, what: impl std::fmt::Display) -> Error {
+    Error::usage(what).at(format!("event {index}")).remedy("AEDAT 3.1 has the most room: coordinates of 15 bits, times of 63")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! `spiketrain data prepare`: event recordings to frames, and what was found on the way.
+
+use std::path::PathBuf;
+
+use super::args::PrepareArgs;
+use super::data::Terminal;
+use super::net::thousands;
+use super::print;
+use crate::data::recordings::{EventOptions, Prepared, prepare};
+use crate::error::Result;
+
+/// Runs the command.
+pub fn run(data_dir: PathBuf, a: &PrepareArgs) -> Result<()> {
+    super::set_threads(a.threads)?;
+    let options = EventOptions {
+        data_dir: Some(data_dir),
+        folder: a.dir.clone(),
+        size: a.size,
+        steps: a.time_steps,
+        split_by: a.split_by,
+        allow_partial: a.allow_partial,
+        strict: a.strict,
+        seed: a.seed,
+        cache: a.cache.clone(),
+        ..EventOptions::default()
+    };
+    let mut watch = Terminal::new();
+    let prepared = prepare(a.name, &options, true, &mut watch);
+    watch.clear();
+    let prepared = prepared?;
+    report(&prepared);
+    let checked = prepared.quality.check(a.strict);
+    if let (Err(e), false) = (&checked, a.strict) {
+        print(format!("note: training will refuse this set: {}", e.what));
+        return Ok(());
+    }
+    checked
+}
+
+fn report(p: &Prepared) {
+    let (about, q) = (p.cache.about(), p.quality);
+    let [train, test] = p.per_class();
+    let count = |n: u64| thousands(n as usize);
+    let simulated = if about.simulated { ", simulated" } else { "" };
+    print(format!(
+        "{}{simulated}: {} training and {} test samples of {} classes, {}x{}, T = {} by {}",
+        about.set,
+        count(train.iter().sum::<usize>() as u64),
+        count(test.iter().sum::<usize>() as u64),
+        about.classes.len(),
+        about.width,
+        about.height,
+        about.steps,
+        about.split_by.name()
+    ));
+    let wide = about.classes.iter().map(|c| c.chars().count()).max().unwrap_or(0).max("class".len());
+    print(format!("  {:<wide$} {:>7} {:>7}", "class", "train", "test"));
+    for (class, (train, test)) in about.classes.iter().zip(train.iter().zip(&test)) {
+        print(format!("  {class:<wide$} {:>7} {:>7}", count(*train as u64), count(*test as u64)));
+    }
+    print(format!("events      {}, {:.1} s of recordings", count(q.events), p.duration as f64 / 1e6));
+    print(format!(
+        "bad events  {}: {} out of range, {} back in time, {} marked invalid by the file",
+        count(q.bad()),
+        count(q.out_of_range),
+        count(q.backwards),
+        count(q.invalid)
+    ));
+    print(format!("split       sha256 {}", about.split_hash));
+    p.notes.iter().for_each(|n| print(format!("note: {n}")));
+    let cache = format!("{}, {:.1} MB", p.cache.path().display(), p.bytes as f64 / 1e6);
+    match p.built {
+        Some(s) => print(format!("prepared in {s:.1} s, {:.1} M events/s: {cache}", q.events as f64 / s / 1e6)),
+        None => print(format!("was prepared before, checked, and is good: {cache}")),
+    }
+}

@@ -1,0 +1,234 @@
+//! Recordings to frames on all cores: one thread reads, the others decode, cut and count, the calling one writes.
+//!
+//! What is in work is bounded in bytes, whatever the number of cores. Blocks are written in the order of the recordings, so that
+//! the file has the same bytes whatever the number of threads.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::plan::{Plan, Planned, Window};
+use crate::data::cache::part::{Block, Part};
+use crate::data::verify::Observer;
+use crate::error::{Error, Result};
+use crate::events::{self, Event};
+use crate::frames::{Quality, SplitBy, cells, counts};
+use crate::limits;
+
+/// Notes of single recordings that are kept; more are counted.
+const NOTES: usize = 3;
+
+/// How recordings are cut.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    pub steps: usize,
+    pub by: SplitBy,
+}
+
+/// A recording that waits for its frames.
+struct Job {
+    number: usize,
+    bytes: Vec<u8>,
+}
+
+/// A recording that waits to be written.
+struct Done {
+    blocks: Vec<Block>,
+    notes: Vec<String>,
+}
+
+type Outcome = (usize, Result<Done>);
+
+/// Prepares the recordings from number `from` on and appends them to `part`; gives what the recordings' readers noted.
+///
+/// # Errors
+/// The first one by the order of recordings. What was prepared before stays in the part.
+pub(super) fn build(plan: &Plan, cut: Cut, part: &mut Part, from: usize, watch: &mut dyn Observer) -> Result<Vec<String>> {
+    let budget = Budget::default();
+    let (jobs, queue) = channel::<Job>();
+    let queue = Mutex::new(queue);
+    let (outcomes, finished) = channel::<Outcome>();
+    let (queue, budget) = (&queue, &budget);
+    thread::scope(|scope| {
+        let reader = outcomes.clone();
+        scope.spawn(move || read_all(plan, cut, from, budget, jobs, reader));
+        for _ in 0..rayon::current_num_threads().min(plan.recordings.len()) {
+            let outcomes = outcomes.clone();
+            scope.spawn(move || work(plan, cut, queue, outcomes));
+        }
+        drop(outcomes);
+        let written = write_all(plan, cut, part, from, budget, finished, watch);
+        // Wakes the reader; without it, the others come to their end.
+        budget.close();
+        // What is ready is kept, whatever stopped the rest.
+        let flushed = part.flush();
+        let notes = written?;
+        flushed.map(|()| notes)
+    })
+}
+
+/// Bytes that a recording takes while it is in work: as it is, its events (2 to 3.2 times that), its frames, its blocks.
+fn cost(recording: &Planned, plan: &Plan, cut: Cut) -> u64 {
+    4 * recording.bytes + 2 * (1 + recording.samples.len() as u64) * cells(plan.sensor, cut.steps) as u64
+}
+
+fn read_all(plan: &Plan, cut: Cut, from: usize, budget: &Budget, jobs: Sender<Job>, outcomes: Sender<Outcome>) {
+    let mut next = from;
+    let read = plan.supply.each(from, &mut |number, bytes| {
+        next = number + 1;
+        budget.take(cost(&plan.recordings[number], plan, cut)) && jobs.send(Job { number, bytes }).is_ok()
+    });
+    // Whoever writes meets the error in its place; if nobody is there any more, another error came first.
+    if let Err(e) = read {
+        let _ = outcomes.send((next, Err(e)));
+    } else if next < plan.recordings.len() {
+        let missing = Error::format("the recording is not where it was a moment ago").at(&plan.recordings[next].place);
+        let _ = outcomes.send((next, Err(missing.remedy("run the same command again"))));
+    }
+}
+
+fn work(plan: &Plan, cut: Cut, queue: &Mutex<Receiver<Job>>, outcomes: Sender<Outcome>) {
+    let mut events = Vec::new();
+    loop {
+        let job = lock(queue).recv();
+        let Ok(Job { number, bytes }) = job else { return };
+        // A panic is a defect; caught, it ends the run with a message instead of leaving the others waiting.
+        let done = catch_unwind(AssertUnwindSafe(|| frames(plan, cut, number, &bytes, &mut events)))
+            .unwrap_or_else(|_| Err(Error::bug("panic while preparing").at(&plan.recordings[number].place)));
+        if outcomes.send((number, done)).is_err() {
+            return;
+        }
+    }
+}
+
+fn write_all(
+    plan: &Plan,
+    cut: Cut,
+    part: &mut Part,
+    from: usize,
+    budget: &Budget,
+    finished: Receiver<Outcome>,
+    watch: &mut dyn Observer,
+) -> Result<Vec<String>> {
+    let (mut waiting, mut next, mut notes) = (BTreeMap::new(), from, Vec::new());
+    let mut bytes: u64 = plan.recordings[..from].iter().map(|r| r.bytes).sum();
+    while next < plan.recordings.len() {
+        let Ok((number, done)) = finished.recv() else {
+            return Err(Error::bug(format!("recording {next} was lost")));
+        };
+        waiting.insert(number, done);
+        while let Some(done) = waiting.remove(&next) {
+            let done = done?;
+            part.put(&done.blocks)?;
+            let recording = &plan.recordings[next];
+            budget.give(cost(recording, plan, cut));
+            bytes += recording.bytes;
+            watch.advance(bytes);
+            notes.extend(done.notes);
+            next += 1;
+        }
+    }
+    if notes.len() > NOTES {
+        let more = notes.len() - NOTES;
+        notes.truncate(NOTES);
+        notes.push(format!("and {more} more notes about single recordings: spiketrain data inspect FILE"));
+    }
+    Ok(notes)
+}
+
+/// The samples of one recording.
+fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<Event>) -> Result<Done> {
+    let planned = &plan.recordings[number];
+    if planned.samples.is_empty() {
+        return Ok(Done { blocks: Vec::new(), notes: Vec::new() });
+    }
+    let mut recording = events::read_reusing(bytes, &planned.place, std::mem::take(buffer))?;
+    if plan.same_sensor && recording.sensor != Some(plan.sensor) {
+        let name = |s: events::Sensor| format!("{}x{}", s.width, s.height);
+        let found = recording.sensor.map_or("none that the format knows".to_string(), name);
+        let what = format!("expected a sensor of {} as in the first recording, found {found}", name(plan.sensor));
+        return Err(Error::usage(what).at(&planned.place).remedy("say the size of all: --size WIDTHxHEIGHT"));
+    }
+    if plan.turned {
+        recording.events.iter_mut().for_each(turn);
+    }
+    let events = &recording.events;
+    // Windows are cut by bisection where times are in order, as they are but for damaged recordings.
+    let in_order = planned.samples.iter().all(|(_, w)| w.is_none()) || events.is_sorted_by_key(|e| e.t);
+    let mut blocks = Vec::with_capacity(planned.samples.len());
+    let mut invalid = recording.invalid;
+    for (sample, window) in &planned.samples {
+        let kept;
+        let within = match window {
+            None => &events[..],
+            Some(w) if in_order => between(events, *w),
+            Some((start, end)) => {
+                kept = events.iter().filter(|e| (*start..*end).contains(&e.t)).copied().collect::<Vec<_>>();
+                &kept[..]
+            }
+        };
+        let (counts, quality) = counts(within, plan.sensor, cut.steps, cut.by);
+        // What a file marks as invalid has no time to rely on: it is counted with the first sample.
+        let quality = Quality { invalid: std::mem::take(&mut invalid), ..quality };
+        blocks.push(Block::new(*sample, &counts, quality, duration(within, quality.backwards == 0)));
+    }
+    *buffer = recording.events;
+    Ok(Done { blocks, notes: recording.notes })
+}
+
+/// DVS-CIFAR10 as SpikingJelly reads it. Coordinates beyond the sensor stay beyond it.
+fn turn(e: &mut Event) {
+    (e.x, e.y, e.on) = (127u16.wrapping_sub(e.y), 127u16.wrapping_sub(e.x), !e.on);
+}
+
+fn between(events: &[Event], (start, end): Window) -> &[Event] {
+    let from = events.partition_point(|e| e.t < start);
+    let to = events.partition_point(|e| e.t < end);
+    &events[from..to]
+}
+
+/// From the earliest to the latest event.
+fn duration(events: &[Event], in_order: bool) -> u64 {
+    match events {
+        [] => 0,
+        [first, ..] if in_order => events[events.len() - 1].t - first.t,
+        _ => {
+            let (low, high) = events.iter().fold((u64::MAX, 0), |(low, high), e| (low.min(e.t), high.max(e.t)));
+            high - low
+        }
+    }
+}
+
+/// Bytes in work.
+#[derive(Default)]
+struct Budget {
+    state: Mutex<(u64, bool)>,
+    changed: Condvar,
+}
+
+impl Budget {
+    /// Waits until there is room; what has no room at all waits until nothing else is in work. False if nothing is wanted any more.
+    fn take(&self, bytes: u64) -> bool {
+        let mut state = lock(&self.state);
+        while !state.1 && state.0 > 0 && state.0 + bytes > limits::PREPARE_BYTES {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.0 += bytes;
+        !state.1
+    }
+    fn give(&self, bytes: u64) {
+        lock(&self.state).0 -= bytes;
+        self.changed.notify_all();
+    }
+    fn close(&self) {
+        lock(&self.state).1 = true;
+        self.changed.notify_all();
+    }
+}
+
+/// A panic elsewhere is reported there.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,379 @@
+//! Sets of event recordings: from the files they are distributed in to prepared frames.
+//!
+//! [`load`] is the door for training, [`prepare`] says more. Both open the cache if there is one made from the same files with the
+//! same options, and build it otherwise ([`super::cache`]). One file per set: `nmnist`, `dvs_gesture`, `dvs_cifar10`, `folder` (the
+//! user's own); `listing` finds their files, `supply` reads them, zip and tar.gz in place, `plan` is what they have in common, and
+//! `build` does the work.
+
+mod build;
+mod dvs_cifar10;
+mod dvs_gesture;
+mod folder;
+mod listing;
+mod nmnist;
+mod plan;
+mod supply;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::cache::part::Part;
+use super::cache::{About, Cache, is_distrust, take_damaged};
+use super::frame_set::{FrameSet, FrameSplit};
+use super::verify::{Doing, Observer};
+use super::{DatasetName, catalog, default_data_dir, hex};
+use crate::error::{Error, Result};
+use crate::events::Sensor;
+use crate::frames::{Quality, SplitBy, cells};
+use crate::limits;
+use crate::storage::{self, Digest256, Disk, Storage};
+use build::Cut;
+use listing::Found;
+use plan::Plan;
+
+/// A file of this name in a set's folder says that no camera saw the recordings.
+pub const SIMULATED: &str = "SIMULATED.txt";
+
+/// What to prepare, and how.
+#[derive(Clone, Debug)]
+pub struct EventOptions {
+    /// The folder that holds `nmnist/`, `dvs-gesture/`…; `None`: [`default_data_dir`].
+    pub data_dir: Option<PathBuf>,
+    /// The set's own folder: needed for [`DatasetName::Events`], for the others in place of the one in the data folder.
+    pub folder: Option<PathBuf>,
+    /// For [`DatasetName::Events`]: the sensor, where the format does not say it.
+    pub size: Option<Sensor>,
+    /// T.
+    pub steps: usize,
+    /// How recordings are cut.
+    pub split_by: SplitBy,
+    /// Go on when recordings of a published set are missing.
+    pub allow_partial: bool,
+    /// Refuse any bad event.
+    pub strict: bool,
+    /// Seed of the split of [`DatasetName::Events`].
+    pub seed: u64,
+    /// The folder of prepared frames; `None`: `cache/` in the data folder.
+    pub cache: Option<PathBuf>,
+    /// Take only the first N training samples.
+    pub train_limit: Option<usize>,
+    /// Take only the first N test samples.
+    pub test_limit: Option<usize>,
+}
+
+impl Default for EventOptions {
+    /// T = 16, by number, seed 1, everything published.
+    fn default() -> Self {
+        EventOptions {
+            data_dir: None,
+            folder: None,
+            size: None,
+            steps: 16,
+            split_by: SplitBy::Number,
+            allow_partial: false,
+            strict: false,
+            seed: 1,
+            cache: None,
+            train_limit: None,
+            test_limit: None,
+        }
+    }
+}
+
+impl EventOptions {
+    fn data_dir(&self) -> Result<PathBuf> {
+        self.data_dir.clone().map_or_else(default_data_dir, Ok)
+    }
+
+    /// The options that change frames or split, as text.
+    fn decisive(&self, name: DatasetName, simulated: bool) -> String {
+        let size = self.size.map_or(String::new(), |s| format!(" size={}x{}", s.width, s.height));
+        let seed = if name == DatasetName::Events { format!(" seed={}", self.seed) } else { String::new() };
+        let (steps, by, partial) = (self.steps, self.split_by.name(), self.allow_partial);
+        format!("{name} T={steps} by={by} partial={partial} simulated={simulated}{size}{seed}")
+    }
+}
+
+/// Prepared frames, and what was found on the way.
+pub struct Prepared {
+    /// The open cache.
+    pub cache: Cache,
+    /// Sum over all samples.
+    pub quality: Quality,
+    /// Sum of the samples' durations, in µs.
+    pub duration: u64,
+    /// Of the cache file.
+    pub bytes: u64,
+    /// Seconds that the building took; `None` if the cache was there.
+    pub built: Option<f64>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// The frames of a set, ready to train on. Prepares them if that was not done before.
+///
+/// # Errors
+/// As [`prepare`]; Format if more than a hundredth of the events are bad, or, if strict, any.
+pub fn load(name: DatasetName, options: &EventOptions, watch: &mut dyn Observer) -> Result<FrameSet> {
+    for (limit, option) in [(options.train_limit, "--train-limit"), (options.test_limit, "--test-limit")] {
+        if limit == Some(0) {
+            return Err(Error::usage("a limit of 0 leaves no samples").at(option).remedy("give 1 or more, or leave it out"));
+        }
+    }
+    let prepared = prepare(name, options, false, watch)?;
+    prepared.quality.check(options.strict).map_err(|e| e.at(format!("data set {name}")))?;
+    Ok(prepared.into_set(options))
+}
+
+/// Opens the prepared frames of a set, or builds them; if `verify`, every block of frames that are there is checked.
+///
+/// # Errors
+/// Usage: the set is not there or not whole, or an option does not fit; Format: a recording, list or archive is not what it should be;
+/// Storage: reading or writing fails, or another process prepares the same set.
+pub fn prepare(name: DatasetName, options: &EventOptions, verify: bool, watch: &mut dyn Observer) -> Result<Prepared> {
+    prepare_on(&Disk, name, options, verify, watch)
+}
+
+fn prepare_on(
+    storage: &dyn Storage,
+    name: DatasetName,
+    options: &EventOptions,
+    verify: bool,
+    watch: &mut dyn Observer,
+) -> Result<Prepared> {
+    check(options)?;
+    let (folder, roots) = roots(name, options)?;
+    let files = listing::find(&folder, &roots)?;
+    let simulated = folder.join(SIMULATED).exists();
+    let key = listing::key(&options.decisive(name, simulated), &files);
+    let path = cache_path(name, options, &folder)?;
+    let mut notes = Vec::new();
+    if let Some(cache) = open(&path, &key, verify, &mut notes)? {
+        return Ok(Prepared::new(cache, None, notes));
+    }
+    let home = storage::folder_of(&path);
+    fs::create_dir_all(home).map_err(|e| cache_error(Error::io(home, "creating the folder", &e)))?;
+    let Some(_lock) = storage::lock(home).map_err(cache_error)? else {
+        let what = format!("another process prepares frames of {name}");
+        return Err(Error::storage(what).at(home.display()).remedy("wait for it; or choose another folder with --cache"));
+    };
+    // The other process may just have finished.
+    if let Some(cache) = open(&path, &key, verify, &mut notes)? {
+        return Ok(Prepared::new(cache, None, notes));
+    }
+    if take_damaged(&path)? {
+        notes.push(format!("{} was damaged: built anew", path.display()));
+    }
+    let start = Instant::now();
+    let plan = plan(name, options, &folder, files, watch)?;
+    let cache = build_cache(storage, name, options, &plan, (&path, key), simulated, watch)?;
+    Ok(Prepared::new(cache, Some(start.elapsed().as_secs_f64()), notes))
+}
+
+/// Builds the cache, from where an interrupted build came to.
+fn build_cache(
+    storage: &dyn Storage,
+    name: DatasetName,
+    options: &EventOptions,
+    plan: &Plan,
+    (path, key): (&Path, Digest256),
+    simulated: bool,
+    watch: &mut dyn Observer,
+) -> Result<Cache> {
+    let cut = Cut { steps: options.steps, by: options.split_by };
+    let order: Vec<Vec<u32>> = plan.recordings.iter().map(|r| r.samples.iter().map(|s| s.0).collect()).collect();
+    let (mut part, done) = Part::begin(storage, path, key, cells(plan.sensor, cut.steps), &order).map_err(cache_error)?;
+    if done > 0 {
+        watch.note(&format!("going on after {done} of {} recordings prepared before", order.len()));
+    }
+    let bytes = |n: usize| plan.recordings[..n].iter().map(|r| r.bytes).sum::<u64>();
+    watch.begin(Doing::Preparing, name.as_str(), bytes(done), bytes(order.len()));
+    let mut notes = plan.notes.clone();
+    notes.extend(build::build(plan, cut, &mut part, done, watch)?);
+    if simulated {
+        notes.push("simulated: no camera saw these recordings".to_string());
+    }
+    let about = About {
+        set: name,
+        width: plan.sensor.width,
+        height: plan.sensor.height,
+        steps: cut.steps,
+        split_by: cut.by,
+        classes: plan.classes.clone(),
+        split_hash: plan.split_hash(),
+        fingerprint: String::new(),
+        simulated,
+        notes,
+    };
+    let places: Vec<_> = plan.samples.iter().map(|s| s.place).collect();
+    part.finish(about, &places)
+}
+
+/// The cache at `path` if it can be trusted; what is not is said in the notes.
+fn open(path: &Path, key: &Digest256, verify: bool, notes: &mut Vec<String>) -> Result<Option<Cache>> {
+    let opened = Cache::open(path, key).and_then(|cache| {
+        if let Some(cache) = cache.as_ref().filter(|_| verify) {
+            cache.verify()?;
+        }
+        Ok(cache)
+    });
+    match opened {
+        Err(e) if is_distrust(&e) => {
+            let note = format!("{}: {}: built anew", e.place, e.what);
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
+fn check(options: &EventOptions) -> Result<()> {
+    if !(1..=limits::MAX_TIME_STEPS).contains(&options.steps) {
+        return Err(Error::usage(format!("expected T of 1 to {}, found {}", limits::MAX_TIME_STEPS, options.steps)).at("-T"));
+    }
+    let side = 1..=limits::MAX_SIDE;
+    if let Some(s) = options.size.filter(|s| !side.contains(&s.width.into()) || !side.contains(&s.height.into())) {
+        let what = format!("expected sides of 1 to {}, found {}x{}", limits::MAX_SIDE, s.width, s.height);
+        return Err(Error::usage(what).at("--size"));
+    }
+    Ok(())
+}
+
+/// The set's folder, and the files and folders in it that belong to the set.
+fn roots(name: DatasetName, options: &EventOptions) -> Result<(PathBuf, Vec<PathBuf>)> {
+    if name == DatasetName::Events {
+        let Some(folder) = &options.folder else {
+            return Err(Error::usage("the data set 'events' needs a folder").remedy("name the folder of class folders: events DIR"));
+        };
+        if !folder.is_dir() {
+            return Err(Error::usage("there is no such folder").at(folder.display()).remedy("name the folder of class folders"));
+        }
+        return Ok((folder.clone(), vec![folder.clone()]));
+    }
+    if !matches!(name, DatasetName::NMnist | DatasetName::DvsGesture | DatasetName::DvsCifar10) {
+        return Err(
+            Error::usage(format!("'{name}' has no recordings to prepare")).remedy("choose nmnist, dvs-gesture, dvs-cifar10 or events")
+        );
+    }
+    let set = catalog::find(name.as_str())?;
+    let folder = match &options.folder {
+        Some(folder) => folder.clone(),
+        None => options.data_dir()?.join(set.folder),
+    };
+    // DVS-Gesture's files may also lie in the folder itself.
+    if name == DatasetName::DvsGesture && set.missing_parts(&folder) == set.parts && folder.join("trials_to_train.txt").exists() {
+        return Ok((folder.clone(), vec![folder]));
+    }
+    let roots: Vec<PathBuf> = (0..set.parts.len()).filter_map(|part| set.locate(&folder, part)).collect();
+    if roots.is_empty() || (roots.len() < set.parts.len() && !options.allow_partial) {
+        return Err(set.missing(&folder));
+    }
+    Ok((folder, roots))
+}
+
+fn plan(name: DatasetName, options: &EventOptions, folder: &Path, files: Vec<Found>, watch: &mut dyn Observer) -> Result<Plan> {
+    let archive = files.first().filter(|f| f.path.to_string_lossy().ends_with(".tar.gz")).map(|f| f.path.clone());
+    if let (DatasetName::DvsGesture, Some(path)) = (name, archive) {
+        return dvs_gesture::plan_tar(&path, supply::list_tar(&path, watch)?, options.allow_partial);
+    }
+    let listing = listing::list(files)?;
+    match name {
+        DatasetName::NMnist => nmnist::plan(listing, options.allow_partial),
+        DatasetName::DvsGesture => dvs_gesture::plan_folder(folder, listing, options.allow_partial),
+        DatasetName::DvsCifar10 => dvs_cifar10::plan(listing, options.allow_partial),
+        _ => folder::plan(folder, listing, options.size, options.seed),
+    }
+}
+
+/// `<cache>/<set>/T16-number-<where the set lies>.frames`: preparing the same set again after a change replaces the file.
+fn cache_path(name: DatasetName, options: &EventOptions, folder: &Path) -> Result<PathBuf> {
+    let cache = match &options.cache {
+        Some(cache) => cache.clone(),
+        None => options.data_dir()?.join("cache"),
+    };
+    let place = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let place = hex(&Sha256::digest(place.as_os_str().as_encoded_bytes())[..4]);
+    Ok(cache.join(name.as_str()).join(format!("T{}-{}-{place}.frames", options.steps, options.split_by.name())))
+}
+
+/// Prepared frames need not lie beside the data.
+fn cache_error(e: Error) -> Error {
+    let elsewhere = "prepared frames may lie in another folder: --cache DIR";
+    let remedy = if e.remedy.is_empty() { elsewhere.to_string() } else { format!("{}; {elsewhere}", e.remedy) };
+    e.remedy(remedy)
+}
+
+impl Prepared {
+    fn new(cache: Cache, built: Option<f64>, mut notes: Vec<String>) -> Self {
+        notes.extend(cache.about().notes.iter().cloned());
+        let (mut quality, mut duration) = (Quality::default(), 0u64);
+        for entry in cache.entries() {
+            quality += entry.quality;
+            duration = duration.saturating_add(entry.duration);
+        }
+        let bytes = fs::metadata(cache.path()).map_or(0, |m| m.len());
+        Prepared { cache, quality, duration, bytes, built, notes }
+    }
+
+    /// `[2][classes]`: samples for training and for the test.
+    pub fn per_class(&self) -> [Vec<usize>; 2] {
+        let mut counts = [(); 2].map(|()| vec![0; self.cache.about().classes.len()]);
+        for entry in self.cache.entries() {
+            if let Some(n) = counts[usize::from(entry.place.test)].get_mut(entry.place.label as usize) {
+                *n += 1;
+            }
+        }
+        counts
+    }
+
+    fn into_set(self, options: &EventOptions) -> FrameSet {
+        let (mut train, mut test) = (FrameSplit::default(), FrameSplit::default());
+        for (at, entry) in (0..).zip(self.cache.entries()) {
+            let split = if entry.place.test { &mut test } else { &mut train };
+            split.labels.push(entry.place.label);
+            split.at.push(at);
+        }
+        let about = self.cache.about().clone();
+        let mut set = FrameSet {
+            name: about.set,
+            sensor: self.cache.sensor(),
+            steps: about.steps,
+            classes: about.classes,
+            train,
+            test,
+            simulated: about.simulated,
+            notes: self.notes,
+            fingerprint: about.fingerprint,
+            source: Arc::new(self.cache),
+        };
+        limit(&mut set, options);
+        set
+    }
+}
+
+/// Applies the limits, says so, and tells limited sets from whole ones.
+fn limit(set: &mut FrameSet, options: &EventOptions) {
+    let splits = [(&mut set.train, options.train_limit, "train"), (&mut set.test, options.test_limit, "test")];
+    for (samples, limit, split) in splits {
+        let have = samples.labels.len();
+        match limit {
+            Some(n) if n < have => {
+                samples.labels.truncate(n);
+                samples.at.truncate(n);
+                set.notes.push(format!("{split}: the first {n} of {have} samples"));
+                set.fingerprint = hex(&Sha256::digest(format!("{} {split} {n}", set.fingerprint)));
+            }
+            Some(n) if n > have => set.notes.push(format!("{split}: all {have} samples, fewer than the {n} asked for")),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

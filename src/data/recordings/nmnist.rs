@@ -1,0 +1,41 @@
+//! N-MNIST: MNIST's digits before a camera that makes three saccades (Orchard, Jayawant, Cohen, Thakor 2015).
+//!
+//! `Train.zip` and `Test.zip` as they are, or the folders `Train` and `Test`: a file `<digit>/<number>.bin` per recording, the
+//! number being the picture's position in MNIST from 1 on, in which order the samples stand. The split is the official one.
+
+use super::listing::Listing;
+use super::plan::{Plan, Whole, partial};
+use crate::data::cache::Place;
+use crate::error::Result;
+use crate::events::Sensor;
+
+const SENSOR: Sensor = Sensor { width: 34, height: 34 };
+/// Recordings of the published splits.
+const PUBLISHED: [usize; 2] = [60_000, 10_000];
+
+pub(super) fn plan(listing: Listing, allow_partial: bool) -> Result<Plan> {
+    let (mut wholes, mut notes, mut others) = (Vec::new(), listing.notes, 0);
+    for entry in listing.entries {
+        let label = entry.folder().parse::<u16>().ok().filter(|&l| l < 10 && entry.folder().len() == 1);
+        match label {
+            Some(label) if matches!(entry.ending().as_str(), "bin" | "bs2") => {
+                let test = entry.root == "Test";
+                wholes.push(Whole { entry, place: Place { label, test } });
+            }
+            _ => others += 1,
+        }
+    }
+    if others > 0 {
+        notes.push(format!("{others} files passed over that are no <digit>/<number>.bin"));
+    }
+    for (test, split) in [(false, "Train"), (true, "Test")] {
+        let (found, expected) = (wholes.iter().filter(|w| w.place.test == test).count(), PUBLISHED[usize::from(test)]);
+        if found != expected {
+            partial(format!("{split}: expected {expected} recordings, found {found}"), allow_partial, &mut notes)?;
+        }
+    }
+    wholes.sort_by(|a, b| (a.entry.name(), a.place.label).cmp(&(b.entry.name(), b.place.label)));
+    let classes = (0..10).map(|d| d.to_string()).collect();
+    let plan = Plan::of_whole(classes, SENSOR, wholes, listing.archives)?;
+    Ok(Plan { notes, ..plan })
+}

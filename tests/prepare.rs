@@ -1,0 +1,103 @@
+//! `spiketrain data prepare` can be killed at any moment and still ends with the same bytes; it says what it found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use spiketrain::events::{Event, aedat3};
+use spiketrain::rng::{Purpose, Rng};
+
+/// `recordings` of 60,000 events in each of two classes.
+fn recordings(dir: &Path, recordings: u64) {
+    for (c, class) in ["left", "right"].into_iter().enumerate() {
+        fs::create_dir_all(dir.join(class)).unwrap();
+        for i in 0..recordings {
+            let mut rng = Rng::at(c as u64, Purpose::Test, i, 0);
+            let mut event = |t| Event { t, x: rng.below(128) as u16, y: rng.below(128) as u16, on: rng.below(2) == 1 };
+            let events: Vec<Event> = (0..60_000).map(&mut event).collect();
+            fs::write(dir.join(class).join(format!("{i:03}.aedat")), aedat3::write(&events, "DVS128").unwrap()).unwrap();
+        }
+    }
+}
+
+fn prepare(set: &Path, cache: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
+    command.args(["data", "prepare", "events"]).arg(set).arg("--cache").arg(cache).args(more);
+    command.env("SPIKETRAIN_DATA", cache).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn done(mut command: Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// The files below a folder, but for the lock.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut found: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).filter(|p| !p.ends_with(".lock")).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn killed_at_any_moment_it_ends_with_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = dir.path().join("set");
+    recordings(&set, 40);
+    let (undisturbed, killed) = (dir.path().join("undisturbed"), dir.path().join("killed"));
+    let (code, out, err) = done(prepare(&set, &undisturbed, &[]));
+    assert_eq!(code, 0, "{err}");
+    for words in
+        ["events: 64 training and 16 test samples of 2 classes, 128x128, T = 16 by number", "bad events  0:", "split       sha256 "]
+    {
+        assert!(out.contains(words), "no '{words}' in:\n{out}");
+    }
+    let good = fs::read(&files(&undisturbed.join("events"))[0]).unwrap();
+    let (mut kills, mut went_on) = (0, 0);
+    for ms in (0..).step_by(15) {
+        let mut child = prepare(&set, &killed, &[]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(ms));
+        if child.try_wait().unwrap().is_some() {
+            let left = files(&killed.join("events"));
+            assert!(left.len() == 1 && fs::read(&left[0]).unwrap() == good, "{left:?}");
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+        // Under its own name a cache is whole, whenever that was.
+        let left = files(&killed.join("events"));
+        let whole: Vec<&PathBuf> = left.iter().filter(|p| p.extension().is_some_and(|e| e == "frames")).collect();
+        assert!(left.len() <= 1 && whole.iter().all(|p| fs::read(p).unwrap() == good), "{left:?}");
+        if kills % 2 == 1 {
+            continue;
+        }
+        let (code, _, err) = done(prepare(&set, &killed, &[]));
+        assert_eq!(code, 0, "{err}");
+        went_on += usize::from(err.contains("going on after"));
+        let left = files(&killed.join("events"));
+        assert!(left.len() == 1 && fs::read(&left[0]).unwrap() == good, "after {ms} ms: {left:?}");
+        fs::remove_file(&left[0]).unwrap();
+    }
+    println!("{kills} kills, {went_on} times it went on from an unfinished file");
+}
+
+#[test]
+fn a_second_run_checks_and_strict_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let (set, cache) = (dir.path().join("set"), dir.path().join("cache"));
+    recordings(&set, 3);
+    let (_, first, _) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time"]));
+    assert!(first.contains("T = 4 by time") && first.contains("M events/s"), "{first}");
+    let (_, again, _) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time", "--strict"]));
+    assert!(again.contains("was prepared before, checked, and is good"), "{again}");
+    let back = [5u64, 4].map(|t| Event { t, x: 1, y: 1, on: true });
+    fs::write(set.join("left/000.aedat"), aedat3::write(&back, "DVS128").unwrap()).unwrap();
+    let (code, out, err) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time", "--strict"]));
+    assert!(code == 2 && err.contains("1 going back in time"), "{err}");
+    assert!(out.contains("made from other recordings") && out.contains("1 back in time"), "{out}");
+    let (code, _, err) = done(prepare(&dir.path().join("nothing"), &cache, &[]));
+    assert!(code == 2 && err.contains("no such folder"), "{err}");
+}
