@@ -36,6 +36,7 @@ impl Preparation {
             }
             DatasetName::FashionMnist | DatasetName::Images => Preparation { crop_pad: 4, flip: true, ..scaled },
             DatasetName::Mnist | DatasetName::Glyphs => Preparation { crop_pad: 2, ..scaled },
+            _ => scaled,
         }
     }
 

@@ -149,6 +149,7 @@ pub fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet> {
         DatasetName::Mnist | DatasetName::FashionMnist => idx::load(name, options)?,
         DatasetName::Cifar10 => cifar::load(options)?,
         DatasetName::Images => pictures::load(options)?,
+        _ => return Err(Error::bug(format!("{name} is a set of events, not of pictures"))),
     };
     Ok(set.finish(options))
 }
