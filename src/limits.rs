@@ -32,3 +32,5 @@ pub const MAX_CHECKPOINT_HEADER: u64 = 16 << 20;
 pub const MAX_GLYPHS: usize = 1_000_000;
 /// Bytes of a user's picture set in memory; a larger one would have to be streamed.
 pub const MAX_SET_BYTES: u64 = 16 << 30;
+/// Noise events per count: above it there is nothing left of any recording, and every one costs a random number.
+pub const MAX_EVENT_NOISE: f64 = 10.0;
