@@ -44,3 +44,5 @@ pub const MAX_ZIP_LIST: u64 = 64 << 20;
 pub const MAX_RECORDINGS: usize = 4_000_000;
 /// Bytes of recordings, events and frames in work at one time while frames are prepared.
 pub const PREPARE_BYTES: u64 = 600 << 20;
+/// Noise events per count: above it there is nothing left of any recording, and every one costs a random number.
+pub const MAX_EVENT_NOISE: f64 = 10.0;

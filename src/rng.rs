@@ -24,6 +24,8 @@ pub enum Purpose {
     Split = 7,
     /// Tests and benchmarks.
     Test = 8,
+    /// Events left out and noise events of one training sample; index = its position in the training set.
+    EventNoise = 12,
 }
 
 /// A short stream of random numbers at one coordinate.

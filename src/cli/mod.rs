@@ -6,6 +6,7 @@ mod data;
 mod doctor;
 mod eval;
 mod net;
+mod predict;
 mod prepare;
 mod progress;
 mod train;
@@ -42,7 +43,7 @@ fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Train(a) => train::run(*a),
         Command::Eval(a) => eval::run_eval(&a),
-        Command::Predict(a) => eval::run_predict(&a),
+        Command::Predict(a) => predict::run(&a),
         Command::Net(a) => net::run(&a),
         Command::Data(a) => data::run(&a),
         Command::Bench(a) => bench::run(&a),
