@@ -6,7 +6,7 @@ use super::args::PrepareArgs;
 use super::data::Terminal;
 use super::net::thousands;
 use super::print;
-use crate::data::recordings::{EventOptions, Prepared, prepare};
+use crate::data::recordings::{Built, EventOptions, Prepared, prepare};
 use crate::error::Result;
 
 /// Runs the command.
@@ -70,7 +70,7 @@ fn report(p: &Prepared) {
     p.notes.iter().for_each(|n| print(format!("note: {n}")));
     let cache = format!("{}, {:.1} MB", p.cache.path().display(), p.bytes as f64 / 1e6);
     match p.built {
-        Some(s) => print(format!("prepared in {s:.1} s, {:.1} M events/s: {cache}", q.events as f64 / s / 1e6)),
+        Some(Built { seconds: s, events }) => print(format!("prepared in {s:.1} s, {:.1} M events/s: {cache}", events as f64 / s / 1e6)),
         None => print(format!("was prepared before, checked, and is good: {cache}")),
     }
 }

@@ -37,7 +37,7 @@ fn places() -> Vec<Place> {
 /// `[T,2,H,W]` and quality of sample `i`; sample 2 has counts above 255.
 fn sample(i: u32) -> (Vec<u16>, Quality) {
     let mut rng = Rng::at(3, Purpose::Test, 0, u64::from(i));
-    let n = if i == 2 { 9000 } else { 200 };
+    let n = if i == 2 { 40_000 } else { 200 };
     let mut event =
         |t| crate::events::Event { t, x: rng.below(if i == 2 { 2 } else { 10 }) as u16, y: rng.below(7) as u16, on: rng.below(2) == 1 };
     let events: Vec<_> = (0..n).map(&mut event).collect();

@@ -36,16 +36,18 @@ struct Job {
 /// A recording that waits to be written.
 struct Done {
     blocks: Vec<Block>,
+    events: u64,
     notes: Vec<String>,
 }
 
 type Outcome = (usize, Result<Done>);
 
-/// Prepares the recordings from number `from` on and appends them to `part`; gives what the recordings' readers noted.
+/// Prepares the recordings from number `from` on and appends them to `part`; gives how many events they have, and what their readers
+/// noted.
 ///
 /// # Errors
 /// The first one by the order of recordings. What was prepared before stays in the part.
-pub(super) fn build(plan: &Plan, cut: Cut, part: &mut Part, from: usize, watch: &mut dyn Observer) -> Result<Vec<String>> {
+pub(super) fn build(plan: &Plan, cut: Cut, part: &mut Part, from: usize, watch: &mut dyn Observer) -> Result<(u64, Vec<String>)> {
     let budget = Budget::default();
     let (jobs, queue) = channel::<Job>();
     let queue = Mutex::new(queue);
@@ -64,8 +66,8 @@ pub(super) fn build(plan: &Plan, cut: Cut, part: &mut Part, from: usize, watch: 
         budget.close();
         // What is ready is kept, whatever stopped the rest.
         let flushed = part.flush();
-        let notes = written?;
-        flushed.map(|()| notes)
+        let found = written?;
+        flushed.map(|()| found)
     })
 }
 
@@ -111,8 +113,8 @@ fn write_all(
     budget: &Budget,
     finished: Receiver<Outcome>,
     watch: &mut dyn Observer,
-) -> Result<Vec<String>> {
-    let (mut waiting, mut next, mut notes) = (BTreeMap::new(), from, Vec::new());
+) -> Result<(u64, Vec<String>)> {
+    let (mut waiting, mut next, mut events, mut notes) = (BTreeMap::new(), from, 0, Vec::new());
     let mut bytes: u64 = plan.recordings[..from].iter().map(|r| r.bytes).sum();
     while next < plan.recordings.len() {
         let Ok((number, done)) = finished.recv() else {
@@ -126,6 +128,7 @@ fn write_all(
             budget.give(cost(recording, plan, cut));
             bytes += recording.bytes;
             watch.advance(bytes);
+            events += done.events;
             notes.extend(done.notes);
             next += 1;
         }
@@ -135,14 +138,14 @@ fn write_all(
         notes.truncate(NOTES);
         notes.push(format!("and {more} more notes about single recordings: spiketrain data inspect FILE"));
     }
-    Ok(notes)
+    Ok((events, notes))
 }
 
 /// The samples of one recording.
 fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<Event>) -> Result<Done> {
     let planned = &plan.recordings[number];
     if planned.samples.is_empty() {
-        return Ok(Done { blocks: Vec::new(), notes: Vec::new() });
+        return Ok(Done { blocks: Vec::new(), events: 0, notes: Vec::new() });
     }
     let mut recording = events::read_reusing(bytes, &planned.place, std::mem::take(buffer))?;
     if plan.same_sensor && recording.sensor != Some(plan.sensor) {
@@ -174,8 +177,9 @@ fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<E
         let quality = Quality { invalid: std::mem::take(&mut invalid), ..quality };
         blocks.push(Block::new(*sample, &counts, quality, duration(within, quality.backwards == 0)));
     }
+    let events = recording.events.len() as u64;
     *buffer = recording.events;
-    Ok(Done { blocks, notes: recording.notes })
+    Ok(Done { blocks, events, notes: recording.notes })
 }
 
 /// DVS-CIFAR10 as SpikingJelly reads it. Coordinates beyond the sensor stay beyond it.

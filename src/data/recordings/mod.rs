@@ -17,7 +17,8 @@ mod supply;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -37,6 +38,9 @@ use plan::Plan;
 
 /// A file of this name in a set's folder says that no camera saw the recordings.
 pub const SIMULATED: &str = "SIMULATED.txt";
+
+/// How long to wait for another process to let go of the folder.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What to prepare, and how.
 #[derive(Clone, Debug)]
@@ -98,6 +102,15 @@ impl EventOptions {
     }
 }
 
+/// What building a cache took, without what an interrupted run had done before.
+#[derive(Clone, Copy, Debug)]
+pub struct Built {
+    /// From finding the files to the cache under its name.
+    pub seconds: f64,
+    /// Events decoded.
+    pub events: u64,
+}
+
 /// Prepared frames, and what was found on the way.
 pub struct Prepared {
     /// The open cache.
@@ -108,8 +121,8 @@ pub struct Prepared {
     pub duration: u64,
     /// Of the cache file.
     pub bytes: u64,
-    /// Seconds that the building took; `None` if the cache was there.
-    pub built: Option<f64>,
+    /// `None` if the cache was there.
+    pub built: Option<Built>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -145,6 +158,7 @@ fn prepare_on(
     verify: bool,
     watch: &mut dyn Observer,
 ) -> Result<Prepared> {
+    let start = Instant::now();
     check(options)?;
     let (folder, roots) = roots(name, options)?;
     let files = listing::find(&folder, &roots)?;
@@ -157,10 +171,7 @@ fn prepare_on(
     }
     let home = storage::folder_of(&path);
     fs::create_dir_all(home).map_err(|e| cache_error(Error::io(home, "creating the folder", &e)))?;
-    let Some(_lock) = storage::lock(home).map_err(cache_error)? else {
-        let what = format!("another process prepares frames of {name}");
-        return Err(Error::storage(what).at(home.display()).remedy("wait for it; or choose another folder with --cache"));
-    };
+    let _lock = lock(home)?;
     // The other process may just have finished.
     if let Some(cache) = open(&path, &key, verify, &mut notes)? {
         return Ok(Prepared::new(cache, None, notes));
@@ -168,10 +179,24 @@ fn prepare_on(
     if take_damaged(&path)? {
         notes.push(format!("{} was damaged: built anew", path.display()));
     }
-    let start = Instant::now();
     let plan = plan(name, options, &folder, files, watch)?;
-    let cache = build_cache(storage, name, options, &plan, (&path, key), simulated, watch)?;
-    Ok(Prepared::new(cache, Some(start.elapsed().as_secs_f64()), notes))
+    let (cache, events) = build_cache(storage, name, options, &plan, (&path, key), simulated, watch)?;
+    Ok(Prepared::new(cache, Some(Built { seconds: start.elapsed().as_secs_f64(), events }), notes))
+}
+
+/// Keeps the folder for this process. A process that was killed may take a moment to end.
+fn lock(home: &Path) -> Result<fs::File> {
+    let start = Instant::now();
+    loop {
+        if let Some(lock) = storage::lock(home).map_err(cache_error)? {
+            return Ok(lock);
+        }
+        if start.elapsed() > PATIENCE {
+            let err = Error::storage("another process prepares frames in this folder").at(home.display());
+            return Err(err.remedy("wait for it; or choose another folder with --cache"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Builds the cache, from where an interrupted build came to.
@@ -183,7 +208,7 @@ fn build_cache(
     (path, key): (&Path, Digest256),
     simulated: bool,
     watch: &mut dyn Observer,
-) -> Result<Cache> {
+) -> Result<(Cache, u64)> {
     let cut = Cut { steps: options.steps, by: options.split_by };
     let order: Vec<Vec<u32>> = plan.recordings.iter().map(|r| r.samples.iter().map(|s| s.0).collect()).collect();
     let (mut part, done) = Part::begin(storage, path, key, cells(plan.sensor, cut.steps), &order).map_err(cache_error)?;
@@ -193,7 +218,8 @@ fn build_cache(
     let bytes = |n: usize| plan.recordings[..n].iter().map(|r| r.bytes).sum::<u64>();
     watch.begin(Doing::Preparing, name.as_str(), bytes(done), bytes(order.len()));
     let mut notes = plan.notes.clone();
-    notes.extend(build::build(plan, cut, &mut part, done, watch)?);
+    let (events, noted) = build::build(plan, cut, &mut part, done, watch)?;
+    notes.extend(noted);
     if simulated {
         notes.push("simulated: no camera saw these recordings".to_string());
     }
@@ -210,7 +236,7 @@ fn build_cache(
         notes,
     };
     let places: Vec<_> = plan.samples.iter().map(|s| s.place).collect();
-    part.finish(about, &places)
+    Ok((part.finish(about, &places)?, events))
 }
 
 /// The cache at `path` if it can be trusted; what is not is said in the notes.
@@ -310,7 +336,7 @@ fn cache_error(e: Error) -> Error {
 }
 
 impl Prepared {
-    fn new(cache: Cache, built: Option<f64>, mut notes: Vec<String>) -> Self {
+    fn new(cache: Cache, built: Option<Built>, mut notes: Vec<String>) -> Self {
         notes.extend(cache.about().notes.iter().cloned());
         let (mut quality, mut duration) = (Quality::default(), 0u64);
         for entry in cache.entries() {

@@ -29,7 +29,7 @@ pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
         list.extend_from_slice(&CENTRAL.to_le_bytes());
         list.extend_from_slice(&[20, 3]);
         list.extend_from_slice(&common);
-        list.extend_from_slice(&[0; 12]);
+        list.extend_from_slice(&[0; 10]);
         let at = list.len() - 4;
         list[at..].copy_from_slice(&0o100_644u32.rotate_left(16).to_le_bytes());
         list.extend_from_slice(&offset.to_le_bytes());
