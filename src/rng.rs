@@ -24,6 +24,10 @@ pub enum Purpose {
     Split = 7,
     /// Tests and benchmarks.
     Test = 8,
+    /// The simulated camera; epoch 0: thresholds of its pixels, epoch 1 + split: noise of a recording, index = sample.
+    Camera = 10,
+    /// A sample of the built-in set of motions; epoch = 0 train, 1 test, index = sample.
+    Motions = 11,
 }
 
 /// A short stream of random numbers at one coordinate.
