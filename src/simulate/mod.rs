@@ -64,18 +64,18 @@ impl Kind {
             Kind::NMnist => Manner {
                 camera: Settings {
                     sensor: Sensor { width: 34, height: 34 },
-                    on: 0.3,
-                    off: 0.3,
-                    mismatch: 0.2,
-                    refractory: 1_800,
+                    on: 0.24,
+                    off: 0.24,
+                    mismatch: 0.3,
+                    refractory: 1_700,
                     noise: 0.25,
                     step: 1_000,
                 },
                 path: Path { corners: &[(-2.8, -1.5), (0.0, 3.5), (2.8, -1.5)], leg: 102_000, loops: 1 },
                 side: 28,
-                contrast: 10.0,
+                contrast: 14.0,
                 negative: true,
-                blur: 0.1,
+                blur: 0.15,
             },
             Kind::DvsCifar10 => Manner {
                 camera: Settings {
