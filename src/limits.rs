@@ -44,3 +44,5 @@ pub const MAX_ZIP_LIST: u64 = 64 << 20;
 pub const MAX_RECORDINGS: usize = 4_000_000;
 /// Bytes of recordings, events and frames in work at one time while frames are prepared.
 pub const PREPARE_BYTES: u64 = 600 << 20;
+/// Motions made per split: about 16 KB each in memory.
+pub const MAX_MOTIONS: usize = 100_000;

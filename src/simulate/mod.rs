@@ -38,7 +38,7 @@ pub struct Manner {
     pub side: usize,
     /// Intensity of white, where black has 1.
     pub contrast: f32,
-    /// Shown as a negative, before a white ground.
+    /// Shown as a negative.
     pub negative: bool,
     /// Share of each neighbour in the blur of the lens, along both axes.
     pub blur: f32,
@@ -80,18 +80,18 @@ impl Kind {
             Kind::DvsCifar10 => Manner {
                 camera: Settings {
                     sensor: Sensor { width: 128, height: 128 },
-                    on: 0.15,
-                    off: 0.15,
-                    mismatch: 0.2,
+                    on: 0.2,
+                    off: 0.2,
+                    mismatch: 0.3,
                     refractory: 1_000,
                     noise: 0.25,
                     step: 2_000,
                 },
-                path: Path { corners: &[(0.0, 0.0), (4.0, 4.0), (0.0, 8.0), (-4.0, 4.0)], leg: 50_000, loops: 6 },
-                side: 112,
+                path: Path { corners: &[(0.0, -3.0), (3.0, 0.0), (0.0, 3.0), (-3.0, 0.0)], leg: 50_000, loops: 6 },
+                side: 128,
                 contrast: 10.0,
                 negative: false,
-                blur: 0.1,
+                blur: 0.15,
             },
         }
     }
@@ -127,7 +127,7 @@ impl Studio {
         let Manner { camera, path, side, contrast, negative, blur } = self.manner;
         let shade = |v: f32| 1.0 + (contrast - 1.0) * if negative { 1.0 - v } else { v };
         let intensities: Vec<f32> = resized(&grey(pixels, h * w), (h, w), side).into_iter().map(shade).collect();
-        let mut scene = MovedPicture::new(&intensities, side, shade(0.0), camera.sensor, path)?;
+        let mut scene = MovedPicture::new(&intensities, side, camera.sensor, path)?;
         scene.blur(blur);
         Ok(self.camera.record(&scene, path.duration(), Rng::at(self.seed, Purpose::Camera, 1 + split, index)))
     }

@@ -37,37 +37,35 @@ impl Path {
     }
 }
 
-/// A picture on a plain ground; its middle follows a path around the middle of the sensor.
+/// A picture whose middle follows a path around the middle of the sensor. Beyond its border the border's pixels go on, so that no
+/// frame is seen that the picture does not have.
 pub struct MovedPicture {
     sensor: Sensor,
     path: Path,
-    /// `[H + 2 margin, W + 2 margin]`, intensities of picture and ground.
+    /// `[H + 2 margin, W + 2 margin]`, intensities.
     canvas: Vec<f32>,
     margin: usize,
 }
 
 impl MovedPicture {
-    /// `picture`, `[side,side]` intensities, in the middle of a ground of intensity `ground`.
+    /// `picture`: `[side,side]` intensities, no larger than the sensor.
     ///
     /// # Errors
-    /// Bug: the picture is larger than the sensor.
-    pub fn new(picture: &[f32], side: usize, ground: f32, sensor: Sensor, path: Path) -> Result<Self> {
+    /// Bug: it is larger, or not of that shape.
+    pub fn new(picture: &[f32], side: usize, sensor: Sensor, path: Path) -> Result<Self> {
         let (w, h) = (sensor.width as usize, sensor.height as usize);
-        if side > w.min(h) || picture.len() != side * side {
+        if side == 0 || side > w.min(h) || picture.len() != side * side {
             return Err(Error::bug(format!("a picture of {} pixels and side {side} before a sensor of {w}x{h}", picture.len())));
         }
         let margin = path.reach() + 1;
-        let width = w + 2 * margin;
-        let mut canvas = vec![ground; width * (h + 2 * margin)];
-        let (top, left) = (margin + (h - side) / 2, margin + (w - side) / 2);
-        for (row, line) in picture.chunks_exact(side).enumerate() {
-            let at = (top + row) * width + left;
-            canvas[at..at + side].copy_from_slice(line);
-        }
+        let (left, top) = (margin + (w - side) / 2, margin + (h - side) / 2);
+        let inside = |i: usize, before: usize| i.saturating_sub(before).min(side - 1);
+        let line = |row: usize| (0..w + 2 * margin).map(move |column| picture[inside(row, top) * side + inside(column, left)]);
+        let canvas = (0..h + 2 * margin).flat_map(line).collect();
         Ok(MovedPicture { sensor, path, canvas, margin })
     }
 
-    /// The lens: kernel (share, 1 - 2 share, share) along both axes. The outermost ring, which is ground, stays.
+    /// The lens: kernel (share, 1 - 2 share, share) along both axes. The outermost ring stays as it is.
     pub fn blur(&mut self, share: f32) {
         let width = self.sensor.width as usize + 2 * self.margin;
         for step in [1, width] {
@@ -100,7 +98,7 @@ impl Scene for MovedPicture {
     }
 }
 
-/// Brings `[h,w]` values to `[side,side]`: bilinear, corners on corners' pixels' areas, the border repeated.
+/// Brings `[h,w]` values to `[side,side]`: bilinear between the middles of pixels, beyond them the border's value.
 pub fn resized(values: &[f32], (h, w): (usize, usize), side: usize) -> Vec<f32> {
     let place = |i: usize, n: usize| -> (usize, usize, f32) {
         let at = ((i as f32 + 0.5) * n as f32 / side as f32 - 0.5).clamp(0.0, (n - 1) as f32);
