@@ -5,6 +5,7 @@
 //! # A tour, in the order the data takes
 //!
 //! - [`events`]: recordings of event cameras, bytes to events and back; [`frames`]: events to counts per time slice.
+//! - [`simulate`]: an event camera made of arithmetic, what moves before it, and data sets it records.
 //! - [`data`]: image sets in memory, where they come from, and batches of them.
 //! - [`notation`] and [`plan`]: `128C3-MP2-…-10Voting` as text, and laid out for an input shape.
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
@@ -47,6 +48,7 @@ pub mod rng;
 pub mod run_folder;
 pub mod schedule;
 pub mod shape;
+pub mod simulate;
 pub mod storage;
 pub mod tensorboard;
 pub mod train;

@@ -24,6 +24,11 @@ pub enum Purpose {
     Split = 7,
     /// Tests and benchmarks.
     Test = 8,
+    /// The simulated camera; epoch 0: thresholds of its pixels, epoch 1 + split: noise of a recording, index = sample, epoch 3 + split:
+    /// noise of a gesture, index = 5 · sample + gesture.
+    Camera = 10,
+    /// A sample of the built-in set of motions; epoch = 0 train, 1 test, index = sample.
+    Motions = 11,
     /// Events left out and noise events of one training sample; index = its position in the training set.
     EventNoise = 12,
 }

@@ -17,6 +17,7 @@ mod fetch;
 pub mod frame_set;
 pub mod glyphs;
 pub mod idx;
+pub mod motions;
 pub mod name;
 pub mod pictures;
 pub mod recordings;
