@@ -44,3 +44,7 @@ pub const MAX_ZIP_LIST: u64 = 64 << 20;
 pub const MAX_RECORDINGS: usize = 4_000_000;
 /// Bytes of recordings, events and frames in work at one time while frames are prepared.
 pub const PREPARE_BYTES: u64 = 600 << 20;
+/// Events of a recording that came compressed: 2 GiB in memory, forty times a long one of DVS-Gesture.
+pub const MAX_EVENTS: usize = 1 << 27;
+/// Bytes of the text in front of an array in an .npy file; numpy itself refuses to parse more than 10,000 characters.
+pub const MAX_NPY_HEADER: usize = 1 << 16;

@@ -1,12 +1,16 @@
 //! Event-camera recordings: bytes to events and back.
 //!
-//! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1). All of
-//! them keep what the file says: file order, coordinates without any flip, times in µs. [`read`] tells the format by content.
+//! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1), [`npz`]
+//! (SpikingJelly's). All of them keep what the file says: file order, coordinates without any flip, times in µs. [`read`] tells the
+//! format by content. [`labels`] reads the text files that come with DVS-Gesture, [`summary`] counts what is in a recording.
 
 pub mod aedat2;
 pub mod aedat3;
 pub mod labels;
 pub mod nmnist;
+mod npy;
+pub mod npz;
+pub mod summary;
 
 use crate::error::{Error, Result};
 
@@ -91,6 +95,9 @@ pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Reco
             Some(b"3.1") => aedat3::read(bytes, name, events),
             version => Err(other_aedat(name, version.unwrap_or(rest))),
         };
+    }
+    if bytes.starts_with(npz::MAGIC) {
+        return npz::read(bytes, name, events);
     }
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
     match ending.as_str() {
