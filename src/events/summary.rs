@@ -1,6 +1,6 @@
-//! What is in a recording: counts, times, and events that are not where or when they should be.
+//! What is in a recording: counts, times, and the rate of events over time.
 
-use super::{Event, Sensor};
+use super::Event;
 
 /// Counts over all events of a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +43,29 @@ impl Summary {
     }
 }
 
-/// How many events lie outside of the sensor.
-pub fn out_of_range(events: &[Event], sensor: Sensor) -> u64 {
-    events.iter().filter(|e| e.x >= sensor.width || e.y >= sensor.height).count() as u64
+/// Counts events in `windows` equal windows of time from the earliest to the latest of `summary`, which is that of these events.
+pub fn over_time(events: &[Event], summary: &Summary, windows: usize) -> Vec<u64> {
+    let mut counts = vec![0; windows];
+    let span = u128::from(summary.latest - summary.earliest) + 1;
+    for e in events {
+        counts[(u128::from(e.t - summary.earliest) * windows as u128 / span) as usize] += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_those_of_the_events() {
+        let at = |t, x, y, on| Event { t, x, y, on };
+        let events = [at(5, 1, 2, true), at(3, 7, 0, false), at(3, 0, 9, true), at(14, 2, 2, true)];
+        let s = Summary::of(&events);
+        let expected = Summary { events: 4, on: 3, earliest: 3, latest: 14, back_in_time: 1, max_x: 7, max_y: 9, sum_x: 10, sum_y: 13 };
+        assert_eq!(s, expected);
+        assert_eq!(over_time(&events, &s, 3), [3, 0, 1]);
+        assert_eq!(Summary::of(&[]), Summary::default());
+        assert_eq!(over_time(&[at(u64::MAX, 0, 0, true)], &Summary::of(&[at(u64::MAX, 0, 0, true)]), 2), [1, 0]);
+    }
 }
