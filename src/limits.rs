@@ -48,3 +48,7 @@ pub const PREPARE_BYTES: u64 = 600 << 20;
 pub const MAX_MOTIONS: usize = 100_000;
 /// Noise events per count: above it there is nothing left of any recording, and every one costs a random number.
 pub const MAX_EVENT_NOISE: f64 = 10.0;
+/// Events of a recording that came compressed: 2 GiB in memory, forty times a long one of DVS-Gesture.
+pub const MAX_EVENTS: usize = 1 << 27;
+/// Bytes of the text in front of an array in an .npy file; numpy itself refuses to parse more than 10,000 characters.
+pub const MAX_NPY_HEADER: usize = 1 << 16;

@@ -369,6 +369,32 @@ pub enum DataCommand {
     /// Archives are read as they are. What was interrupted goes on where it stopped; what is there and good is only checked, what is
     /// damaged or was made from other files or with other options is built anew.
     Prepare(PrepareArgs),
+    /// Show what is in an event recording: counts, times, rate over time, events that are out of place; and pictures of it.
+    Inspect(InspectArgs),
+}
+
+#[derive(Args)]
+pub struct InspectArgs {
+    /// A recording: 40-bit events (.bin, .bs2), AEDAT 2.0 of a DVS128, AEDAT 3.1, or .npz with t, x, y and p.
+    pub file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Size of the camera [default: the format's, if it has one].
+    #[arg(long, value_name = "WxH", value_parser = sensor)]
+    pub size: Option<Sensor>,
+    /// Draw all events into a picture, .png or .svg: ON orange, OFF blue.
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+    /// Draw frames into an animation, .gif.
+    #[arg(long, value_name = "FILE")]
+    pub animation: Option<PathBuf>,
+    /// Frames of the animation, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = frames)]
+    pub frames: usize,
+    /// Cut the frames by number (of events) or time.
+    #[arg(long, value_parser = split_by, default_value = "number")]
+    pub split_by: SplitBy,
 }
 
 #[derive(Args)]
@@ -446,6 +472,11 @@ fn sensor(text: &str) -> Result<Sensor, String> {
     let side = |s: &str| s.parse::<u16>().ok().filter(|&n| (1..=crate::limits::MAX_SIDE).contains(&n.into()));
     let both = text.split_once('x').and_then(|(w, h)| Some(Sensor { width: side(w)?, height: side(h)? }));
     both.ok_or_else(|| format!("write WIDTHxHEIGHT, 1 to {} each, e.g. 128x128", crate::limits::MAX_SIDE))
+}
+
+fn frames(text: &str) -> Result<usize, String> {
+    let most = crate::limits::MAX_TIME_STEPS;
+    text.parse().ok().filter(|n| (1..=most).contains(n)).ok_or_else(|| format!("choose 1 to {most}"))
 }
 
 fn inputs(text: &str) -> Result<Inputs, String> {

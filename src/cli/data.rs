@@ -21,6 +21,7 @@ pub fn run(a: &DataArgs) -> Result<u8> {
         DataCommand::List => list(&data_dir, &fetch_command(a)),
         DataCommand::Download { name, mirror } => run_download(&data_dir, name, mirror)?,
         DataCommand::Check { name } => check(&data_dir, name.as_deref(), fetch_command(a))?,
+        DataCommand::Inspect(i) => super::inspect::run(i)?,
         DataCommand::Prepare(p) => super::prepare::run(data_dir, p)?,
     }
     Ok(0)

@@ -5,6 +5,7 @@ mod bench;
 mod data;
 mod doctor;
 mod eval;
+mod inspect;
 mod net;
 mod predict;
 mod prepare;

@@ -4,7 +4,10 @@
 //! bits of an address mean depends on the camera, and only for the DVS128 it is done here: polarity bit 0, x bits 1-7, y bits 8-14,
 //! and bit 15 for special events (a synchronisation input), which are no change of a pixel. A file from another camera is refused: by
 //! its name, if the header has one (`# AEChip: …`), else by bits that a DVS128 does not use. (inivation.com, "AEDAT file formats",
-//! and `DVS128.java` of jAER. As it says there, polarity is stored inverted by some versions; we keep the bit: 1 is ON.)
+//! and `DVS128.java` of jAER.)
+//!
+//! The polarity bit is kept as it is, and 1 counts as ON. jAER itself, and SpikingJelly for DVS-CIFAR10, take 1 for OFF; who wants that
+//! convention turns the events over after reading.
 
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::{Error, Result};

@@ -1,14 +1,25 @@
 //! Event-camera recordings: bytes to events and back.
 //!
-//! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1). All of
-//! them keep what the file says: file order, coordinates without any flip, times in µs. [`read`] tells the format by content.
+//! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1), [`npz`]
+//! (SpikingJelly's). All of them keep what the file says: file order, coordinates without any flip, times in µs. [`read`] tells the
+//! format by content. [`labels`] reads the text files that come with DVS-Gesture, [`summary`] counts what is in a recording, [`picture`]
+//! draws frames of it.
 
 pub mod aedat2;
 pub mod aedat3;
 pub mod labels;
 pub mod nmnist;
+mod npy;
+pub mod npz;
+pub mod picture;
+pub mod summary;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::limits;
 
 /// One change of brightness at one pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +59,28 @@ pub enum Format {
     Aedat3,
     /// Arrays t, x, y, p as SpikingJelly writes them.
     Npz,
+}
+
+impl Format {
+    /// A short name, as `data inspect --json` has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::NMnist => "nmnist",
+            Format::Aedat2 => "aedat2",
+            Format::Aedat3 => "aedat3",
+            Format::Npz => "npz",
+        }
+    }
+
+    /// The name in words.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Format::NMnist => "40-bit events (N-MNIST's format)",
+            Format::Aedat2 => "AEDAT 2.0 of a DVS128",
+            Format::Aedat3 => "AEDAT 3.1",
+            Format::Npz => "numpy arrays t, x, y, p (SpikingJelly's format)",
+        }
+    }
 }
 
 /// A decoded recording.
@@ -92,12 +125,34 @@ pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Reco
             version => Err(other_aedat(name, version.unwrap_or(rest))),
         };
     }
+    if bytes.starts_with(npz::MAGIC) {
+        return npz::read(bytes, name, events);
+    }
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
     match ending.as_str() {
         "bin" | "bs2" => nmnist::read(bytes, name, events),
         _ => Err(bad(name, 0, format!("no format of event recordings known here begins with {}", shown(bytes)))
             .remedy("known are AEDAT 2.0 (DVS128) and 3.1, .npz with t, x, y and p, and 40-bit events under the endings .bin and .bs2")),
     }
+}
+
+/// Reads a recording from a file.
+///
+/// # Errors
+/// Storage: it cannot be read. Format: as [`read`], or it has more than [`limits::MAX_RECORDING_BYTES`].
+pub fn open(path: &Path) -> Result<Recording> {
+    let failed = |e: std::io::Error| Error::io(path, "reading", &e);
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(Error::usage("not a file").at(path.display()).remedy("give a recording"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limits::MAX_RECORDING_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limits::MAX_RECORDING_BYTES {
+        let found = format!("expected a recording of at most {} bytes, found a longer file", limits::MAX_RECORDING_BYTES);
+        return Err(Error::format(found).at(path.display()).remedy("cut it into shorter recordings"));
+    }
+    read(&bytes, &path.display().to_string())
 }
 
 fn other_aedat(name: &str, version: &[u8]) -> Error {

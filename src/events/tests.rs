@@ -74,7 +74,7 @@ fn what_is_written_is_read_back() {
 fn an_empty_or_foreign_file_is_named() {
     has(read(b"", "f.aedat").unwrap_err(), &["f.aedat: byte 0", "empty file"]);
     has(read(b"", "f.bin").unwrap_err(), &["f.bin: byte 0", "empty file"]);
-    has(read(b"GIF89a", "f.gif").unwrap_err(), &["f.gif: byte 0", "GIF89a", "AEDAT 3.1"]);
+    has(read(b"GIF89a", "f.gif").unwrap_err(), &["f.gif: byte 0", "GIF89a", "AEDAT 2.0 (DVS128) and 3.1"]);
     has(read(b"#!AER-DAT4.0\r\n", "f.aedat4").unwrap_err(), &["version \"4.0\"", "convert"]);
     has(read(b"#!AER-DAT", "f").unwrap_err(), &["byte 9"]);
 }

@@ -20,12 +20,17 @@ fn zz_stats() {
     let n = f("N", 1000.0) as usize;
     let s = set.shape;
     let t0 = std::time::Instant::now();
-    let recs: Vec<Vec<Event>> = (0..n).map(|i| studio.record(&set.train.pixels[i * s.len()..][..s.len()], (s.h, s.w), 0, i as u64).unwrap()).collect();
+    let recs: Vec<Vec<Event>> =
+        (0..n).map(|i| studio.record(&set.train.pixels[i * s.len()..][..s.len()], (s.h, s.w), 0, i as u64).unwrap()).collect();
     println!("{:.3} ms per recording", t0.elapsed().as_secs_f64() * 1e3 / n as f64);
     let c: Vec<f64> = recs.iter().map(|r| r.len() as f64).collect();
     let mean = c.iter().sum::<f64>() / n as f64;
     let sd = (c.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
-    println!("mean {mean} sd {sd} min {:?} max {:?}", c.iter().cloned().fold(f64::INFINITY, f64::min), c.iter().cloned().fold(0.0, f64::max));
+    println!(
+        "mean {mean} sd {sd} min {:?} max {:?}",
+        c.iter().cloned().fold(f64::INFINITY, f64::min),
+        c.iter().cloned().fold(0.0, f64::max)
+    );
     let bins = 62;
     let total = manner.path.duration();
     let mut prof = vec![0usize; bins];
@@ -67,7 +72,8 @@ fn zz_stats() {
                 let f = (e.t as usize * frames / total as usize).min(frames - 1);
                 for dy in 0..scale {
                     for dx in 0..scale {
-                        let p = img.get_pixel_mut(((f * w + e.x as usize) * scale + dx) as u32, ((r * h + e.y as usize) * scale + dy) as u32);
+                        let p =
+                            img.get_pixel_mut(((f * w + e.x as usize) * scale + dx) as u32, ((r * h + e.y as usize) * scale + dy) as u32);
                         let d = if e.on { 40i32 } else { -40 };
                         p.0 = p.0.map(|v| (v as i32 + d).clamp(0, 255) as u8);
                     }

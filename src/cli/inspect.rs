@@ -1,0 +1,149 @@
+//! `spiketrain data inspect`: what is in an event recording, in words, as JSON, and as pictures.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::InspectArgs;
+use super::net::thousands;
+use super::{print, say};
+use crate::error::{Error, Result};
+use crate::events::picture::Pictures;
+use crate::events::summary::{Summary, over_time};
+use crate::events::{self, Event, Recording, Sensor};
+use crate::frames::{Quality, SplitBy, counts};
+use crate::limits::MAX_SIDE;
+use crate::storage::{Disk, write_atomically};
+
+/// Windows of the rate over time.
+const WINDOWS: usize = 40;
+
+/// Runs the command.
+pub fn run(a: &InspectArgs) -> Result<()> {
+    // Wrong endings are told before a long file is read.
+    let svg = a.picture.as_deref().map(|p| ending(p, "--picture", &["png", "svg"])).transpose()? == Some("svg");
+    a.animation.as_deref().map(|p| ending(p, "--animation", &["gif"])).transpose()?;
+    let recording = events::open(&a.file)?;
+    let summary = Summary::of(&recording.events);
+    let sensor = a.size.or(recording.sensor);
+    let out_of_range = sensor.map(|s| Quality::of(&recording.events, s).out_of_range);
+    if a.json {
+        let report = Report::new(&recording, &summary, sensor, out_of_range);
+        print(serde_json::to_string(&report).map_err(|e| Error::bug(format!("JSON: {e}")))?);
+    } else {
+        print(format!("{}: {}", a.file.display(), in_words(&recording, &summary, sensor, out_of_range)));
+    }
+    if let Some(path) = &a.picture {
+        let pictures = pictures(&recording.events, &summary, sensor, 1, SplitBy::Number)?;
+        let bytes = if svg { pictures.svg().into_bytes() } else { pictures.png()? };
+        save(path, &bytes)?;
+    }
+    if let Some(path) = &a.animation {
+        save(path, &pictures(&recording.events, &summary, sensor, a.frames, a.split_by)?.gif()?)?;
+    }
+    Ok(())
+}
+
+/// The ending of a file's name, if it is one of `known`.
+fn ending<'k>(path: &Path, option: &str, known: &[&'k str]) -> Result<&'k str> {
+    let found = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    known.iter().copied().find(|k| *k == found).ok_or_else(|| {
+        let what = format!("expected a name that ends in .{}, found {}", known.join(" or ."), path.display());
+        Error::usage(what).at(option).remedy(format!("write e.g. recording.{}", known[0]))
+    })
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomically(&Disk, path, |draft| draft.put(bytes))?;
+    say(format!("written: {}", path.display()));
+    Ok(())
+}
+
+/// Frames on the sensor, or, where none is known, on the pixels up to the last one with an event.
+fn pictures(events: &[Event], summary: &Summary, sensor: Option<Sensor>, frames: usize, by: SplitBy) -> Result<Pictures> {
+    let sensor = match sensor {
+        Some(sensor) => sensor,
+        None if usize::from(summary.max_x.max(summary.max_y)) < MAX_SIDE => Sensor { width: summary.max_x + 1, height: summary.max_y + 1 },
+        None => {
+            let what = format!("events up to column {} and row {}, more than can be drawn", summary.max_x, summary.max_y);
+            return Err(Error::usage(what).remedy("give the size of the camera: --size WxH"));
+        }
+    };
+    Pictures::of(&counts(events, sensor, frames, by).0, sensor)
+}
+
+/// The keys of `--json`; an event is [t, x, y, p].
+#[derive(Serialize)]
+struct Report {
+    format: &'static str,
+    width: Option<u16>,
+    height: Option<u16>,
+    events: u64,
+    on: u64,
+    t_first: Option<u64>,
+    t_last: Option<u64>,
+    monotonic: bool,
+    out_of_range: Option<u64>,
+    invalid: u64,
+    sum_x: u64,
+    sum_y: u64,
+    first3: Vec<[u64; 4]>,
+    last: Option<[u64; 4]>,
+}
+
+impl Report {
+    fn new(r: &Recording, s: &Summary, sensor: Option<Sensor>, out_of_range: Option<u64>) -> Self {
+        let txyp = |e: &Event| [e.t, e.x.into(), e.y.into(), e.on.into()];
+        Report {
+            format: r.format.name(),
+            width: sensor.map(|s| s.width),
+            height: sensor.map(|s| s.height),
+            events: s.events,
+            on: s.on,
+            t_first: r.events.first().map(|e| e.t),
+            t_last: r.events.last().map(|e| e.t),
+            monotonic: s.back_in_time == 0,
+            out_of_range,
+            invalid: r.invalid,
+            sum_x: s.sum_x,
+            sum_y: s.sum_y,
+            first3: r.events.iter().take(3).map(txyp).collect(),
+            last: r.events.last().map(txyp),
+        }
+    }
+}
+
+fn in_words(r: &Recording, s: &Summary, sensor: Option<Sensor>, out_of_range: Option<u64>) -> String {
+    let count = |n: u64| thousands(n as usize);
+    let mut lines = vec![r.format.title().to_string()];
+    let sensor = sensor.map_or("not said by the format; --size WxH checks against one".into(), |s| format!("{}x{}", s.width, s.height));
+    lines.push(format!("sensor      {sensor}"));
+    if s.events == 0 {
+        lines.push("events      none".into());
+    } else {
+        let (on, off) = (s.on, s.events - s.on);
+        let share = 100.0 * on as f64 / s.events as f64;
+        lines.push(format!("events      {}: {} ON ({share:.1} %), {} OFF", count(s.events), count(on), count(off)));
+        let seconds = (s.latest - s.earliest) as f64 / 1e6;
+        let rate = if seconds > 0.0 { format!(", {} events/s", count((s.events as f64 / seconds) as u64)) } else { String::new() };
+        lines.push(format!("time        {} to {} µs: {seconds:.3} s{rate}", count(s.earliest), count(s.latest)));
+        lines.push(rate_line(r, s));
+        let mean = |sum: u64| sum as f64 / s.events as f64;
+        let (x, y) = (mean(s.sum_x), mean(s.sum_y));
+        lines.push(format!("place       x up to {} (mean {x:.1}), y up to {} (mean {y:.1})", s.max_x, s.max_y));
+    }
+    let outside = out_of_range.map_or(String::new(), |n| format!("{} out of range, ", count(n)));
+    lines.push(format!("bad         {outside}{} back in time, {} marked invalid by the file", count(s.back_in_time), count(r.invalid)));
+    lines.extend(r.notes.iter().map(|n| format!("note: {n}")));
+    lines.join("\n  ")
+}
+
+/// Events in equal windows of time as a row of bars.
+fn rate_line(r: &Recording, s: &Summary) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let windows = over_time(&r.events, s, WINDOWS);
+    let most = windows.iter().copied().max().unwrap_or(0).max(1);
+    let bars: String = windows.iter().map(|&n| if n == 0 { ' ' } else { BARS[(n * 7).div_ceil(most) as usize] }).collect();
+    let each = (s.latest - s.earliest) as f64 / 1e3 / WINDOWS as f64;
+    format!("rate        |{bars}| {WINDOWS} windows of {each:.1} ms, {} events at most", thousands(most as usize))
+}
