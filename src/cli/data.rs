@@ -22,6 +22,7 @@ pub fn run(a: &DataArgs) -> Result<u8> {
         DataCommand::Download { name, mirror } => run_download(&data_dir, name, mirror)?,
         DataCommand::Check { name } => check(&data_dir, name.as_deref(), fetch_command(a))?,
         DataCommand::Prepare(p) => super::prepare::run(data_dir, p)?,
+        DataCommand::Simulate(s) => super::simulate::run(data_dir, s)?,
     }
     Ok(0)
 }

@@ -8,6 +8,7 @@ mod eval;
 mod net;
 mod prepare;
 mod progress;
+mod simulate;
 mod train;
 
 use std::process::ExitCode;
