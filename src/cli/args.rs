@@ -14,6 +14,7 @@ use crate::memory;
 use crate::neuron::Rule;
 use crate::schedule::{Schedule, WarmUp};
 use crate::shape::Chw;
+use crate::simulate::Kind;
 
 /// Train deep spiking neural networks, event-driven, from one binary.
 ///
@@ -371,6 +372,11 @@ pub enum DataCommand {
     Prepare(PrepareArgs),
     /// Show what is in an event recording: counts, times, rate over time, events that are out of place; and pictures of it.
     Inspect(InspectArgs),
+    /// Record pictures with a simulated event camera, into files of N-MNIST's or DVS-CIFAR10's format and layout.
+    ///
+    /// The same command goes on where a stopped one ended. SIMULATED.txt beside the recordings says what they are; accuracy on them
+    /// says nothing about the real set.
+    Simulate(SimulateArgs),
 }
 
 #[derive(Args)]
@@ -395,6 +401,34 @@ pub struct InspectArgs {
     /// Cut the frames by number (of events) or time.
     #[arg(long, value_parser = split_by, default_value = "number")]
     pub split_by: SplitBy,
+}
+
+#[derive(Args)]
+pub struct SimulateArgs {
+    /// Pictures: mnist, fashion-mnist, cifar10, glyphs, or `images DIR`.
+    #[arg(required = true, num_args = 1..=2, value_names = ["SOURCE", "DIR"])]
+    pub source: Vec<String>,
+    /// What is imitated: nmnist (34x34, three saccades) or dvs-cifar10 (128x128, a closed loop of movements).
+    #[arg(long, value_parser = kind)]
+    pub kind: Kind,
+    /// Folder for the recordings.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Record only the first N training pictures (dvs-cifar10: N by classes of each class) [default: all; dvs-cifar10: 900 of each class].
+    #[arg(long, value_name = "N")]
+    pub train_limit: Option<usize>,
+    /// Record only the first N test pictures (dvs-cifar10: N by classes of each class) [default: all; dvs-cifar10: 100 of each class].
+    #[arg(long, value_name = "N")]
+    pub test_limit: Option<usize>,
+    /// Use an incomplete data set (some CIFAR10 batches) as it is.
+    #[arg(long)]
+    pub allow_partial: bool,
+    /// Seed of the camera's pixels and noise, and of glyphs.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Worker threads [default: one per core]. The recordings do not depend on it.
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
 }
 
 #[derive(Args)]
@@ -485,6 +519,10 @@ fn inputs(text: &str) -> Result<Inputs, String> {
 
 fn resize(text: &str) -> Result<Resize, String> {
     named("way to resize", &Resize::ALL, text)
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    named("kind of recording", &Kind::ALL.map(|k| (k.as_str(), k)), text)
 }
 
 fn isa(text: &str) -> Result<InstructionSet, String> {

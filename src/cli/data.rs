@@ -23,6 +23,7 @@ pub fn run(a: &DataArgs) -> Result<u8> {
         DataCommand::Check { name } => check(&data_dir, name.as_deref(), fetch_command(a))?,
         DataCommand::Inspect(i) => super::inspect::run(i)?,
         DataCommand::Prepare(p) => super::prepare::run(data_dir, p)?,
+        DataCommand::Simulate(s) => super::simulate::run(data_dir, s)?,
     }
     Ok(0)
 }

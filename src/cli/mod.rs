@@ -10,6 +10,7 @@ mod net;
 mod predict;
 mod prepare;
 mod progress;
+mod simulate;
 mod train;
 
 use std::process::ExitCode;

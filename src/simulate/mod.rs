@@ -80,14 +80,14 @@ impl Kind {
             Kind::DvsCifar10 => Manner {
                 camera: Settings {
                     sensor: Sensor { width: 128, height: 128 },
-                    on: 0.2,
-                    off: 0.2,
+                    on: 0.15,
+                    off: 0.15,
                     mismatch: 0.3,
                     refractory: 1_000,
                     noise: 0.25,
                     step: 2_000,
                 },
-                path: Path { corners: &[(0.0, -3.0), (3.0, 0.0), (0.0, 3.0), (-3.0, 0.0)], leg: 50_000, loops: 6 },
+                path: Path { corners: &[(0.0, -4.0), (4.0, 0.0), (0.0, 4.0), (-4.0, 0.0)], leg: 50_000, loops: 6 },
                 side: 128,
                 contrast: 10.0,
                 negative: false,

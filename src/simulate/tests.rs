@@ -1,85 +1,140 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::camera::Scene;
 use super::*;
 use crate::data::{DatasetName, LoadOptions, load};
+use crate::events::nmnist;
 
 #[test]
-fn zz_stats() {
-    let kind = if std::env::var("K").as_deref() == Ok("d") { Kind::DvsCifar10 } else { Kind::NMnist };
-    let name = if kind == Kind::NMnist { DatasetName::Mnist } else { DatasetName::Cifar10 };
-    let dir = std::env::var("D").unwrap();
-    let set = load(name, &LoadOptions { data_dir: Some(dir.into()), allow_partial: true, ..Default::default() }).unwrap();
-    let mut manner = kind.manner();
-    let f = |n: &str, d: f32| std::env::var(n).map(|v| v.parse().unwrap()).unwrap_or(d);
-    manner.camera.on = f("ON", manner.camera.on);
-    manner.camera.off = manner.camera.on;
-    manner.camera.mismatch = f("MIS", manner.camera.mismatch);
-    manner.camera.refractory = f("REF", manner.camera.refractory as f32) as u32;
-    manner.camera.step = f("STEP", manner.camera.step as f32) as u32;
-    manner.contrast = f("CON", manner.contrast);
-    manner.blur = f("BLUR", manner.blur);
-    let studio = Studio::new(manner, 1).unwrap();
-    let n = f("N", 1000.0) as usize;
-    let s = set.shape;
-    let t0 = std::time::Instant::now();
-    let recs: Vec<Vec<Event>> =
-        (0..n).map(|i| studio.record(&set.train.pixels[i * s.len()..][..s.len()], (s.h, s.w), 0, i as u64).unwrap()).collect();
-    println!("{:.3} ms per recording", t0.elapsed().as_secs_f64() * 1e3 / n as f64);
-    let c: Vec<f64> = recs.iter().map(|r| r.len() as f64).collect();
-    let mean = c.iter().sum::<f64>() / n as f64;
-    let sd = (c.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
-    println!(
-        "mean {mean} sd {sd} min {:?} max {:?}",
-        c.iter().cloned().fold(f64::INFINITY, f64::min),
-        c.iter().cloned().fold(0.0, f64::max)
-    );
-    let bins = 62;
-    let total = manner.path.duration();
-    let mut prof = vec![0usize; bins];
-    let mut isi = vec![];
-    let mut active = 0;
-    let mut sxy = vec![(0.0, 0.0); bins];
-    let mut hist = std::collections::BTreeMap::new();
-    for r in &recs {
-        let mut last = std::collections::HashMap::new();
-        let mut per = std::collections::HashMap::new();
-        for e in r {
-            let b = (e.t as usize * 31 / total as usize).min(bins - 1);
-            prof[b] += 1;
-            sxy[b].0 += e.x as f64;
-            sxy[b].1 += e.y as f64;
-            if let Some(l) = last.insert((e.x, e.y), e.t) {
-                isi.push(e.t - l);
-            }
-            *per.entry((e.x, e.y, e.on, e.t / 105_000)).or_insert(0usize) += 1;
+fn a_path_is_closed_and_rests_at_its_corners() {
+    for kind in Kind::ALL {
+        let path = kind.manner().path;
+        assert_eq!(path.at(0), path.corners[0]);
+        assert_eq!(path.at(path.duration()), path.corners[0]);
+        let mut fastest = 0.0f32;
+        for t in 0..path.duration() / 100 {
+            let ((x0, y0), (x1, y1)) = (path.at(100 * t), path.at(100 * t + 100));
+            fastest = fastest.max((x1 - x0).hypot(y1 - y0) * 10.0);
         }
-        active += last.len();
-        per.values().for_each(|v| *hist.entry(*v).or_insert(0usize) += 1);
+        for (i, corner) in path.corners.iter().enumerate() {
+            let t = path.leg * i as u32;
+            assert_eq!(path.at(t), *corner);
+            let near = path.at(t + path.leg / 50);
+            assert!((near.0 - corner.0).hypot(near.1 - corner.1) < 1e-3, "{kind}: no rest at corner {i}");
+        }
+        println!("{kind}: {} ms, at most {fastest:.2} pixels a ms", path.duration() / 1000);
+        assert!(fastest * (kind.manner().camera.step as f32) < 500.0, "{kind}: half a pixel between frames");
     }
-    println!("{:?}", prof.iter().take(31).map(|v| v / n).collect::<Vec<_>>());
-    println!("{:?}", (0..31).map(|b| format!("{:.1},{:.1}", sxy[b].0 / prof[b] as f64, sxy[b].1 / prof[b] as f64)).collect::<Vec<_>>());
-    isi.sort();
-    println!("isi {:?}", [0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95].map(|q| isi[(isi.len() as f64 * q) as usize]));
-    println!("active {} ", active / n);
-    let tot: usize = hist.values().sum();
-    println!("{:?}", hist.iter().take(12).map(|(k, v)| (*k, (*v as f64 / tot as f64 * 1000.0).round() / 1000.0)).collect::<Vec<_>>());
-    if let Ok(path) = std::env::var("PNG") {
-        let (w, h) = (manner.camera.sensor.width as usize, manner.camera.sensor.height as usize);
-        let scale = if w > 100 { 2 } else { 4 };
-        let (frames, rows) = (8, 6);
-        let img = image::RgbImage::from_fn((frames * w * scale) as u32, (rows * h * scale) as u32, |_, _| image::Rgb([128, 128, 128]));
-        let mut img = img;
-        for r in 0..rows {
-            for e in &recs[r] {
-                let f = (e.t as usize * frames / total as usize).min(frames - 1);
-                for dy in 0..scale {
-                    for dx in 0..scale {
-                        let p =
-                            img.get_pixel_mut(((f * w + e.x as usize) * scale + dx) as u32, ((r * h + e.y as usize) * scale + dy) as u32);
-                        let d = if e.on { 40i32 } else { -40 };
-                        p.0 = p.0.map(|v| (v as i32 + d).clamp(0, 255) as u8);
-                    }
-                }
+}
+
+#[test]
+fn a_picture_moves_by_whole_and_by_broken_pixels_and_its_border_goes_on() {
+    const SENSOR: Sensor = Sensor { width: 6, height: 5 };
+    let picture: Vec<f32> = (0..9).map(|v| v as f32).collect();
+    let rendered = |corner: &'static [(f32, f32)]| {
+        let scene = MovedPicture::new(&picture, 3, SENSOR, Path { corners: corner, leg: 1, loops: 1 }).unwrap();
+        let mut out = vec![0.0; 30];
+        scene.render(0, &mut out);
+        out
+    };
+    let row = |from: [f32; 3]| [from[0], from[0], from[1], from[2], from[2], from[2]];
+    let still = [row([0.0, 1.0, 2.0]), row([0.0, 1.0, 2.0]), row([3.0, 4.0, 5.0]), row([6.0, 7.0, 8.0]), row([6.0, 7.0, 8.0])];
+    assert_eq!(rendered(&[(0.0, 0.0)]), still.concat());
+    let right = rendered(&[(1.0, 0.0)]);
+    assert_eq!(right[12..18], [3.0, 3.0, 3.0, 4.0, 5.0, 5.0]);
+    let up = rendered(&[(0.0, -1.0)]);
+    assert_eq!(up[6..12], row([3.0, 4.0, 5.0]));
+    let between = rendered(&[(-0.25, 0.5)]);
+    assert_eq!(between[12..15], [1.5, 1.75, 2.75]);
+    assert!(MovedPicture::new(&picture, 3, Sensor { width: 2, height: 5 }, Kind::NMnist.manner().path).is_err());
+    assert!(MovedPicture::new(&picture, 4, SENSOR, Kind::NMnist.manner().path).is_err());
+}
+
+#[test]
+fn pictures_are_resized_between_the_middles_of_pixels() {
+    assert_eq!(resized(&[0.0, 4.0], (1, 2), 4)[..4], [0.0, 1.0, 3.0, 4.0]);
+    let same: Vec<f32> = (0..16).map(|v| v as f32).collect();
+    assert_eq!(resized(&same, (4, 4), 4), same);
+    assert_eq!(resized(&same, (4, 4), 2), [2.5, 4.5, 10.5, 12.5]);
+    assert_eq!(grey(&[255, 0, 0, 255, 0, 0], 2), [0.299, 0.587]);
+    assert_eq!(grey(&[51, 255], 2), [0.2, 1.0]);
+}
+
+#[test]
+fn a_recording_depends_on_picture_seed_split_and_index() {
+    let picture: Vec<u8> = (0..784).map(|i| if (300..450).contains(&i) && i % 28 > 10 { 255 } else { 0 }).collect();
+    for kind in Kind::ALL {
+        let record = |seed, split, index| Studio::new(kind.manner(), seed).unwrap().record(&picture, (28, 28), split, index).unwrap();
+        let events = record(1, 0, 0);
+        assert_eq!(events, record(1, 0, 0));
+        assert!([record(2, 0, 0), record(1, 1, 0), record(1, 0, 1)].iter().all(|other| *other != events));
+        assert!(events.is_sorted_by_key(|e| e.t));
+        let Settings { sensor, .. } = kind.manner().camera;
+        assert!(events.iter().all(|e| e.x < sensor.width && e.y < sensor.height && e.t <= kind.manner().path.duration() as u64));
+        println!("{kind}: {} events of a rectangle", events.len());
+    }
+}
+
+/// Mean, minimum, maximum.
+fn spread(counts: &[usize]) -> (f64, usize, usize) {
+    let mean = counts.iter().sum::<usize>() as f64 / counts.len() as f64;
+    (mean, *counts.iter().min().unwrap(), *counts.iter().max().unwrap())
+}
+
+/// Over pixels that fire both ways in the third saccade: how much later ON comes than OFF, in ms.
+fn on_after_off(recordings: &[Vec<Event>]) -> f64 {
+    let (mut sum, mut pixels) = (0.0, 0.0);
+    for events in recordings {
+        let mut times = std::collections::HashMap::new();
+        for e in events.iter().filter(|e| (225_000..300_000).contains(&e.t)) {
+            let (n, t): &mut (f64, f64) = times.entry((e.x, e.y, e.on)).or_default();
+            (*n, *t) = (*n + 1.0, *t + e.t as f64 / 1000.0);
+        }
+        for (&(x, y, on), (n, t)) in &times {
+            if let (true, Some((n_off, t_off))) = (on, times.get(&(x, y, false))) {
+                sum += t / n - t_off / n_off;
+                pixels += 1.0;
             }
         }
-        img.save(path).unwrap();
+    }
+    sum / pixels
+}
+
+#[test]
+fn simulated_nmnist_resembles_the_real_recordings_of_the_same_digits() {
+    let Some(dir) = std::env::var_os("SPIKETRAIN_TEST_DATA").map(PathBuf::from).filter(|d| d.join("nmnist/Train").is_dir()) else {
+        println!("SKIPPED: SPIKETRAIN_TEST_DATA has no nmnist/Train");
+        return;
+    };
+    let n = 400;
+    let options = LoadOptions { data_dir: Some(dir.clone()), train_limit: Some(n), test_limit: Some(1), ..Default::default() };
+    let Ok(set) = load(DatasetName::Mnist, &options) else {
+        println!("SKIPPED: SPIKETRAIN_TEST_DATA has no mnist");
+        return;
+    };
+    let studio = Studio::new(Kind::NMnist.manner(), 1).unwrap();
+    let (mut real, mut made) = (Vec::new(), Vec::new());
+    for (i, label) in set.train.labels.iter().enumerate() {
+        let path = dir.join(format!("nmnist/Train/{label}/{:05}.bin", i + 1));
+        real.push(nmnist::read(&fs::read(&path).unwrap(), "real", Vec::new()).unwrap().events);
+        made.push(studio.record(&set.train.pixels[i * 784..][..784], (28, 28), 0, i as u64).unwrap());
+    }
+    let counts = [&real, &made].map(|r| spread(&r.iter().map(Vec::len).collect::<Vec<_>>()));
+    println!("{n} recordings, events (mean, min, max): real {:?}, simulated {:?}", counts[0], counts[1]);
+    assert!((counts[1].0 / counts[0].0 - 1.0).abs() < 0.05 && counts[1].1 > 1000 && counts[1].2 < 8000);
+    let delays = [on_after_off(&real), on_after_off(&made)];
+    println!("ON after OFF: real {:.1} ms, simulated {:.1} ms", delays[0], delays[1]);
+    assert!(delays.iter().all(|d| (15.0..35.0).contains(d)));
+    // The centre of the events follows the same way.
+    for window in [10_000u64, 45_000, 75_000, 130_000, 160_000, 190_000, 240_000, 270_000, 290_000] {
+        let centre = |recordings: &[Vec<Event>]| {
+            let inside = recordings.iter().flatten().filter(|e| e.t.abs_diff(window) < 5_000);
+            let (n, x, y) = inside.fold((0.0, 0.0, 0.0), |(n, x, y), e| (n + 1.0, x + f64::from(e.x), y + f64::from(e.y)));
+            (x / n, y / n)
+        };
+        let (a, b) = (centre(&real), centre(&made));
+        println!("  at {:3} ms: real ({:.1}, {:.1}), simulated ({:.1}, {:.1})", window / 1000, a.0, a.1, b.0, b.1);
+        assert!((a.0 - b.0).hypot(a.1 - b.1) < 2.0, "at {window} µs");
     }
 }

@@ -31,13 +31,11 @@ use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::frames::{Quality, SplitBy, cells};
 use crate::limits;
+pub use crate::simulate::write::SIMULATED;
 use crate::storage::{self, Digest256, Disk, Storage};
 use build::Cut;
 use listing::Found;
 use plan::Plan;
-
-/// A file of this name in a set's folder says that no camera saw the recordings.
-pub const SIMULATED: &str = "SIMULATED.txt";
 
 /// How long to wait for another process to let go of the folder.
 const PATIENCE: Duration = Duration::from_secs(2);
