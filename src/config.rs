@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::DatasetName;
+use crate::data::{DatasetName, Preparation, Resize};
 use crate::engine::cpu::Isa;
 use crate::error::{Error, Result};
+use crate::frames::SplitBy;
 use crate::limits;
 use crate::loss::Loss;
 use crate::network::Method;
@@ -28,7 +29,7 @@ pub struct Defaults {
     pub batch: usize,
     /// Epochs.
     pub epochs: usize,
-    /// Random crop and flip of training samples.
+    /// Random moves of training samples ([`Preparation::of`]).
     pub augment: bool,
     /// Warm-up.
     pub warm_up: &'static str,
@@ -38,7 +39,7 @@ pub struct Defaults {
 
 /// The one table of defaults. Warm-ups: docs/measurements.md; `ann` upsets nets with a large hidden FC layer, and CIFAR10 has the
 /// released script's share of it. Shown by `spiketrain train --help` and the README.
-pub const DEFAULTS: [Defaults; 5] = [
+pub const DEFAULTS: [Defaults; 10] = [
     Defaults {
         dataset: DatasetName::Glyphs,
         net: "16C3-MP2-32C3-MP2-128FC-{n}Voting",
@@ -89,27 +90,70 @@ pub const DEFAULTS: [Defaults; 5] = [
         warm_up: "tssl:10",
         schedule: "restarts:10:2",
     },
+    Defaults {
+        dataset: DatasetName::NMnist,
+        net: "middle",
+        time_steps: 16,
+        batch: 64,
+        epochs: 30,
+        augment: false,
+        warm_up: "tssl:10",
+        schedule: "restarts:10:2",
+    },
+    Defaults {
+        dataset: DatasetName::DvsGesture,
+        net: "large",
+        time_steps: 16,
+        batch: 16,
+        epochs: 70,
+        augment: true,
+        warm_up: "tssl:10",
+        schedule: "restarts:10:2",
+    },
+    Defaults {
+        dataset: DatasetName::DvsCifar10,
+        net: "large",
+        time_steps: 16,
+        batch: 64,
+        epochs: 70,
+        augment: true,
+        warm_up: "tssl:10",
+        schedule: "restarts:10:2",
+    },
+    Defaults {
+        dataset: DatasetName::Motions,
+        net: "16C3-MP2-32C3-MP2-128FC-{n}Voting",
+        time_steps: 8,
+        batch: 32,
+        epochs: 10,
+        augment: false,
+        warm_up: "tssl:3",
+        schedule: "restarts:10",
+    },
+    Defaults {
+        dataset: DatasetName::Events,
+        net: "32C3-MP2-64C3-MP2-64C3-AP2-256FC-{n}Voting",
+        time_steps: 16,
+        batch: 16,
+        epochs: 30,
+        augment: false,
+        warm_up: "tssl:10",
+        schedule: "restarts:10:2",
+    },
 ];
 
 /// The table as text, for `--help`.
 pub fn defaults_table() -> String {
-    let mut out = format!(
-        "{:<14} {:>3} {:>5} {:>6}  {:<9} {:<8} {:<14} {}\n",
-        "data set", "T", "batch", "epochs", "crop/flip", "warm-up", "schedule", "net"
-    );
+    let row = |[set, t, batch, epochs, augment, resize, warm_up, schedule, net]: [&str; 9]| {
+        format!("{set:<14} {t:>3} {batch:>5} {epochs:>6}  {augment:<24} {resize:<8} {warm_up:<8} {schedule:<14} {net}\n")
+    };
+    let mut out = row(["data set", "T", "batch", "epochs", "augment", "resize", "warm-up", "schedule", "net"]);
     for d in &DEFAULTS {
-        let augment = if d.augment { "yes" } else { "no" };
-        out += &format!(
-            "{:<14} {:>3} {:>5} {:>6}  {:<9} {:<8} {:<14} {}\n",
-            d.dataset.to_string(),
-            d.time_steps,
-            d.batch,
-            d.epochs,
-            augment,
-            d.warm_up,
-            d.schedule,
-            d.net.replace("{n}", "n")
-        );
+        let prep = Preparation::of(d.dataset, 1);
+        let augment = if d.augment { prep.augmentation() } else { "no".to_string() };
+        let [t, batch, epochs] = [d.time_steps, d.batch, d.epochs].map(|n| n.to_string());
+        let net = d.net.replace("{n}", "n");
+        out += &row([d.dataset.as_str(), &t, &batch, &epochs, &augment, prep.resize.name(), d.warm_up, d.schedule, &net]);
     }
     out
 }
@@ -220,7 +264,9 @@ options! {
     data_dir: PathBuf,
     /// Folder of pictures, one folder per class (`--dataset images`).
     images_dir: PathBuf,
-    /// Height and width pictures are resized to.
+    /// Folder of recordings, one folder per class (`--dataset events`).
+    events_dir: PathBuf,
+    /// Height and width: what pictures are resized to, or of the camera that the recordings of `--dataset events` come from.
     size: [usize; 2],
     /// Pictures are made grey.
     grey: bool,
@@ -268,8 +314,18 @@ options! {
     val_split: f64,
     /// On what the best epoch is chosen.
     best_on: BestOn,
-    /// Random crop and flip.
+    /// Random moves of training samples.
     augment: bool,
+    /// How recordings are cut into T frames.
+    split_by: SplitBy,
+    /// How frames are made smaller.
+    resize: Resize,
+    /// Share of the events left out of training samples.
+    event_drop: f64,
+    /// Mean noise events per count in training samples.
+    event_noise: f64,
+    /// Any bad event in a recording is an error.
+    strict: bool,
     /// Engine.
     engine: EngineName,
     /// Instruction set of the cpu engine.
@@ -286,6 +342,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events_dir: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
     pub grey: bool,
@@ -314,6 +372,16 @@ pub struct Config {
     pub val_split: f64,
     pub best_on: BestOn,
     pub augment: bool,
+    #[serde(default)]
+    pub split_by: SplitBy,
+    #[serde(default)]
+    pub resize: Resize,
+    #[serde(default)]
+    pub event_drop: f64,
+    #[serde(default)]
+    pub event_noise: f64,
+    #[serde(default)]
+    pub strict: bool,
     pub engine: EngineName,
     #[serde(default)]
     pub isa: InstructionSet,
@@ -357,6 +425,7 @@ impl Options {
             dataset,
             data_dir: self.data_dir,
             images_dir: self.images_dir,
+            events_dir: self.events_dir,
             size: self.size,
             grey: self.grey.unwrap_or(false),
             allow_partial: self.allow_partial.unwrap_or(false),
@@ -385,6 +454,11 @@ impl Options {
             val_split,
             best_on: self.best_on.unwrap_or(if val_split > 0.0 { BestOn::Validation } else { BestOn::Last }),
             augment: self.augment.unwrap_or(d.augment),
+            split_by: self.split_by.unwrap_or_default(),
+            resize: self.resize.unwrap_or(Preparation::of(dataset, 1).resize),
+            event_drop: self.event_drop.unwrap_or(0.0),
+            event_noise: self.event_noise.unwrap_or(0.0),
+            strict: self.strict.unwrap_or(false),
             engine: self.engine.unwrap_or_default(),
             isa: self.isa.unwrap_or_default(),
         };
@@ -407,6 +481,13 @@ impl Config {
     /// The preset or notation with the number of classes put in.
     pub fn net_for(&self, classes: usize) -> String {
         self.net.replace("{n}", &classes.to_string())
+    }
+
+    /// What happens to samples of `channels` channels on their way into the network.
+    pub fn preparation(&self, channels: usize) -> Preparation {
+        let all = Preparation::of(self.dataset, channels);
+        let moved = if self.augment { all } else { all.without_augmentation() };
+        Preparation { resize: self.resize, event_drop: self.event_drop, event_noise: self.event_noise, ..moved }
     }
 
     /// What a pass of `epoch` (from 0) computes.
@@ -465,8 +546,10 @@ impl Config {
         real("--lr", self.lr, self.lr > 0.0 && self.lr <= 10.0, "above 0, at most 10")?;
         real("--weight-decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "0 to 1")?;
         real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
+        real("--event-drop", self.event_drop, (0.0..1.0).contains(&self.event_drop), "0 to below 1")?;
+        real("--event-noise", self.event_noise, (0.0..=limits::MAX_EVENT_NOISE).contains(&self.event_noise), "0 to 10")?;
         whole("--seed", self.seed as usize, 0, i64::MAX as usize)?; // TOML has no larger numbers
-        if let Some(dir) = [&self.data_dir, &self.images_dir].into_iter().flatten().find(|d| d.to_str().is_none()) {
+        if let Some(dir) = [&self.data_dir, &self.images_dir, &self.events_dir].into_iter().flatten().find(|d| d.to_str().is_none()) {
             return Err(Error::usage("the name of this folder is not UTF-8, and cannot be written to config.toml").at(dir.display()));
         }
         if self.best_on == BestOn::Validation && self.val_split == 0.0 {
@@ -477,7 +560,30 @@ impl Config {
         if self.dataset == DatasetName::Images && self.images_dir.is_none() {
             return Err(Error::usage("no folder of pictures is given").at("--dataset images").remedy("write --dataset images DIR"));
         }
+        if self.dataset == DatasetName::Events && self.events_dir.is_none() {
+            return Err(Error::usage("no folder of recordings is given").at("--dataset events").remedy("write --dataset events DIR"));
+        }
+        if !self.dataset.is_events() {
+            return self.check_no_event_options();
+        }
         Ok(())
+    }
+
+    /// What acts on events would silently do nothing to pictures.
+    fn check_no_event_options(&self) -> Result<()> {
+        let said = [
+            ("--split-by", self.split_by != SplitBy::default()),
+            ("--resize", self.resize != Resize::None),
+            ("--event-drop", self.event_drop > 0.0),
+            ("--event-noise", self.event_noise > 0.0),
+            ("--strict", self.strict),
+        ];
+        match said.iter().find(|(_, said)| *said) {
+            Some((option, _)) => Err(Error::usage(format!("{} holds pictures, not recordings of events", self.dataset))
+                .at(*option)
+                .remedy("leave it out, or choose a set of events (spiketrain data list)")),
+            None => Ok(()),
+        }
     }
 
     /// As TOML, complete.
@@ -502,3 +608,6 @@ impl Config {
 fn out_of_range(option: &str, value: impl std::fmt::Display, range: &str) -> Error {
     Error::usage(format!("{value} is out of range")).at(option).remedy(format!("choose {range}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,10 @@ pub trait FrameSource: Send + Sync {
     /// # Errors
     /// Storage or Format: the sample cannot be read, or is not what was written.
     fn read(&self, index: usize, counts: &mut [u16]) -> Result<()>;
+    /// Bytes of the samples that are held in memory.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Bad events that a recording may have, as a share of its events, before training on it is refused.

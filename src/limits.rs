@@ -46,3 +46,5 @@ pub const MAX_RECORDINGS: usize = 4_000_000;
 pub const PREPARE_BYTES: u64 = 600 << 20;
 /// Motions made per split: about 16 KB each in memory.
 pub const MAX_MOTIONS: usize = 100_000;
+/// Noise events per count: above it there is nothing left of any recording, and every one costs a random number.
+pub const MAX_EVENT_NOISE: f64 = 10.0;

@@ -29,6 +29,8 @@ pub enum Purpose {
     Camera = 10,
     /// A sample of the built-in set of motions; epoch = 0 train, 1 test, index = sample.
     Motions = 11,
+    /// Events left out and noise events of one training sample; index = its position in the training set.
+    EventNoise = 12,
 }
 
 /// A short stream of random numbers at one coordinate.

@@ -1,14 +1,20 @@
 //! A run stopped after any step and resumed ends in the same bytes as one never stopped; so does any number of threads.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use spiketrain::config::{Config, Options};
-use spiketrain::data::{self, DatasetName, ImageSet, LoadOptions};
+use spiketrain::data::frame_set::{FrameSet, FrameSplit};
+use spiketrain::data::{self, Dataset, DatasetName, ImageSet, LoadOptions, Resize};
 use spiketrain::engine::Engine;
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::engine::reference::Reference;
+use spiketrain::error::{Error, Result};
+use spiketrain::events::Sensor;
+use spiketrain::frames::FrameSource;
 use spiketrain::neuron::Rule;
+use spiketrain::rng::{Purpose, Rng};
 use spiketrain::run_folder::RunFolder;
 use spiketrain::schedule::{Schedule, WarmUp};
 use spiketrain::storage::Disk;
@@ -16,8 +22,8 @@ use spiketrain::train::{self, EpochLine, Observer, Outcome, RunResult, Stop, Tra
 
 const EPOCHS: usize = 3;
 
-fn config() -> Config {
-    let options = Options {
+fn options() -> Options {
+    Options {
         net: Some("5C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into()),
         time_steps: Some(4),
         batch: Some(16),
@@ -29,13 +35,73 @@ fn config() -> Config {
         train_limit: Some(90),
         test_limit: Some(20),
         ..Options::default()
-    };
-    options.complete().unwrap()
+    }
+}
+
+fn config() -> Config {
+    options().complete().unwrap()
 }
 
 fn glyphs() -> ImageSet {
     let limits = LoadOptions { seed: 1, train_limit: Some(90), test_limit: Some(20), ..LoadOptions::default() };
     data::load(DatasetName::Glyphs, &limits).unwrap()
+}
+
+/// Frames in which a class is a corner that is lively.
+struct Corners {
+    /// Samples from here on cannot be read.
+    broken: usize,
+}
+
+const STEPS: usize = 4;
+const SIDE: u16 = 12;
+
+impl FrameSource for Corners {
+    fn read(&self, index: usize, counts: &mut [u16]) -> Result<()> {
+        if index >= self.broken {
+            return Err(Error::format("block damaged").at(format!("frames.cache: sample {index}")));
+        }
+        let (mut rng, side) = (Rng::at(9, Purpose::Test, 1, index as u64), SIDE as usize);
+        for (i, count) in counts.iter_mut().enumerate() {
+            let (y, x) = (i / side % side, i % side);
+            let corner = usize::from(2 * y >= side) * 2 + usize::from(2 * x >= side);
+            let of_hundred = if corner == index % 4 { 60 } else { 10 };
+            *count = if rng.below(100) < of_hundred { 1 + rng.below(3) as u16 } else { 0 };
+        }
+        Ok(())
+    }
+}
+
+fn corners(broken: usize) -> FrameSet {
+    let split = |at: std::ops::Range<u32>| FrameSplit { labels: at.clone().map(|i| (i % 4) as u16).collect(), at: at.collect() };
+    FrameSet {
+        name: DatasetName::Events,
+        sensor: Sensor { width: SIDE, height: SIDE },
+        steps: STEPS,
+        classes: ["a", "b", "c", "d"].map(String::from).to_vec(),
+        train: split(0..60),
+        test: split(60..80),
+        source: Arc::new(Corners { broken }),
+        simulated: true,
+        notes: Vec::new(),
+        fingerprint: "corners".into(),
+    }
+}
+
+/// Everything that is random about frames at once.
+fn frames_config() -> Config {
+    let options = Options {
+        dataset: Some(DatasetName::Events),
+        events_dir: Some("corners".into()),
+        net: Some("5C3-MP2-DP-7C3-9FC-{n}Voting".into()),
+        resize: Some(Resize::Sum),
+        event_drop: Some(0.1),
+        event_noise: Some(0.05),
+        train_limit: None,
+        test_limit: None,
+        ..options()
+    };
+    options.complete().unwrap()
 }
 
 /// Asks to stop after optimiser step `at`.
@@ -57,7 +123,7 @@ impl Observer for StopAt {
 }
 
 /// One session in `folder`: starts or goes on, stops after `at` further steps.
-fn session<E: Engine>(engine: &E, config: &Config, data: &ImageSet, path: &Path, at: u64) -> Outcome {
+fn session<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset, path: &Path, at: u64) -> Outcome {
     let mut trainer = Trainer::new(engine, config.clone(), data).unwrap();
     let folder = if path.exists() {
         let folder = RunFolder::open(Box::new(Disk), path).unwrap();
@@ -121,6 +187,60 @@ fn resume_after_any_step_ends_in_the_same_bytes() {
     }
     assert_eq!(timeless(&path), want, "stopped after every step");
     println!("{} resumed runs, one of them of {sessions} sessions", steps + 1);
+}
+
+#[test]
+fn frames_resume_after_any_step_and_on_any_threads_to_the_same_bytes() {
+    let (config, data, parent) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap());
+    let whole = parent.path().join("whole");
+    let r = finished(session(&Cpu::new(), &config, &data, &whole, u64::MAX));
+    assert!(r.dataset_simulated && r.last_test_accuracy > 0.25, "{r:?}");
+    let want = timeless(&whole);
+    // 48 samples of 60 are trained on.
+    let steps = EPOCHS as u64 * 3;
+    for at in 1..=steps {
+        let path = parent.path().join(format!("stopped-{at}"));
+        assert!(matches!(session(&Cpu::new(), &config, &data, &path, at), Outcome::Stopped(15)), "after step {at}");
+        finished(session(&Cpu::new(), &config, &data, &path, u64::MAX));
+        assert_eq!(timeless(&path), want, "stopped after step {at}");
+    }
+    for threads in [1, 2, 3, 8] {
+        let path = parent.path().join(format!("threads-{threads}"));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| finished(session(&Cpu::new(), &config, &data, &path, u64::MAX)));
+        assert_eq!(timeless(&path), want, "{threads} threads");
+    }
+    println!("{steps} resumed runs, 4 numbers of threads");
+}
+
+#[test]
+fn batches_made_ahead_or_one_by_one_train_the_same_network() {
+    let (config, data, parent) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap());
+    let ahead = finished(session(&Cpu::new(), &config, &data, &parent.path().join("ahead"), u64::MAX));
+    let engine = Cpu::new();
+    let mut trainer = Trainer::new(&engine, config.clone(), &data).unwrap();
+    for epoch in 0..EPOCHS {
+        let order = trainer.order(epoch);
+        for (i, indices) in order.chunks(config.batch).take(trainer.steps_per_epoch()).enumerate() {
+            trainer.step(epoch, indices, trainer.learning_rate(epoch, i)).unwrap();
+        }
+    }
+    assert_eq!(trainer.weights_sha256(), ahead.weights_sha256);
+}
+
+#[test]
+fn a_sample_that_cannot_be_read_stops_the_step_and_is_named() {
+    let (config, data, parent) = (frames_config(), corners(59), tempfile::tempdir().unwrap());
+    let engine = Cpu::new();
+    let mut trainer = Trainer::new(&engine, config.clone(), &data).unwrap();
+    // Held out or trained on, sample 59 is met in the first epoch or the evaluation after it.
+    let folder = RunFolder::create(Box::new(Disk), &parent.path().join("run")).unwrap();
+    let mut watch = StopAt { stop: Stop::default(), at: u64::MAX, step: 0 };
+    let e = train::run(&mut trainer, &folder, &Stop::default(), &mut watch).unwrap_err();
+    assert_eq!(e.exit_code(), 2);
+    assert!(e.place.contains("epoch 1") && e.place.contains("frames.cache: sample "), "{e}");
+    let other = Trainer::new(&engine, Config { time_steps: 5, ..config }, &data).err().unwrap();
+    assert!(other.to_string().contains("cut into 4 frames"), "{other}");
 }
 
 #[test]

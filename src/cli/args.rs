@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::Inputs;
 use crate::config::{BestOn, EngineName, InstructionSet, NormMode, Options, defaults_table};
-use crate::data::DatasetName;
+use crate::data::{DatasetName, Resize};
 use crate::events::Sensor;
 use crate::frames::SplitBy;
 use crate::loss::Loss;
@@ -35,7 +35,7 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Accuracy, loss and firing rates of a checkpoint on its data set.
     Eval(EvalArgs),
-    /// Classify pictures with a checkpoint.
+    /// Classify pictures or event recordings with a checkpoint.
     Predict(PredictArgs),
     /// Show a network: layers, shapes, parameters, cost, memory.
     Net(NetArgs),
@@ -50,7 +50,7 @@ pub enum Command {
 #[derive(Args)]
 #[command(after_long_help = train_help())]
 pub struct TrainArgs {
-    /// Data set: glyphs, mnist, fashion-mnist, cifar10, or `images DIR`.
+    /// Data set: glyphs, mnist, fashion-mnist, cifar10, `images DIR`; of events: motions, nmnist, dvs-gesture, dvs-cifar10, `events DIR`.
     #[arg(long, num_args = 1..=2, value_names = ["NAME", "DIR"])]
     pub dataset: Option<Vec<String>>,
     /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
@@ -59,7 +59,7 @@ pub struct TrainArgs {
     /// Use an incomplete data set (some CIFAR10 batches) as it is; said and stored.
     #[arg(long)]
     pub allow_partial: bool,
-    /// Resize pictures of `--dataset images` to HEIGHTxWIDTH.
+    /// HEIGHTxWIDTH that pictures of `--dataset images` are resized to, or of the camera of `--dataset events`.
     #[arg(long, value_name = "HxW", value_parser = height_width)]
     pub size: Option<[usize; 2]>,
     /// Make pictures of `--dataset images` grey.
@@ -107,9 +107,24 @@ pub struct TrainArgs {
     /// Loss on firing rates: mse or ce [default: mse].
     #[arg(long, value_parser = loss)]
     pub loss: Option<Loss>,
-    /// Random crop (4 pixels; digits 2) and horizontal flip (not of digits) of training samples [default: see below].
+    /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub augment: Option<bool>,
+    /// Cut recordings into T frames by number (of events) or time [default: number].
+    #[arg(long, value_parser = split_by)]
+    pub split_by: Option<SplitBy>,
+    /// Halve the sides of event frames after augmentation: nearest (even pixels are kept), sum (of 2x2 pixels) or none [default: see below].
+    #[arg(long, value_parser = resize)]
+    pub resize: Option<Resize>,
+    /// Leave every event of a training sample out with this probability [default: 0].
+    #[arg(long, value_name = "P")]
+    pub event_drop: Option<f64>,
+    /// Add noise events to training samples, R per pixel, polarity and frame on average [default: 0].
+    #[arg(long, value_name = "R")]
+    pub event_noise: Option<f64>,
+    /// Refuse recordings with any event out of range or back in time; without it they are counted, and up to 1 % are skipped.
+    #[arg(long)]
+    pub strict: bool,
     /// Seed of everything random [default: 1].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -167,24 +182,26 @@ fn train_help() -> String {
 impl TrainArgs {
     /// What was said on the command line.
     pub fn options(&self) -> Result<Options, crate::error::Error> {
-        let (dataset, images_dir) = match self.dataset.as_deref() {
-            None => (None, None),
+        let (dataset, dir) = match self.dataset.as_deref() {
+            None | Some([]) => (None, None),
             Some([name]) => (Some(name.parse::<DatasetName>()?), None),
-            Some([name, dir, ..]) => {
-                let name = name.parse::<DatasetName>()?;
-                if name != DatasetName::Images {
-                    return Err(crate::error::Error::usage(format!("'{dir}' after data set {name}"))
-                        .at("--dataset")
-                        .remedy("only `--dataset images DIR` takes a folder; other sets are found through --data-dir"));
-                }
-                (Some(name), Some(PathBuf::from(dir)))
+            Some([name, dir, ..]) => (Some(name.parse::<DatasetName>()?), Some(PathBuf::from(dir))),
+        };
+        let (images_dir, events_dir) = match (dataset, dir) {
+            (Some(DatasetName::Images), dir) => (dir, None),
+            (Some(DatasetName::Events), dir) => (None, dir),
+            (Some(name), Some(dir)) => {
+                return Err(crate::error::Error::usage(format!("'{}' after data set {name}", dir.display())).at("--dataset").remedy(
+                    "only `--dataset images DIR` and `--dataset events DIR` take a folder; other sets are found through --data-dir",
+                ));
             }
-            Some([]) => (None, None),
+            _ => (None, None),
         };
         Ok(Options {
             dataset,
             data_dir: self.data_dir.clone(),
             images_dir,
+            events_dir,
             size: self.size,
             grey: self.grey.then_some(true),
             allow_partial: self.allow_partial.then_some(true),
@@ -210,6 +227,11 @@ impl TrainArgs {
             val_split: self.val_split,
             best_on: self.best_on,
             augment: self.augment,
+            split_by: self.split_by,
+            resize: self.resize,
+            event_drop: self.event_drop,
+            event_noise: self.event_noise,
+            strict: self.strict.then_some(true),
             engine: self.engine,
             isa: self.isa,
         })
@@ -235,10 +257,13 @@ pub struct EvalArgs {
 pub struct PredictArgs {
     /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
-    /// PNG or JPEG pictures.
-    #[arg(required = true)]
-    pub images: Vec<PathBuf>,
-    /// Print one JSON object per picture.
+    /// PNG or JPEG pictures; or recordings of an event camera (.bin, .bs2, .aedat, .npz), for a network that was trained on such.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Feed one recording frame by frame: a decision, its confidence and the latency after every time step.
+    #[arg(long)]
+    pub stream: bool,
+    /// Print one JSON object per file (with --stream: per time step).
     #[arg(long)]
     pub json: bool,
     /// Worker threads [default: one per core].
@@ -463,6 +488,10 @@ fn inputs(text: &str) -> Result<Inputs, String> {
 
 fn kind(text: &str) -> Result<Kind, String> {
     named("kind of recording", &Kind::ALL.map(|k| (k.as_str(), k)), text)
+}
+
+fn resize(text: &str) -> Result<Resize, String> {
+    named("way to resize", &Resize::ALL, text)
 }
 
 fn isa(text: &str) -> Result<InstructionSet, String> {

@@ -7,6 +7,7 @@ mod doctor;
 mod eval;
 mod net;
 mod prepare;
+mod predict;
 mod progress;
 mod simulate;
 mod train;
@@ -43,7 +44,7 @@ fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Train(a) => train::run(*a),
         Command::Eval(a) => eval::run_eval(&a),
-        Command::Predict(a) => eval::run_predict(&a),
+        Command::Predict(a) => predict::run(&a),
         Command::Net(a) => net::run(&a),
         Command::Data(a) => data::run(&a),
         Command::Bench(a) => bench::run(&a),

@@ -12,7 +12,7 @@ use super::net::{memory_lines, table, thousands};
 use super::progress::Terminal;
 use super::{print, set_threads};
 use crate::config::{BestOn, Config, EngineName, Options};
-use crate::data::{self, ImageSet, LoadOptions};
+use crate::data::{self, Dataset, LoadOptions, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::memory::{self, Load};
@@ -40,7 +40,7 @@ pub fn run(a: TrainArgs) -> Result<u8> {
 /// What a session begins with.
 struct Start {
     config: Config,
-    data: ImageSet,
+    data: Box<dyn Dataset>,
     mode: Mode,
     /// Bytes to train in.
     memory: Option<usize>,
@@ -58,7 +58,7 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
     let mut config = said.or(file).complete()?;
     // A run may be resumed from another folder.
-    for dir in [&mut config.data_dir, &mut config.images_dir].into_iter().flatten() {
+    for dir in [&mut config.data_dir, &mut config.images_dir, &mut config.events_dir].into_iter().flatten() {
         *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
     }
     let data = load(&config)?;
@@ -82,26 +82,27 @@ fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
 }
 
 /// Loads the data set of a configuration.
-pub fn load(c: &Config) -> Result<ImageSet> {
-    data::load(
-        c.dataset,
-        &LoadOptions {
-            data_dir: c.data_dir.clone(),
-            images_dir: c.images_dir.clone(),
-            size: c.size.map(|[h, w]| (h, w)),
-            grey: c.grey,
-            allow_partial: c.allow_partial,
-            seed: c.seed,
-            train_limit: c.train_limit,
-            test_limit: c.test_limit,
-        },
-    )
+pub fn load(c: &Config) -> Result<Box<dyn Dataset>> {
+    if c.dataset.is_events() {
+        return Err(Error::bug("not there yet"));
+    }
+    let options = LoadOptions {
+        data_dir: c.data_dir.clone(),
+        images_dir: c.images_dir.clone(),
+        size: c.size.map(|[h, w]| (h, w)),
+        grey: c.grey,
+        allow_partial: c.allow_partial,
+        seed: c.seed,
+        train_limit: c.train_limit,
+        test_limit: c.test_limit,
+    };
+    Ok(Box::new(data::load(c.dataset, &options)?))
 }
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
-    let recompute = fit_memory(&start, &trainer::plan(&start.config, &start.data)?)?;
-    let mut trainer = Trainer::new(engine, start.config, &start.data)?;
+    let recompute = fit_memory(&start, &trainer::plan(&start.config, &*start.data)?)?;
+    let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
     trainer.net.recompute = recompute;
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);
@@ -159,14 +160,18 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     let (c, plan) = (&trainer.config, &trainer.net.plan);
     let held_out = if trainer.validation.is_empty() { String::new() } else { format!(", {} validation", trainer.validation.len()) };
     watch.note(&format!(
-        "{}: {} training{held_out}, {} test samples, {} classes, {}",
+        "{}{}: {} training{held_out}, {} test samples, {} classes, {}",
         c.dataset,
+        simulated(trainer.data.simulated()),
         trainer.train.len(),
-        trainer.data.test.len(),
-        trainer.data.classes.len(),
+        trainer.data.labels(Split::Test).len(),
+        trainer.data.classes().len(),
         plan.shape
     ));
-    trainer.data.notes.iter().for_each(|n| watch.note(&format!("  note: {n}")));
+    if c.dataset.is_events() {
+        watch.note(&frames_line(c));
+    }
+    trainer.data.notes().iter().for_each(|n| watch.note(&format!("  note: {n}")));
     let name = preset.map_or(String::new(), |p| format!("{p} = "));
     watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), trainer.engine.name()));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
@@ -189,9 +194,35 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     }
 }
 
+/// What a data set's name needs beside it where no camera saw the events.
+fn simulated(yes: bool) -> &'static str {
+    if yes { " (simulated)" } else { "" }
+}
+
+/// How recordings become a network's input.
+fn frames_line(c: &Config) -> String {
+    let disturbed = match (c.event_drop, c.event_noise) {
+        (0.0, 0.0) => String::new(),
+        (drop, noise) => format!(", {drop} of the events left out and {noise} added per count in training"),
+    };
+    format!(
+        "frames: {} slices by {}, resize {}, augmentation: {}{disturbed}",
+        c.time_steps,
+        c.split_by.name(),
+        c.resize.name(),
+        c.preparation(2).augmentation()
+    )
+}
+
 fn load_of(c: &Config) -> Load {
     let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
-    Load { steps: c.time_steps, batch: c.batch, direct: true, everywhere }
+    Load { steps: c.time_steps, batch: c.batch, direct: !c.dataset.is_events(), everywhere }
+}
+
+/// Bytes of the batch that is made while another is trained on.
+fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
+    let steps = if load.direct { 1 } else { load.steps };
+    size_of::<f32>() * steps * load.batch * plan.shape.len()
 }
 
 /// Which layers compute twice to keep within `--memory`. Refuses, before any work, what does not fit into it or into the machine.
@@ -199,12 +230,15 @@ fn fit_memory(start: &Start, plan: &Plan) -> Result<Vec<bool>> {
     let c = &start.config;
     let load = load_of(c);
     let recompute = match start.memory {
-        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(start.data.bytes()))?,
+        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(start.data.bytes() + ahead_bytes(&load, plan)))?,
         None => vec![false; plan.blocks.len()],
     };
     // The reference engine has f64 and keeps every step.
     let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
-    let needs = |batch| numbers * memory::of(plan, &Load { batch, ..load }, &recompute).total() as u64;
+    let needs = |batch| {
+        let load = Load { batch, ..load };
+        numbers * memory::of(plan, &load, &recompute).total() as u64 + ahead_bytes(&load, plan) as u64
+    };
     let Some(room) = available_memory() else { return Ok(recompute) };
     if needs(c.batch) <= room {
         return Ok(recompute);
@@ -225,6 +259,7 @@ fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     print(table(plan));
     print(memory_lines(plan, &load_of(c), &trainer.net.recompute));
     print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
+    print(format!("  the batch made ahead       {:>8.1} MB", ahead_bytes(&load_of(c), plan) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
     print(format!(
         "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",
@@ -286,7 +321,8 @@ fn summary(r: &RunResult, folder: &Path) -> String {
     };
     let rates: Vec<String> = r.firing_rates.iter().map(|v| format!("{:.1}", 100.0 * v)).collect();
     format!(
-        "test accuracy after the last epoch: {}{best}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}",
+        "test accuracy{} after the last epoch: {}{best}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}",
+        if r.dataset_simulated { " on simulated events" } else { "" },
         percent(r.last_test_accuracy),
         rates.join(" "),
         percent(r.mean_firing_rate),

@@ -1,48 +1,86 @@
-//! From bytes to batches: scaling, normalisation, augmentation, and what is held out for validation.
+//! From bytes and counts to batches: scaling, normalisation, augmentation, and what is held out for validation.
 
 use rayon::prelude::*;
 
+use super::augment::{Draw, Reading, Resize, disturb};
+use super::frame_set::{FrameSet, FrameSplit};
 use super::{DatasetName, Samples};
 use crate::error::{Error, Result};
+use crate::events::Sensor;
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 
-/// What happens to a picture on its way into the network.
+/// What happens to a sample on its way into the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparation {
-    /// Per channel: subtracted after scaling to 0 to 1.
+    /// Pictures, per channel: subtracted after scaling to 0 to 1.
     pub mean: Vec<f32>,
-    /// Per channel: divided by after that.
+    /// Pictures, per channel: divided by after that.
     pub std: Vec<f32>,
-    /// Training only: crop the picture's own size out of a black border of this many pixels; 0 = no crop.
+    /// Training only: crop the sample's own size out of an empty border of this many pixels; 0 = no crop.
     pub crop_pad: usize,
     /// Training only: mirror left-right half of the time.
     pub flip: bool,
+    /// Training only: rotate about the centre by up to this many degrees either way, to the nearest pixel.
+    pub rotate: f64,
+    /// Frames of events: made smaller, after they were moved.
+    pub resize: Resize,
+    /// Frames of events, training only: every event is left out with this probability.
+    pub event_drop: f64,
+    /// Frames of events, training only: mean number of noise events in each count at the sensor's size.
+    pub event_noise: f64,
 }
 
 impl Preparation {
-    /// Scaling to 0 to 1 and nothing else.
+    /// Scaling of pictures to 0 to 1, counts as they are, and nothing else.
     pub fn scale_only(channels: usize) -> Self {
-        Preparation { mean: vec![0.0; channels], std: vec![1.0; channels], crop_pad: 0, flip: false }
+        Preparation {
+            mean: vec![0.0; channels],
+            std: vec![1.0; channels],
+            crop_pad: 0,
+            flip: false,
+            rotate: 0.0,
+            resize: Resize::None,
+            event_drop: 0.0,
+            event_noise: 0.0,
+        }
     }
 
-    /// The method's preparation (section 5): CIFAR10 is normalised, the others are scaled to 0 to 1. Where augmentation is asked
-    /// for, things are cropped with a border of 4 and mirrored; digits, which a mirror would spoil, with a border of 2.
+    /// The method's preparation (section 5): CIFAR10 is normalised, other pictures are scaled to 0 to 1, frames of the DVS sets are made
+    /// smaller. Where augmentation is asked for, things are cropped with a border of 4 and mirrored; digits, which a mirror would spoil,
+    /// with a border of 2, and so are motions; recordings of the user are cropped only.
     pub fn of(name: DatasetName, channels: usize) -> Self {
         let scaled = Self::scale_only(channels);
         match name {
             DatasetName::Cifar10 => {
-                Preparation { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2470, 0.2435, 0.2616], crop_pad: 4, flip: true }
+                Preparation { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2470, 0.2435, 0.2616], crop_pad: 4, flip: true, ..scaled }
             }
             DatasetName::FashionMnist | DatasetName::Images => Preparation { crop_pad: 4, flip: true, ..scaled },
-            DatasetName::Mnist | DatasetName::Glyphs => Preparation { crop_pad: 2, ..scaled },
-            _ => scaled,
+            DatasetName::Mnist | DatasetName::Glyphs | DatasetName::NMnist | DatasetName::Motions => Preparation { crop_pad: 2, ..scaled },
+            DatasetName::DvsGesture => Preparation { crop_pad: 16, rotate: 5.0, resize: Resize::Nearest, ..scaled },
+            DatasetName::DvsCifar10 => Preparation { crop_pad: 16, flip: true, rotate: 15.0, resize: Resize::Nearest, ..scaled },
+            DatasetName::Events => Preparation { crop_pad: 4, ..scaled },
         }
     }
 
-    /// The same without augmentation.
+    /// The same without crop, mirror and rotation.
     pub fn without_augmentation(self) -> Self {
-        Preparation { crop_pad: 0, flip: false, ..self }
+        Preparation { crop_pad: 0, flip: false, rotate: 0.0, ..self }
+    }
+
+    /// The augmentation in words.
+    pub fn augmentation(&self) -> String {
+        let mut words = Vec::new();
+        if self.crop_pad > 0 {
+            words.push(format!("crop {}", self.crop_pad));
+        }
+        if self.flip {
+            words.push("flip".to_string());
+        }
+        if self.rotate > 0.0 {
+            words.push(format!("rotate {}", self.rotate));
+        }
+        if words.is_empty() { "no".to_string() } else { words.join(", ") }
     }
 
     /// `[C][256]`: the value of every byte, so that a batch is a table look-up.
@@ -50,26 +88,14 @@ impl Preparation {
         assert!(self.mean.len() == channels && self.std.len() == channels, "one mean and one std per channel");
         (0..channels).map(|c| std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c])).collect()
     }
-}
 
-/// How one picture is moved: the crop's corner in the padded picture, and whether it is mirrored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Draw {
-    top: usize,
-    left: usize,
-    mirror: bool,
-}
-
-impl Draw {
-    /// One draw per (seed, epoch, index), the same whatever the batch.
-    fn at(prep: &Preparation, seed: u64, epoch: u64, index: u32) -> Self {
-        let mut rng = Rng::at(seed, Purpose::Augment, epoch, index as u64);
-        let (top, left) = (rng.below(2 * prep.crop_pad + 1), rng.below(2 * prep.crop_pad + 1));
-        Draw { top, left, mirror: rng.bits() >> 63 == 1 && prep.flip }
+    /// How the sample is moved; not at all unless `augment` gives (seed, epoch).
+    fn draw(&self, augment: Option<(u64, u64)>, index: u32) -> Draw {
+        augment.map_or(Draw::still(self), |(seed, epoch)| Draw::at(self, seed, epoch, index))
     }
 }
 
-/// The samples at `indices` as `[B,C,H,W]`, prepared; augmented if `augment` gives (seed, epoch).
+/// The pictures at `indices` as `[B,C,H,W]`, prepared; augmented if `augment` gives (seed, epoch).
 ///
 /// The border of a crop is black *before* normalisation, as where the method comes from.
 ///
@@ -78,31 +104,62 @@ impl Draw {
 pub fn assemble(samples: &Samples, shape: Chw, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Vec<f32> {
     let size = shape.len();
     let tables = prep.tables(shape.c);
-    let still = Draw { top: prep.crop_pad, left: prep.crop_pad, mirror: false };
     let mut batch = vec![0.0; indices.len() * size];
     batch.par_chunks_exact_mut(size.max(1)).zip(indices).for_each(|(out, &index)| {
         let picture = &samples.pixels[index as usize * size..][..size];
-        let draw = augment.map_or(still, |(seed, epoch)| Draw::at(prep, seed, epoch, index));
+        let sources = prep.draw(augment, index).sources((shape.h, shape.w), prep.crop_pad);
         let planes = picture.chunks_exact(shape.area()).zip(out.chunks_exact_mut(shape.area()));
         for ((from, to), table) in planes.zip(&tables) {
-            place(from, to, (shape.h, shape.w), table, draw, prep.crop_pad);
+            let value = |&source: &u32| table[from.get(source as usize).map_or(0, |&v| v as usize)];
+            to.iter_mut().zip(&sources).for_each(|(to, source)| *to = value(source));
         }
     });
     batch
 }
 
-/// One channel `[H,W]`, moved and looked up.
-fn place(from: &[u8], to: &mut [f32], (h, w): (usize, usize), table: &[f32; 256], draw: Draw, pad: usize) {
-    for (y, row) in to.chunks_exact_mut(w).enumerate() {
-        // Coordinates of the source are those of the padded picture less `pad`; below 0 they wrap and fail `< h`.
-        let source_y = (y + draw.top).wrapping_sub(pad);
-        for (x, out) in row.iter_mut().enumerate() {
-            let x = if draw.mirror { w - 1 - x } else { x };
-            let source_x = (x + draw.left).wrapping_sub(pad);
-            let inside = source_y < h && source_x < w;
-            *out = table[if inside { from[source_y * w + source_x] } else { 0 } as usize];
-        }
+/// The frames at `indices` of a split as `[T,B,2,H,W]` counts, prepared; augmented and disturbed if `augment` gives (seed, epoch).
+///
+/// # Errors
+/// Storage or Format: a sample cannot be read.
+///
+/// # Panics
+/// If an index is beyond the split: a defect of the caller.
+pub fn assemble_frames(
+    set: &FrameSet,
+    split: &FrameSplit,
+    indices: &[u32],
+    prep: &Preparation,
+    augment: Option<(u64, u64)>,
+) -> Result<Vec<f32>> {
+    let shape = prep.resize.shape(set.sensor);
+    let mut batch = vec![0.0; set.steps * indices.len() * shape.len()];
+    // Of every sample its T frames, which lie B apart.
+    let mut frames: Vec<Vec<&mut [f32]>> = indices.iter().map(|_| Vec::with_capacity(set.steps)).collect();
+    for (i, frame) in batch.chunks_exact_mut(shape.len().max(1)).enumerate() {
+        frames[i % indices.len()].push(frame);
     }
+    let fill = |counts: &mut Vec<u16>, (frames, &index): (Vec<&mut [f32]>, &u32)| {
+        set.source.read(split.at[index as usize] as usize, counts)?;
+        if let Some((seed, epoch)) = augment {
+            disturb(counts, prep, seed, epoch, index);
+        }
+        let reading = Reading::new(prep.draw(augment, index), set.sensor, prep);
+        reading.planes(counts, frames.into_iter().flat_map(|frame| frame.chunks_exact_mut(shape.area())));
+        Ok(())
+    };
+    let room = || vec![0; set.steps * Resize::None.shape(set.sensor).len()];
+    let read: Vec<Result<()>> = frames.into_par_iter().zip(indices).map_init(room, fill).collect();
+    // The first in the batch, whichever failed first.
+    read.into_iter().collect::<Result<()>>()?;
+    Ok(batch)
+}
+
+/// The counts `[T,2,H,W]` of one recording as a network reads them, `[T,2,H',W']`: resized, not moved.
+pub fn prepare_frames(counts: &[u16], sensor: Sensor, prep: &Preparation) -> Vec<f32> {
+    let (from, to) = (Resize::None.shape(sensor), prep.resize.shape(sensor));
+    let mut frames = vec![0.0; counts.len() / from.len() * to.len()];
+    Reading::new(Draw::still(prep), sensor, prep).planes(counts, frames.chunks_exact_mut(to.area()));
+    frames
 }
 
 /// Splits the training samples into (train, validation), both as ascending indices.
@@ -174,7 +231,7 @@ mod tests {
     fn augmentation_is_a_shift_with_black_border_and_a_mirror() {
         let (shape, pad) = (Chw::new(2, 3, 4), 2i64);
         let samples = ramp(40, shape);
-        let prep = Preparation { crop_pad: 2, flip: true, mean: vec![0.5; 2], std: vec![0.25; 2] };
+        let prep = Preparation { crop_pad: 2, flip: true, mean: vec![0.5; 2], std: vec![0.25; 2], ..Preparation::scale_only(2) };
         let indices: Vec<u32> = (0..40).collect();
         let batch = assemble(&samples, shape, &indices, &prep, Some((11, 3)));
         let mut seen = std::collections::HashSet::new();

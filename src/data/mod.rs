@@ -6,10 +6,12 @@
 //! [`batch`] turns samples into the floating point numbers a network reads; [`catalog`] knows where sets come from,
 //! [`download`] gets them, and [`verify`] tells whether the files at hand are the published ones.
 
+pub mod augment;
 pub mod batch;
 pub mod cache;
 pub mod catalog;
 pub mod cifar;
+pub mod dataset;
 pub mod download;
 mod fetch;
 pub mod frame_set;
@@ -28,7 +30,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub use augment::Resize;
 pub use batch::{Preparation, assemble, hold_out};
+pub use dataset::{Dataset, Split};
 pub use name::DatasetName;
 
 use crate::error::{Error, Result};
@@ -79,11 +83,6 @@ pub struct ImageSet {
 }
 
 impl ImageSet {
-    /// Bytes of all pixels in memory.
-    pub fn bytes(&self) -> usize {
-        self.train.pixels.len() + self.test.pixels.len()
-    }
-
     fn new(name: DatasetName, shape: Chw, classes: Vec<String>, train: Samples, test: Samples, notes: Vec<String>) -> Self {
         ImageSet { name, shape, classes, train, test, notes, fingerprint: String::new() }
     }

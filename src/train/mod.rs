@@ -1,6 +1,7 @@
 //! The training loop: epochs, evaluation, checkpoints, and what a run leaves behind.
 
 pub mod evaluate;
+pub mod feed;
 pub mod record;
 pub mod save;
 pub mod step;
@@ -8,6 +9,7 @@ pub mod trainer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Instant;
 
 pub use evaluate::Evaluation;
@@ -16,10 +18,12 @@ pub use trainer::{Best, Progress, Trainer};
 
 use crate::checkpoint::Kind;
 use crate::config::BestOn;
+use crate::data::Split;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::run_folder::RunFolder;
 use crate::tensorboard::EventWriter;
+use feed::{ahead, next};
 
 /// The number of the signal that asked to stop, 0 for none; set by a handler or a test, read after every step.
 #[derive(Clone, Debug, Default)]
@@ -57,23 +61,10 @@ pub trait Observer {
 /// Diverged: something is not finite; the weights of the last good step are in the folder's newest checkpoint. Storage: the disk.
 pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
     let mut events = Events::create(folder, trainer.progress.epoch)?;
-    let per_epoch = trainer.steps_per_epoch();
     for epoch in trainer.progress.epoch..trainer.config.epochs {
         let clock = Clock { before: trainer.progress.tally.wall, started: Instant::now() };
-        let order = trainer.order(epoch);
-        let done = trainer.progress.step as usize - epoch * per_epoch;
-        for (i, indices) in order.chunks(trainer.config.batch).enumerate().take(per_epoch).skip(done) {
-            let lr = trainer.learning_rate(epoch, i);
-            trainer.step(epoch, indices, lr)?;
-            watch.step(epoch, i + 1, per_epoch, &trainer.progress.tally, &trainer.training_rates(epoch));
-            if let Some(signal) = stop.requested() {
-                save(trainer, folder, &clock)?;
-                return Ok(Outcome::Stopped(signal));
-            }
-            let every = trainer.config.checkpoint_every as u64;
-            if every > 0 && trainer.progress.step.is_multiple_of(every) {
-                save(trainer, folder, &clock)?;
-            }
+        if let Some(signal) = steps(trainer, epoch, folder, &clock, stop, watch)? {
+            return Ok(Outcome::Stopped(signal));
         }
         let place = |e: Error| e.at(format!("evaluation after epoch {}", epoch + 1));
         let Some(line) = finish_epoch(trainer, epoch, &clock, stop).map_err(place)? else {
@@ -94,6 +85,40 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
     let result = result(trainer)?;
     folder.write_result(&result)?;
     Ok(Outcome::Finished(Box::new(result)))
+}
+
+/// The steps of `epoch` that are not done yet; the signal, and a checkpoint saved, if it was asked to stop.
+fn steps<E: Engine>(
+    trainer: &mut Trainer<E>,
+    epoch: usize,
+    folder: &RunFolder,
+    clock: &Clock,
+    stop: &Stop,
+    watch: &mut dyn Observer,
+) -> Result<Option<u8>> {
+    let per_epoch = trainer.steps_per_epoch();
+    let done = trainer.progress.step as usize - epoch * per_epoch;
+    let order = trainer.order(epoch);
+    let chunks = order.chunks(trainer.config.batch).take(per_epoch).skip(done);
+    let (feed, ann) = (trainer.feed.clone(), trainer.config.method(epoch).ann);
+    thread::scope(|scope| {
+        let batches = ahead(scope, chunks, move |indices| feed.training(epoch, indices, ann));
+        for i in done..per_epoch {
+            let started = Instant::now();
+            let lr = trainer.learning_rate(epoch, i);
+            trainer.learn(epoch, next(&batches), lr, started)?;
+            watch.step(epoch, i + 1, per_epoch, &trainer.progress.tally, &trainer.training_rates());
+            if let Some(signal) = stop.requested() {
+                save(trainer, folder, clock)?;
+                return Ok(Some(signal));
+            }
+            let every = trainer.config.checkpoint_every as u64;
+            if every > 0 && trainer.progress.step.is_multiple_of(every) {
+                save(trainer, folder, clock)?;
+            }
+        }
+        Ok(None)
+    })
 }
 
 /// Time spent in an epoch, earlier sessions included.
@@ -156,7 +181,7 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
         validation_accuracy: validation.as_ref().map(|v| v.accuracy),
         validation_loss: validation.as_ref().map(|v| v.loss),
         learning_rate: trainer.learning_rate(epoch, trainer.steps_per_epoch() - 1),
-        firing_rates: trainer.training_rates(epoch),
+        firing_rates: trainer.training_rates(),
         test_firing_rates: test.map(|t| t.firing_rates),
         samples_per_s: seen / tally.seconds,
         seconds: clock.seconds(),
@@ -184,12 +209,13 @@ fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
     };
     let (mean_firing_rate, weighted_firing_rate) = record::mean_rates(&trainer.net.plan, &last.firing_rates);
     Ok(RunResult {
-        dataset: data.name.to_string(),
-        dataset_fingerprint: data.fingerprint.clone(),
-        dataset_notes: data.notes.clone(),
+        dataset: data.name().to_string(),
+        dataset_simulated: data.simulated(),
+        dataset_fingerprint: data.fingerprint().to_string(),
+        dataset_notes: data.notes().to_vec(),
         train_samples: trainer.train.len(),
         validation_samples: trainer.validation.len(),
-        test_samples: data.test.len(),
+        test_samples: data.labels(Split::Test).len(),
         net: c.net.clone(),
         rule: c.rule.name().to_string(),
         alpha: c.alpha,

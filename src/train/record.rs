@@ -43,6 +43,9 @@ pub struct EpochLine {
 #[allow(missing_docs)] // the names say it; units as in EpochLine
 pub struct RunResult {
     pub dataset: String,
+    /// True if the events were computed from pictures: no accuracy on the real set.
+    #[serde(default)]
+    pub dataset_simulated: bool,
     pub dataset_fingerprint: String,
     pub dataset_notes: Vec<String>,
     pub train_samples: usize,

@@ -61,9 +61,9 @@ impl<E: Engine> Trainer<'_, E> {
             config_toml: self.config.to_toml()?,
             network: self.config.net.clone(),
             input_shape: self.net.plan.shape.to_string(),
-            classes: self.data.classes.clone(),
-            dataset: self.data.name.to_string(),
-            dataset_fingerprint: self.data.fingerprint.clone(),
+            classes: self.data.classes().to_vec(),
+            dataset: self.data.name().to_string(),
+            dataset_fingerprint: self.data.fingerprint().to_string(),
             step: self.progress.step,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
             tensors: places(&self.net.plan, kind).into_iter().map(|(entry, _)| entry).collect(),
@@ -96,10 +96,10 @@ impl<E: Engine> Trainer<'_, E> {
         if c.header.kind != Kind::Training {
             return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
         }
-        if c.header.dataset_fingerprint != self.data.fingerprint {
+        if c.header.dataset_fingerprint != self.data.fingerprint() {
             return Err(Error::usage(format!(
                 "the data set {} is not the one this run was trained on (other files or limits)",
-                self.data.name
+                self.data.name()
             ))
             .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
         }

@@ -1,13 +1,16 @@
 //! The state of a training run and one step of it.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Stop;
-use super::evaluate::{Evaluation, batch_of, evaluate, hits};
+use super::evaluate::{Evaluation, evaluate, hits};
+use super::feed::{Feed, Labelled, preparation};
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
-use crate::data::{ImageSet, Preparation, hex, hold_out};
+use crate::data::{Dataset, Split, hex, hold_out};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::{Network, Tensors};
@@ -71,8 +74,9 @@ pub struct Trainer<'a, E: Engine> {
     /// Complete; `net` is the resolved notation.
     pub config: Config,
     /// The samples.
-    pub data: &'a ImageSet,
-    prep: Preparation,
+    pub data: &'a dyn Dataset,
+    /// Batches of them.
+    pub feed: Feed<'a>,
     /// Indices trained on.
     pub train: Vec<u32>,
     /// Indices held out.
@@ -89,22 +93,22 @@ impl<'a, E: Engine> Trainer<'a, E> {
     /// A fresh run.
     ///
     /// # Errors
-    /// Usage: the network does not fit the data, the batch is larger than the set, or too small for statistics.
-    pub fn new(engine: &'a E, mut config: Config, data: &'a ImageSet) -> Result<Self> {
+    /// Usage: the network or T does not fit the data, the batch is larger than the set, or too small for statistics.
+    pub fn new(engine: &'a E, mut config: Config, data: &'a dyn Dataset) -> Result<Self> {
         let plan = plan(&config, data)?;
         config.net = plan.notation.to_string();
-        let all: Vec<u32> = (0..data.train.len() as u32).collect();
-        let (train, validation) =
-            if config.val_split > 0.0 { hold_out(&data.train.labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
-        if data.test.is_empty() {
+        let labels = data.labels(Split::Train);
+        let all: Vec<u32> = (0..labels.len() as u32).collect();
+        let (train, validation) = if config.val_split > 0.0 { hold_out(labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
+        if data.labels(Split::Test).is_empty() {
             return Err(Error::usage("the test set is empty").at(config.dataset));
         }
         check_batch(&config, &plan, train.len())?;
-        let prep = Preparation::of(config.dataset, data.shape.c);
+        let feed = Feed::new(&config, data)?;
         let net = Network::init(engine, plan, config.seed);
         let moments = [net.zeros(engine), net.zeros(engine)];
         let progress = Progress { tally: fresh_tally(&net.plan), ..Progress::default() };
-        Ok(Trainer { engine, config, data, prep, train, validation, net, moments, progress })
+        Ok(Trainer { engine, config, data, feed, train, validation, net, moments, progress })
     }
 
     /// Optimiser steps of one epoch: a last batch too small for statistics is dropped.
@@ -133,18 +137,26 @@ impl<'a, E: Engine> Trainer<'a, E> {
     /// One optimiser step on the samples `indices`. Nothing is changed unless loss and all gradients are finite.
     ///
     /// # Errors
-    /// Diverged: a current, the loss or a gradient is not finite; names layer and step.
+    /// Diverged: a current, the loss or a gradient is not finite; names layer and step. Storage or Format: a sample cannot be read.
     pub fn step(&mut self, epoch: usize, indices: &[u32], lr: f64) -> Result<()> {
-        let started = std::time::Instant::now();
-        let method = self.config.method(epoch);
-        let augment = self.config.augment.then_some((self.config.seed, epoch as u64));
-        let (batch, labels) = batch_of(&self.config, &self.data.train, self.data.shape, &self.prep, indices, &method, augment);
+        let started = Instant::now();
+        let batch = self.feed.training(epoch, indices, self.config.method(epoch).ann);
+        self.learn(epoch, batch, lr, started)
+    }
+
+    /// One optimiser step on a batch that [`Feed::training`] has made, or could not make; timed since `started`.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`].
+    pub fn learn(&mut self, epoch: usize, batch: Result<Labelled>, lr: f64, started: Instant) -> Result<()> {
         let step = self.progress.step + 1;
+        let place = |e: Error| e.at(format!("epoch {}, step {step}", epoch + 1));
+        let Labelled { batch, labels } = batch.map_err(place)?;
+        let method = self.config.method(epoch);
         let masks = self.net.masks(self.config.seed, step, batch.samples);
         let task = Task { batch: &batch, labels: &labels, masks: &masks, method: &method, loss: self.config.loss };
         let c = adamw(lr, self.config.weight_decay, step);
-        let (loss, out) = optimise(self.engine, &mut self.net, &mut self.moments, &task, &c)
-            .map_err(|e| e.at(format!("epoch {}, step {step}", epoch + 1)))?;
+        let (loss, out) = optimise(self.engine, &mut self.net, &mut self.moments, &task, &c).map_err(place)?;
 
         self.progress.step = step;
         let tally = &mut self.progress.tally;
@@ -157,10 +169,10 @@ impl<'a, E: Engine> Trainer<'a, E> {
     }
 
     /// Firing rate per block over the epoch so far.
-    pub fn training_rates(&self, epoch: usize) -> Vec<f64> {
-        let steps = if self.config.method(epoch).ann { 1 } else { self.config.time_steps } as u64;
+    pub fn training_rates(&self) -> Vec<f64> {
+        // In the `ann` warm-up, where an image has one step only, nothing spikes.
         let t = &self.progress.tally;
-        let seen = (t.samples * steps).max(1) as f64;
+        let seen = (t.samples * self.config.time_steps as u64).max(1) as f64;
         t.spikes.iter().zip(&self.net.plan.blocks).map(|(&s, b)| s as f64 / seen / b.output.len() as f64).collect()
     }
 
@@ -172,23 +184,25 @@ impl<'a, E: Engine> Trainer<'a, E> {
     /// On the whole test set, as the network computes after `epoch`; `None` if it was asked to stop.
     ///
     /// # Errors
-    /// Diverged: a layer's currents are not finite.
+    /// Diverged: a layer's currents are not finite. Storage or Format: a sample cannot be read.
     pub fn evaluate_test(&self, epoch: usize, stop: &Stop) -> Result<Option<Evaluation>> {
-        let all: Vec<u32> = (0..self.data.test.len() as u32).collect();
-        let samples = (&self.data.test, self.data.shape, &self.prep);
-        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &all, stop)
+        let all: Vec<u32> = (0..self.data.labels(Split::Test).len() as u32).collect();
+        self.evaluate(epoch, (Split::Test, &all), stop)
     }
 
     /// On the samples held out, without augmentation; `None` if there are none, or if it was asked to stop.
     ///
     /// # Errors
-    /// Diverged: a layer's currents are not finite.
+    /// Diverged: a layer's currents are not finite. Storage or Format: a sample cannot be read.
     pub fn evaluate_validation(&self, epoch: usize, stop: &Stop) -> Result<Option<Evaluation>> {
         if self.validation.is_empty() {
             return Ok(None);
         }
-        let samples = (&self.data.train, self.data.shape, &self.prep);
-        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), samples, &self.validation, stop)
+        self.evaluate(epoch, (Split::Train, &self.validation), stop)
+    }
+
+    fn evaluate(&self, epoch: usize, samples: (Split, &[u32]), stop: &Stop) -> Result<Option<Evaluation>> {
+        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), &self.feed, samples, stop)
     }
 
     /// SHA-256 (hex) over parameters and running statistics, block by block: weight, bias, γ, β, mean, variance.
@@ -216,13 +230,13 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
     hex(&hash.finalize())
 }
 
-/// The network of a configuration on the pictures of a data set; takes no memory.
+/// The network of a configuration on the samples of a data set; takes no memory.
 ///
 /// # Errors
 /// Usage: the network does not fit the data.
-pub fn plan(config: &Config, data: &ImageSet) -> Result<Plan> {
-    let classes = data.classes.len();
-    Plan::new(Notation::resolve(&config.net_for(classes), classes)?, data.shape)
+pub fn plan(config: &Config, data: &dyn Dataset) -> Result<Plan> {
+    let classes = data.classes().len();
+    Plan::new(Notation::resolve(&config.net_for(classes), classes)?, data.shape(&preparation(config, data)))
 }
 
 /// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.

@@ -1,0 +1,85 @@
+use super::*;
+
+/// A run's config.toml as it was written before there were sets of events.
+const OLD: &str = r#"
+dataset = "cifar10"
+grey = false
+allow-partial = true
+net = "16C3-MP2-10Voting"
+rule = "bpsa+bpta"
+alpha = 0.8
+threshold = 0.5
+decay = 0.9
+time-steps = 8
+batch = 64
+epochs = 5
+lr = 0.001
+weight-decay = 0.0001
+schedule = "restarts:10:2"
+warm-up = "ann:1"
+bn = "per-step"
+loss = "mse"
+seed = 1
+eval-every = 1
+checkpoint-every = 0
+val-split = 0.0
+best-on = "last"
+augment = true
+engine = "cpu"
+isa = "avx2"
+"#;
+
+fn options(dataset: DatasetName) -> Options {
+    Options { dataset: Some(dataset), images_dir: Some("d".into()), events_dir: Some("d".into()), ..Options::default() }
+}
+
+#[test]
+fn files_of_earlier_runs_still_load() {
+    let config = Config::from_toml(OLD).unwrap();
+    assert_eq!((config.split_by, config.resize, config.event_drop, config.strict), (SplitBy::Number, Resize::None, 0.0, false));
+    let again = Config::from_toml(&config.to_toml().unwrap()).unwrap();
+    assert!(config.differences(&again).unwrap().is_empty());
+    assert_eq!(Options::from_toml(OLD).unwrap().complete().unwrap(), config);
+}
+
+#[test]
+fn every_set_has_defaults_that_survive_a_file() {
+    for dataset in DatasetName::ALL {
+        let config = options(dataset).complete().unwrap();
+        assert_eq!(Config::from_toml(&config.to_toml().unwrap()).unwrap(), config);
+        assert_eq!(config.alpha, 0.8);
+    }
+    assert_eq!(DEFAULTS.map(|d| d.dataset), DatasetName::ALL);
+}
+
+#[test]
+fn sets_of_events_are_prepared_as_in_the_method() {
+    let prep = |o: Options| o.complete().unwrap().preparation(2);
+    let gesture = prep(options(DatasetName::DvsGesture));
+    assert_eq!((gesture.crop_pad, gesture.flip, gesture.rotate, gesture.resize), (16, false, 5.0, Resize::Nearest));
+    let cifar = prep(options(DatasetName::DvsCifar10));
+    assert_eq!((cifar.crop_pad, cifar.flip, cifar.rotate, cifar.resize), (16, true, 15.0, Resize::Nearest));
+    for still in [DatasetName::NMnist, DatasetName::Motions, DatasetName::Events] {
+        assert_eq!(prep(options(still)), Preparation::scale_only(2), "{still}");
+    }
+    let said = Options { augment: Some(false), resize: Some(Resize::Sum), event_drop: Some(0.25), ..options(DatasetName::DvsCifar10) };
+    assert_eq!(prep(said), Preparation { resize: Resize::Sum, event_drop: 0.25, ..Preparation::scale_only(2) });
+    let moved = prep(Options { augment: Some(true), ..options(DatasetName::Motions) });
+    assert!(moved.crop_pad > 0 && !moved.flip && moved.rotate == 0.0, "a mirror makes another class of a motion");
+}
+
+#[test]
+fn what_acts_on_events_is_refused_for_pictures() {
+    let wrong = |o: Options, words: &[&str]| {
+        let e = o.complete().unwrap_err();
+        assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
+    };
+    let mnist = || options(DatasetName::Mnist);
+    wrong(Options { resize: Some(Resize::Sum), ..mnist() }, &["--resize", "mnist holds pictures"]);
+    wrong(Options { split_by: Some(SplitBy::Time), ..mnist() }, &["--split-by"]);
+    wrong(Options { strict: Some(true), ..mnist() }, &["--strict"]);
+    wrong(Options { event_noise: Some(0.1), ..mnist() }, &["--event-noise"]);
+    wrong(Options { event_drop: Some(1.0), ..options(DatasetName::NMnist) }, &["--event-drop", "0 to below 1"]);
+    wrong(Options { event_noise: Some(f64::NAN), ..options(DatasetName::NMnist) }, &["--event-noise"]);
+    wrong(Options { events_dir: None, ..options(DatasetName::Events) }, &["--dataset events DIR"]);
+}

@@ -1,0 +1,121 @@
+//! What training needs of a data set, be it pictures or frames of events.
+
+use super::frame_set::{FrameSet, FrameSplit};
+use super::{DatasetName, ImageSet, Preparation, Samples, assemble, batch::assemble_frames};
+use crate::error::Result;
+use crate::shape::Chw;
+
+/// Which samples of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// What a network learns from.
+    Train,
+    /// What it is judged on.
+    Test,
+}
+
+/// Samples with labels, ready to be made into batches.
+pub trait Dataset: Sync {
+    /// Which set.
+    fn name(&self) -> DatasetName;
+    /// Shape of one sample at one step after `prep`.
+    fn shape(&self, prep: &Preparation) -> Chw;
+    /// T of the frames; `None` for pictures, which serve any T.
+    fn steps(&self) -> Option<usize>;
+    /// Names of the classes; a label is an index into them.
+    fn classes(&self) -> &[String];
+    /// `[N]` of a split.
+    fn labels(&self, split: Split) -> &[u16];
+    /// What the user should know.
+    fn notes(&self) -> &[String];
+    /// Two sets with the same one are the same data.
+    fn fingerprint(&self) -> &str;
+    /// True if the events were computed from pictures and no camera saw them.
+    fn simulated(&self) -> bool;
+    /// Bytes that the samples take of memory.
+    fn bytes(&self) -> usize;
+    /// The samples at `indices`, prepared: pictures as `[B,C,H,W]`, frames as `[T,B,C,H,W]`; augmented if `augment` gives (seed, epoch).
+    ///
+    /// # Errors
+    /// Storage or Format: a sample cannot be read.
+    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Vec<f32>>;
+}
+
+impl ImageSet {
+    fn samples(&self, split: Split) -> &Samples {
+        if split == Split::Train { &self.train } else { &self.test }
+    }
+}
+
+impl Dataset for ImageSet {
+    fn name(&self) -> DatasetName {
+        self.name
+    }
+    fn shape(&self, _: &Preparation) -> Chw {
+        self.shape
+    }
+    fn steps(&self) -> Option<usize> {
+        None
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn labels(&self, split: Split) -> &[u16] {
+        &self.samples(split).labels
+    }
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+    fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+    fn simulated(&self) -> bool {
+        false
+    }
+    fn bytes(&self) -> usize {
+        self.train.pixels.len() + self.test.pixels.len()
+    }
+    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Vec<f32>> {
+        Ok(assemble(self.samples(split), self.shape, indices, prep, augment))
+    }
+}
+
+impl FrameSet {
+    fn split(&self, split: Split) -> &FrameSplit {
+        if split == Split::Train { &self.train } else { &self.test }
+    }
+}
+
+impl Dataset for FrameSet {
+    fn name(&self) -> DatasetName {
+        self.name
+    }
+    fn shape(&self, prep: &Preparation) -> Chw {
+        prep.resize.shape(self.sensor)
+    }
+    fn steps(&self) -> Option<usize> {
+        Some(self.steps)
+    }
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+    fn labels(&self, split: Split) -> &[u16] {
+        &self.split(split).labels
+    }
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+    fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+    fn simulated(&self) -> bool {
+        self.simulated
+    }
+    fn bytes(&self) -> usize {
+        let per_sample = size_of::<u16>() + size_of::<u32>();
+        self.source.bytes() + per_sample * (self.train.labels.len() + self.test.labels.len())
+    }
+    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Vec<f32>> {
+        assemble_frames(self, self.split(split), indices, prep, augment)
+    }
+}
