@@ -10,9 +10,10 @@ use super::eval::{method, open};
 use super::{print, say, set_threads};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, EngineName};
-use crate::data::pictures::{self, Picture};
 use crate::data::batch::prepare_frames;
-use crate::data::{Preparation, Samples, assemble};
+use crate::data::pictures::{self, Picture};
+use crate::data::recordings::turn;
+use crate::data::{DatasetName, Preparation, Samples, assemble};
 use crate::engine::{Batch, Engine, Input, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::events;
@@ -104,8 +105,14 @@ impl<E: Engine> Trained<'_, E> {
     /// Cut into frames as the training recordings were.
     fn recording(&self, file: &Path) -> Result<Sample> {
         let name = file.display().to_string();
+        if self.config.dataset == DatasetName::Motions {
+            return Err(Error::usage("motions are made as frames, gesture by gesture; there are no recordings of them").at(name));
+        }
         let bytes = std::fs::read(file).map_err(|e| Error::io(file, "reading", &e))?;
-        let recording = events::read(&bytes, &name)?;
+        let mut recording = events::read(&bytes, &name)?;
+        if self.config.dataset == DatasetName::DvsCifar10 {
+            recording.events.iter_mut().for_each(turn);
+        }
         let sensor = self.prep.resize.sensor(self.net.plan.shape);
         let mut notes = recording.notes;
         if let Some(own) = recording.sensor.filter(|own| *own != sensor) {
