@@ -266,7 +266,9 @@ options! {
     images_dir: PathBuf,
     /// Folder of recordings, one folder per class (`--dataset events`).
     events_dir: PathBuf,
-    /// Height and width: what pictures are resized to, or of the camera that the recordings of `--dataset events` come from.
+    /// Folder for prepared frames.
+    cache: PathBuf,
+    /// Height and width that pictures are resized to; for `--dataset events` width and height of the camera.
     size: [usize; 2],
     /// Pictures are made grey.
     grey: bool,
@@ -344,6 +346,8 @@ pub struct Config {
     pub images_dir: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub events_dir: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[usize; 2]>,
     pub grey: bool,
@@ -426,6 +430,7 @@ impl Options {
             data_dir: self.data_dir,
             images_dir: self.images_dir,
             events_dir: self.events_dir,
+            cache: self.cache,
             size: self.size,
             grey: self.grey.unwrap_or(false),
             allow_partial: self.allow_partial.unwrap_or(false),
@@ -513,13 +518,13 @@ impl Config {
         !self.warm_up.is_ann(epoch) || self.warm_up.is_ann(self.epochs - 1)
     }
 
-    /// Names of the options in which `self` and `other` differ; where the data lies does not count.
+    /// Names of the options in which `self` and `other` differ; where the data and its cache lie does not count.
     ///
     /// # Errors
     /// Bug: never, for checked configurations.
     pub fn differences(&self, other: &Config) -> Result<Vec<String>> {
         let table = |c: &Config| {
-            let c = Config { data_dir: None, ..c.clone() };
+            let c = Config { data_dir: None, cache: None, ..c.clone() };
             toml::Table::try_from(c).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
         };
         let (a, b) = (table(self)?, table(other)?);
@@ -549,7 +554,9 @@ impl Config {
         real("--event-drop", self.event_drop, (0.0..1.0).contains(&self.event_drop), "0 to below 1")?;
         real("--event-noise", self.event_noise, (0.0..=limits::MAX_EVENT_NOISE).contains(&self.event_noise), "0 to 10")?;
         whole("--seed", self.seed as usize, 0, i64::MAX as usize)?; // TOML has no larger numbers
-        if let Some(dir) = [&self.data_dir, &self.images_dir, &self.events_dir].into_iter().flatten().find(|d| d.to_str().is_none()) {
+        if let Some(dir) =
+            [&self.data_dir, &self.images_dir, &self.events_dir, &self.cache].into_iter().flatten().find(|d| d.to_str().is_none())
+        {
             return Err(Error::usage("the name of this folder is not UTF-8, and cannot be written to config.toml").at(dir.display()));
         }
         if self.best_on == BestOn::Validation && self.val_split == 0.0 {
@@ -562,6 +569,10 @@ impl Config {
         }
         if self.dataset == DatasetName::Events && self.events_dir.is_none() {
             return Err(Error::usage("no folder of recordings is given").at("--dataset events").remedy("write --dataset events DIR"));
+        }
+        if self.dataset == DatasetName::Motions && (self.split_by != SplitBy::Number || self.strict) {
+            let option = if self.strict { "--strict" } else { "--split-by time" };
+            return Err(Error::usage("motions are made as frames, gesture by gesture").at(option).remedy("leave it out"));
         }
         if !self.dataset.is_events() {
             return self.check_no_event_options();

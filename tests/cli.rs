@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use spiketrain::events::{Event, nmnist};
+use spiketrain::rng::{Purpose, Rng};
 
 /// A run of seconds on built-in data.
 const TINY: [&str; 7] =
@@ -44,7 +46,13 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let cases: &[(&[&str], &[&str])] = &[
         (&["train", "--dataset", "mnsit"], &["unknown data set 'mnsit'", "did you mean 'mnist'"]),
-        (&["train", "--dataset", "dvs-gesture"], &["later version"]),
+        (&["train", "--dataset", "dvs-gesture"], &["dvs-gesture"]),
+        (&["train", "--dataset", "events"], &["--dataset events DIR"]),
+        (&["train", "--dataset", "events", "nowhere"], &["nowhere"]),
+        (&["train", "--dataset", "motions", "-T", "6"], &["--time-steps", "multiple of 4"]),
+        (&["train", "--resize", "sum"], &["--resize", "glyphs holds pictures"]),
+        (&["train", "--dataset", "motions", "--event-drop", "1"], &["--event-drop", "0 to below 1"]),
+        (&["train", "--dataset", "motions", "--split-by", "events"], &["number, time"]),
         (&["train", "--dataset", "mnist"], &["mnist", "spiketrain data download mnist"]),
         (&["train", "--dataset", "mnist", "--data-dir", "nowhere"], &["nowhere/mnist", "spiketrain data download mnist"]),
         (&["train", "--dataset", "mnist", "folder"], &["only `--dataset images DIR`"]),
@@ -211,6 +219,78 @@ fn pictures_of_the_user_are_a_data_set() {
     assert_eq!(json(&dir.path().join("run/result.json"))["net"], "4C3-MP2-2Voting");
     let (code, _, err) = spiketrain(dir.path(), &[&args[..13], &["grey", "--grey", "--size", "8x8"]].concat());
     assert!(code == 0 && err.contains("1x8x8") && err.contains("40 of 40 pictures resized"), "{err}");
+}
+
+/// A folder per class of N-MNIST's 40-bit events on 16x16 pixels: most of them right (class `right`) or left.
+fn recordings(dir: &Path) {
+    for (class, from) in [("left", 0), ("right", 8)] {
+        fs::create_dir_all(dir.join("recordings").join(class)).unwrap();
+        for i in 0..20u64 {
+            let mut rng = Rng::at(i, Purpose::Test, 2, from);
+            let mut pixel = |t| {
+                let x = if rng.below(10) == 0 { rng.below(16) } else { from as usize + rng.below(8) };
+                Event { t, x: x as u16, y: rng.below(16) as u16, on: rng.below(2) == 1 }
+            };
+            let events: Vec<Event> = (0..600).map(|k| pixel(100 * k)).collect();
+            fs::write(dir.join(format!("recordings/{class}/{i}.bin")), nmnist::write(&events).unwrap()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn recordings_of_the_user_are_a_data_set() {
+    let dir = tempfile::tempdir().unwrap();
+    recordings(dir.path());
+    let train = ["train", "--dataset", "events", "recordings", "--size=16x16", "--net=4C3-MP2-{n}Voting", "--epochs=6", "-T4", "--batch=8"];
+    let with = |more: &[&'static str]| [&train[..], &["--resize=sum", "--event-drop=0.1"], more].concat();
+    let (code, out, err) = spiketrain(dir.path(), &with(&["--out=run", "--cache=prepared"]));
+    assert!(
+        code == 0 && err.contains("32 training, 8 test samples, 2 classes, 2x8x8") && err.contains("4 slices by number, resize sum"),
+        "{out}{err}"
+    );
+    let result = json(&dir.path().join("run/result.json"));
+    assert!(result["last_test_accuracy"].as_f64().unwrap() >= 0.8 && result["dataset_simulated"] == false, "{result}");
+    // The same from the prepared frames, wherever they lie; other frames are another run.
+    assert_eq!(spiketrain(dir.path(), &with(&["--out=again", "--data-dir=elsewhere", "-j1"])).0, 0);
+    assert_eq!(json(&dir.path().join("again/result.json"))["weights_sha256"], result["weights_sha256"]);
+    let (code, out, err) = spiketrain(dir.path(), &["eval", "run", "--json"]);
+    let e: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{code} {out} {err}"));
+    assert_eq!((&e["test_accuracy"], &e["weights_sha256"]), (&result["best_test_accuracy"], &result["weights_sha256"]));
+    refused(dir.path(), &[&train[..4], &["-T4"]].concat(), 2, &["--size WIDTHxHEIGHT"]);
+
+    let (code, out, err) = spiketrain(dir.path(), &["predict", "run", "recordings/left/0.bin", "recordings/right/0.bin", "--json"]);
+    let said: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(code == 0 && said.len() == 2, "{out}{err}");
+    assert!(said[0]["class"] == "left" && said[1]["class"] == "right" && said[1]["events"] == 600, "{out}");
+    let (code, out, err) = spiketrain(dir.path(), &["predict", "run", "recordings/right/0.bin", "--stream", "--json"]);
+    let steps: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert!(code == 0 && steps.len() == 5, "{out}{err}");
+    assert!((0..4).all(|t| steps[t]["step"] == t + 1 && steps[t]["latency_ms"].as_f64().unwrap() > 0.0), "{out}");
+    // After the last step all has been seen.
+    assert_eq!((&steps[3]["class"], &steps[3]["rates"]), (&said[1]["class"], &said[1]["rates"]));
+    assert!(steps[4]["latency_ms_p99"].as_f64() >= steps[4]["latency_ms_p50"].as_f64(), "{out}");
+    let (_, out, _) = spiketrain(dir.path(), &["predict", "run", "recordings/right/0.bin", "--stream"]);
+    assert!(out.contains("step  4: right") && out.contains("p99"), "{out}");
+
+    refused(dir.path(), &["predict", "run", "recordings/left/0.bin", "recordings/left/1.bin", "--stream"], 2, &["one recording"]);
+    refused(dir.path(), &["predict", "run", "absent.bin"], 4, &["absent.bin"]);
+    fs::write(dir.path().join("cut.bin"), [1, 2, 3]).unwrap();
+    refused(dir.path(), &["predict", "run", "cut.bin"], 2, &["cut.bin"]);
+    let wide = [Event { t: 1, x: 200, y: 3, on: true }; 4];
+    fs::write(dir.path().join("wide.bin"), nmnist::write(&wide).unwrap()).unwrap();
+    refused(dir.path(), &["predict", "run", "wide.bin"], 2, &["wide.bin", "4 outside the sensor"]);
+}
+
+#[test]
+fn motions_are_made_and_trained_on_without_any_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let args =
+        ["train", "--dataset=motions", "--train-limit=66", "--test-limit=22", "--epochs=1", "--batch=16", "--out=run", "--warm-up=ann:1"];
+    let (code, out, err) = spiketrain(dir.path(), &args);
+    assert!(code == 0 && err.contains("motions (simulated): 66 training, 22 test samples, 11 classes, 2x34x34"), "{out}{err}");
+    assert!(out.contains("test accuracy on simulated events"), "{out}");
+    assert_eq!(json(&dir.path().join("run/result.json"))["dataset_simulated"], true);
+    refused(dir.path(), &["predict", "run", "x.bin"], 2, &["no recordings of them"]);
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn frames_resume_after_any_step_and_on_any_threads_to_the_same_bytes() {
     let (config, data, parent) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap());
     let whole = parent.path().join("whole");
     let r = finished(session(&Cpu::new(), &config, &data, &whole, u64::MAX));
-    assert!(r.dataset_simulated && r.last_test_accuracy > 0.25, "{r:?}");
+    assert!(r.dataset_simulated, "{r:?}");
     let want = timeless(&whole);
     // 48 samples of 60 are trained on.
     let steps = EPOCHS as u64 * 3;

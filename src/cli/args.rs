@@ -56,11 +56,14 @@ pub struct TrainArgs {
     /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Use an incomplete data set (some CIFAR10 batches) as it is; said and stored.
+    /// Folder for prepared frames of events [default: cache/ in the data folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Use an incomplete data set (some CIFAR10 batches, some recordings) as it is; said and stored.
     #[arg(long)]
     pub allow_partial: bool,
-    /// HEIGHTxWIDTH that pictures of `--dataset images` are resized to, or of the camera of `--dataset events`.
-    #[arg(long, value_name = "HxW", value_parser = height_width)]
+    /// HEIGHTxWIDTH that pictures of `--dataset images` are resized to; of `--dataset events` the camera's WIDTHxHEIGHT, if the files do not say.
+    #[arg(long, value_name = "HxW|WxH", value_parser = height_width)]
     pub size: Option<[usize; 2]>,
     /// Make pictures of `--dataset images` grey.
     #[arg(long)]
@@ -202,6 +205,7 @@ impl TrainArgs {
             data_dir: self.data_dir.clone(),
             images_dir,
             events_dir,
+            cache: self.cache.clone(),
             size: self.size,
             grey: self.grey.then_some(true),
             allow_partial: self.allow_partial.then_some(true),
@@ -245,6 +249,9 @@ pub struct EvalArgs {
     /// Folder that holds the data sets' folders [default: the one of the run].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Folder for prepared frames of events [default: the one of the run].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -420,7 +427,7 @@ pub struct SimulateArgs {
     /// Record only the first N test pictures (dvs-cifar10: N by classes of each class) [default: all; dvs-cifar10: 100 of each class].
     #[arg(long, value_name = "N")]
     pub test_limit: Option<usize>,
-    /// Use an incomplete data set (some CIFAR10 batches) as it is.
+    /// Use an incomplete data set (some CIFAR10 batches, some recordings) as it is.
     #[arg(long)]
     pub allow_partial: bool,
     /// Seed of the camera's pixels and noise, and of glyphs.

@@ -49,6 +49,7 @@ fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) 
     let (mut config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = method(&c, &config);
     config.data_dir = a.data_dir.clone().or(config.data_dir);
+    config.cache = a.cache.clone().or(config.cache);
     let data = super::train::load(&config)?;
     let shape = data.shape(&preparation(&config, &*data));
     if shape != net.plan.shape || data.classes().len() != net.plan.classes() {

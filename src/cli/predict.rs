@@ -10,10 +10,14 @@ use super::eval::{method, open};
 use super::{print, say, set_threads};
 use crate::checkpoint::Checkpoint;
 use crate::config::{Config, EngineName};
+use crate::data::batch::prepare_frames;
 use crate::data::pictures::{self, Picture};
-use crate::data::{Preparation, Samples, assemble};
+use crate::data::recordings::turn;
+use crate::data::{DatasetName, Preparation, Samples, assemble};
 use crate::engine::{Batch, Engine, Input, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
+use crate::events;
+use crate::frames::{self, Quality};
 use crate::loss;
 use crate::network::{Method, Network};
 use crate::train::save;
@@ -98,8 +102,34 @@ impl<E: Engine> Trained<'_, E> {
         })
     }
 
-    fn recording(&self, _file: &Path) -> Result<Sample> {
-        Err(Error::bug("not there yet"))
+    /// Cut into frames as the training recordings were.
+    fn recording(&self, file: &Path) -> Result<Sample> {
+        let name = file.display().to_string();
+        if self.config.dataset == DatasetName::Motions {
+            return Err(Error::usage("motions are made as frames, gesture by gesture; there are no recordings of them").at(name));
+        }
+        let bytes = std::fs::read(file).map_err(|e| Error::io(file, "reading", &e))?;
+        let mut recording = events::read(&bytes, &name)?;
+        if self.config.dataset == DatasetName::DvsCifar10 {
+            recording.events.iter_mut().for_each(turn);
+        }
+        let sensor = self.prep.resize.sensor(self.net.plan.shape);
+        let mut notes = recording.notes;
+        if let Some(own) = recording.sensor.filter(|own| *own != sensor) {
+            notes.push(format!("of a {}x{} sensor, the network's is {}x{}", own.width, own.height, sensor.width, sensor.height));
+        }
+        let (counts, quality) = frames::counts(&recording.events, sensor, self.config.time_steps, self.config.split_by);
+        let quality = Quality { invalid: recording.invalid, ..quality };
+        quality.check(self.config.strict).map_err(|e| e.at(&name))?;
+        if quality.bad() > 0 {
+            notes.push(format!("{} of {} events are bad", quality.bad(), quality.events + quality.invalid));
+        }
+        Ok(Sample {
+            input: Input::Frames(prepare_frames(&counts, sensor, &self.prep)),
+            steps: self.config.time_steps,
+            notes,
+            facts: json!({"recording": name, "events": quality.events, "bad_events": quality.bad()}),
+        })
     }
 
     fn decide(&self, input: Input, steps: usize) -> Result<Decision> {

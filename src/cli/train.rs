@@ -12,9 +12,11 @@ use super::net::{memory_lines, table, thousands};
 use super::progress::Terminal;
 use super::{print, set_threads};
 use crate::config::{BestOn, Config, EngineName, Options};
-use crate::data::{self, Dataset, LoadOptions, Split};
+use crate::data::recordings::{self, EventOptions};
+use crate::data::{self, Dataset, DatasetName, LoadOptions, Split, motions};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
+use crate::events::Sensor;
 use crate::memory::{self, Load};
 use crate::notation::PRESETS;
 use crate::plan::Plan;
@@ -58,7 +60,7 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
     let mut config = said.or(file).complete()?;
     // A run may be resumed from another folder.
-    for dir in [&mut config.data_dir, &mut config.images_dir, &mut config.events_dir].into_iter().flatten() {
+    for dir in [&mut config.data_dir, &mut config.images_dir, &mut config.events_dir, &mut config.cache].into_iter().flatten() {
         *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
     }
     let data = load(&config)?;
@@ -67,36 +69,62 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
 }
 
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
-    let others = Options { data_dir: None, ..said.clone() } != Options::default();
+    let others = Options { data_dir: None, cache: None, ..said.clone() } != Options::default();
     if others || a.config.is_some() || a.out.is_some() || a.dry_run {
         return Err(Error::usage("a resumed run takes its options from its folder")
             .at("--resume")
-            .remedy("give -j, --memory and --data-dir at most"));
+            .remedy("give -j, --memory, --data-dir and --cache at most"));
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
     let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
     let mut config = Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?;
     config.data_dir = said.data_dir.or(config.data_dir);
+    config.cache = said.cache.or(config.cache);
     let data = load(&config)?;
     Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.memory })
 }
 
-/// Loads the data set of a configuration.
+/// Loads the data set of a configuration; recordings are prepared if that was not done before.
 pub fn load(c: &Config) -> Result<Box<dyn Dataset>> {
-    if c.dataset.is_events() {
-        return Err(Error::bug("not there yet"));
+    match c.dataset {
+        DatasetName::Motions => Ok(Box::new(motions::load(c.train_limit, c.test_limit, c.time_steps, c.seed)?)),
+        name if name.is_events() => load_recordings(c),
+        name => {
+            let options = LoadOptions {
+                data_dir: c.data_dir.clone(),
+                images_dir: c.images_dir.clone(),
+                size: c.size.map(|[h, w]| (h, w)),
+                grey: c.grey,
+                allow_partial: c.allow_partial,
+                seed: c.seed,
+                train_limit: c.train_limit,
+                test_limit: c.test_limit,
+            };
+            Ok(Box::new(data::load(name, &options)?))
+        }
     }
-    let options = LoadOptions {
+}
+
+fn load_recordings(c: &Config) -> Result<Box<dyn Dataset>> {
+    // What has more pixels than fit is refused with the other sizes that are out of range.
+    let side = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    let options = EventOptions {
         data_dir: c.data_dir.clone(),
-        images_dir: c.images_dir.clone(),
-        size: c.size.map(|[h, w]| (h, w)),
-        grey: c.grey,
+        folder: c.events_dir.clone(),
+        size: c.size.map(|[w, h]| Sensor { width: side(w), height: side(h) }),
+        steps: c.time_steps,
+        split_by: c.split_by,
         allow_partial: c.allow_partial,
+        strict: c.strict,
         seed: c.seed,
+        cache: c.cache.clone(),
         train_limit: c.train_limit,
         test_limit: c.test_limit,
     };
-    Ok(Box::new(data::load(c.dataset, &options)?))
+    let mut watch = super::data::Terminal::new();
+    let set = recordings::load(c.dataset, &options, &mut watch);
+    watch.clear();
+    Ok(Box::new(set?))
 }
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {

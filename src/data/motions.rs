@@ -218,6 +218,9 @@ impl FrameSource for InMemory {
         sample.iter().for_each(|&(at, n)| counts[at as usize] = n);
         Ok(())
     }
+    fn bytes(&self) -> usize {
+        self.samples.iter().map(|s| s.len() * size_of::<(u32, u16)>()).sum()
+    }
 }
 
 /// Makes the set: `steps` frames a sample, [`DEFAULT_TRAIN`] and [`DEFAULT_TEST`] samples unless numbers are given.

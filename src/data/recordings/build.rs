@@ -182,8 +182,8 @@ fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<E
     Ok(Done { blocks, events, notes: recording.notes })
 }
 
-/// DVS-CIFAR10 as SpikingJelly reads it. Coordinates beyond the sensor stay beyond it.
-fn turn(e: &mut Event) {
+/// DVS-CIFAR10 as SpikingJelly reads it: x' = 127-y, y' = 127-x, polarity swapped. Coordinates beyond the sensor stay beyond it.
+pub fn turn(e: &mut Event) {
     (e.x, e.y, e.on) = (127u16.wrapping_sub(e.y), 127u16.wrapping_sub(e.x), !e.on);
 }
 

@@ -34,6 +34,7 @@ use crate::limits;
 pub use crate::simulate::write::SIMULATED;
 use crate::storage::{self, Digest256, Disk, Storage};
 use build::Cut;
+pub use build::turn;
 use listing::Found;
 use plan::Plan;
 
