@@ -63,9 +63,7 @@ fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 fn pictures(events: &[Event], summary: &Summary, sensor: Option<Sensor>, frames: usize, by: SplitBy) -> Result<Pictures> {
     let sensor = match sensor {
         Some(sensor) => sensor,
-        None if usize::from(summary.max_x.max(summary.max_y)) < MAX_SIDE => {
-            Sensor { width: summary.max_x + 1, height: summary.max_y + 1 }
-        }
+        None if usize::from(summary.max_x.max(summary.max_y)) < MAX_SIDE => Sensor { width: summary.max_x + 1, height: summary.max_y + 1 },
         None => {
             let what = format!("events up to column {} and row {}, more than can be drawn", summary.max_x, summary.max_y);
             return Err(Error::usage(what).remedy("give the size of the camera: --size WxH"));

@@ -88,7 +88,11 @@ impl<'a> Array<'a> {
             Kind::Float => {
                 let value = if self.size == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
                 let whole = value as u64;
-                if whole as f64 == value { Ok(whole) } else { Err(Error::format(format!("expected whole numbers from 0 on, found {value}"))) }
+                if whole as f64 == value {
+                    Ok(whole)
+                } else {
+                    Err(Error::format(format!("expected whole numbers from 0 on, found {value}")))
+                }
             }
         }
     }
