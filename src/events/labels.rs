@@ -190,7 +190,7 @@ mod tests {
         };
         let read = |name: &str| std::fs::read(dir.join("dvs-gesture").join(name)).unwrap();
         let l = parse(&read("user01_natural_labels.csv"), "l").unwrap();
-        assert_eq!(l.labels.iter().map(|l| l.class).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 10, 11]);
+        assert_eq!(l.labels.iter().map(|l| l.class).collect::<Vec<_>>(), [1, 2, 3, 5, 4, 6, 7, 8, 8, 9, 10, 11]);
         assert_eq!((l.labels[0].start, l.labels[11].end, l.notes.len()), (53_036_986, 177_991_967, 0));
         let [train, test] = ["trials_to_train.txt", "trials_to_test.txt"].map(|f| parse_trials(&read(f), f).unwrap());
         assert_eq!((train.len(), test.len()), (98, 24));

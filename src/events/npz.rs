@@ -116,3 +116,114 @@ fn with_array<T>(archive: &mut Archive, array: &str, take: impl FnOnce(Array) ->
     let mut file = archive.by_name(&format!("{array}.npy")).map_err(|e| Error::format(format!("expected the array: {e}")))?;
     take(Array::open(&mut file as &mut dyn Read)?)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write;
+
+    use zip::CompressionMethod::{self, Deflated, Stored};
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    use super::*;
+
+    /// An .npy of version 1.
+    fn npy(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes(), values].concat()
+    }
+
+    fn zip_of(members: &[(&str, Vec<u8>)], method: CompressionMethod) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in members {
+            zip.start_file(format!("{name}.npy"), SimpleFileOptions::default().compression_method(method)).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn column<const N: usize>(events: &[Event], bytes: impl Fn(&Event) -> [u8; N]) -> Vec<u8> {
+        events.iter().flat_map(bytes).collect()
+    }
+
+    /// Events as SpikingJelly writes them for AEDAT 3.1: everything int64.
+    pub fn events_file(events: &[Event], method: CompressionMethod) -> Vec<u8> {
+        let shape = format!("({},)", events.len());
+        let array = |f: fn(&Event) -> u64| npy("<i8", &shape, &column(events, |e| f(e).to_le_bytes()));
+        let (t, x, y, p) = (array(|e| e.t), array(|e| e.x.into()), array(|e| e.y.into()), array(|e| e.on.into()));
+        zip_of(&[("t", t), ("x", x), ("y", y), ("p", p)], method)
+    }
+
+    fn some_events(n: usize) -> Vec<Event> {
+        (0..n).map(|i| Event { t: 7 * i as u64, x: (i % 128) as u16, y: (i / 2 % 100) as u16, on: i % 3 == 0 }).collect()
+    }
+
+    #[test]
+    fn every_kind_of_number_is_read() {
+        let events = some_events(9001);
+        let shape = "(9001,)";
+        let t = npy(">u4", shape, &column(&events, |e| (e.t as u32).to_be_bytes()));
+        let x = npy("<u2", shape, &column(&events, |e| e.x.to_le_bytes()));
+        let y = npy("<f8", shape, &column(&events, |e| f64::from(e.y).to_le_bytes()));
+        let p = npy("|b1", shape, &column(&events, |e| [e.on.into()]));
+        let mixed = zip_of(&[("p", p), ("y", y), ("x", x), ("t", t)], Deflated);
+        for bytes in [mixed, events_file(&events, Stored), events_file(&events, Deflated)] {
+            let r = super::super::read(&bytes, "f").unwrap();
+            assert_eq!((r.format, r.sensor), (Format::Npz, None));
+            assert_eq!(r.events, events);
+        }
+    }
+
+    #[test]
+    fn arrays_that_do_not_fit_are_named() {
+        let good = |v: u8| npy("|u1", "(2,)", &[v, v]);
+        let error = |x: Vec<u8>, p: Vec<u8>| {
+            let e = read(&zip_of(&[("t", good(1)), ("x", x), ("y", good(3)), ("p", p)], Stored), "f.npz", Vec::new()).unwrap_err();
+            assert!(e.place.starts_with("f.npz: array ") && e.remedy.contains("arrays t, x, y and p"), "{e}");
+            e.to_string()
+        };
+        let has = |e: String, parts: &[&str]| parts.iter().for_each(|p| assert!(e.contains(p), "{e}: no '{p}'"));
+        has(error(good(1), good(2)), &["array p", "number 0", "expected 1 at most, found 2"]);
+        has(error(npy("|u1", "(3,)", &[1; 3]), good(1)), &["array x", "expected 2 numbers as in t, found 3"]);
+        has(error(npy("|u1", "(2,)", &[1]), good(1)), &["array x", "shorter than its header"]);
+        has(error(npy("|u1", "(1, 2)", &[1, 2]), good(1)), &["one dimension"]);
+        has(error(npy("|u1", "()", &[1]), good(1)), &["one dimension"]);
+        has(error(npy("<i2", "(2,)", &[1, 0, 255, 255]), good(1)), &["found -1"]);
+        has(error(npy("<f4", "(2,)", &[0, 0, 0, 63, 0, 0, 0, 63]), good(1)), &["whole numbers", "0.5"]);
+        has(error(npy("<f4", "(2,)", &[0, 0, 192, 127, 0, 0, 0, 63]), good(1)), &["NaN"]);
+        has(error(npy("<u4", "(2,)", &[0, 0, 1, 0, 0, 0, 0, 0]), good(1)), &["number 0", "found 65536"]);
+        has(error(npy("|O", "(2,)", &[1, 2]), good(1)), &["not an array of numbers"]);
+        has(error(b"\x93NUMPY\x02\x00\xff\xff\xff\xff".to_vec(), good(1)), &["at most 65536 bytes, found 4294967295"]);
+        has(error(b"hello, world".to_vec(), good(1)), &["expected an .npy"]);
+    }
+
+    #[test]
+    fn a_bomb_takes_no_memory() {
+        let few = npy("|u1", "(18446744073709551615,)", &[0; 4]);
+        let e = read(&zip_of(&[("t", few)], Deflated), "f", Vec::new()).unwrap_err();
+        assert!(e.to_string().contains("more than the 134217728"), "{e}");
+        let fewer = npy("|u1", "(134217728,)", &[0; 4]);
+        assert!(read(&zip_of(&[("t", fewer)], Deflated), "f", Vec::new()).unwrap_err().to_string().contains("shorter"));
+        let frames = zip_of(&[("frames", npy("|u1", "(64, 2, 2048, 2048)", &[0; 4]))], Deflated);
+        assert!(read_frames(&frames, "f").unwrap_err().to_string().contains("shorter"));
+    }
+
+    #[test]
+    fn frames_keep_their_counts() {
+        let shape = "(3, 2, 2, 4)";
+        let counts: Vec<u16> = (0..48).collect();
+        let floats: Vec<u8> = counts.iter().flat_map(|&c| f32::from(c).to_le_bytes()).collect();
+        let file = |array| zip_of(&[("frames", array)], Deflated);
+        let frames = read_frames(&file(npy("<f4", shape, &floats)), "f").unwrap();
+        assert_eq!(frames, Frames { steps: 3, height: 2, width: 4, counts });
+        let e = read(&file(npy("<f4", shape, &floats)), "f", Vec::new()).unwrap_err().to_string();
+        assert!(e.contains("found frames"), "{e}");
+        for (descr, shape) in
+            [("<f4", "(3, 4, 4)"), ("<f4", "(3, 1, 4, 4)"), ("<f4", "(0, 2, 4, 4)"), ("<f4", "(65, 2, 1, 1)"), ("<i4", shape)]
+        {
+            let mut bytes = floats.clone();
+            bytes[3] = 0xff;
+            assert!(read_frames(&file(npy(descr, shape, &bytes)), "f").is_err(), "{descr} {shape}");
+        }
+        assert!(read_frames(&events_file(&some_events(2), Stored), "f").is_err());
+    }
+}
