@@ -183,3 +183,21 @@ fn a_disk_that_fails_at_any_operation_leaves_no_cache_and_what_was_done() {
     }
     println!("{cases} cases");
 }
+
+#[test]
+fn seventy_thousand_samples_are_opened_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.frames");
+    let order = vec![(0..70_000).collect::<Vec<u32>>()];
+    let (mut part, _) = Part::begin(&Disk, &path, KEY, cells(SENSOR, STEPS), &order).unwrap();
+    let empty = vec![0; cells(SENSOR, STEPS)];
+    let blocks: Vec<Block> = order[0].iter().map(|&i| Block::new(i, &empty, Quality::default(), 0)).collect();
+    part.put(&blocks).unwrap();
+    part.finish(about(), &vec![Place { label: 0, test: false }; 70_000]).unwrap();
+    let start = std::time::Instant::now();
+    let cache = Cache::open(&path, &KEY).unwrap().unwrap();
+    let time = start.elapsed();
+    println!("{} samples opened in {:.1} ms", cache.entries().len(), 1e3 * time.as_secs_f64());
+    // It takes a few ms; the bound leaves room for a machine that is busy with other tests.
+    assert!(time.as_millis() < 500);
+}
