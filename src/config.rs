@@ -122,13 +122,13 @@ pub const DEFAULTS: [Defaults; 10] = [
     },
     Defaults {
         dataset: DatasetName::Motions,
-        net: "16C3-MP2-32C3-MP2-128FC-{n}Voting",
+        net: "AP4-512FC-{n}Voting",
         time_steps: 8,
         batch: 32,
-        epochs: 10,
+        epochs: 20,
         augment: false,
-        warm_up: "tssl:3",
-        schedule: "restarts:10",
+        warm_up: "tssl:6",
+        schedule: "restarts:20",
     },
     Defaults {
         dataset: DatasetName::Events,
@@ -572,7 +572,7 @@ impl Config {
         }
         if self.dataset == DatasetName::Motions && (self.split_by != SplitBy::Number || self.strict) {
             let option = if self.strict { "--strict" } else { "--split-by time" };
-            return Err(Error::usage("motions are made as frames, gesture by gesture").at(option).remedy("leave it out"));
+            return Err(Error::usage("motions are made as frames, visit by visit").at(option).remedy("leave it out"));
         }
         if !self.dataset.is_events() {
             return self.check_no_event_options();

@@ -25,7 +25,7 @@ pub enum Purpose {
     /// Tests and benchmarks.
     Test = 8,
     /// The simulated camera; epoch 0: thresholds of its pixels, epoch 1 + split: noise of a recording, index = sample, epoch 3 + split:
-    /// noise of a gesture, index = 5 · sample + gesture.
+    /// noise of a visit, index = 5 · sample + corner.
     Camera = 10,
     /// A sample of the built-in set of motions; epoch = 0 train, 1 test, index = sample.
     Motions = 11,

@@ -106,7 +106,7 @@ impl<E: Engine> Trained<'_, E> {
     fn recording(&self, file: &Path) -> Result<Sample> {
         let name = file.display().to_string();
         if self.config.dataset == DatasetName::Motions {
-            return Err(Error::usage("motions are made as frames, gesture by gesture; there are no recordings of them").at(name));
+            return Err(Error::usage("motions are made as frames, visit by visit; there are no recordings of them").at(name));
         }
         let bytes = std::fs::read(file).map_err(|e| Error::io(file, "reading", &e))?;
         let mut recording = events::read(&bytes, &name)?;

@@ -1,18 +1,19 @@
 //! Motions: a built-in set of event recordings whose 11 classes differ only in time, with nothing to download.
 //!
-//! A shape rests before a simulated camera and makes gestures: it waves sideways, nods, turns, swells, blinks. Each gesture begins
-//! and ends at rest. A class is a way to arrange the five gestures on a circle; a sample plays four of them, beginning anywhere on
-//! the circle. So the order tells the class (no two of the eleven circles share four gestures in a row), and nothing else does:
+//! A shape visits the corners of a pentagon before a simulated camera and shakes at each. A class is a closed path through the five
+//! corners (around the pentagon one way or the other, along its star, and paths between these); a sample plays four corners in a row,
+//! beginning anywhere on the path. So the order tells the class (no two of the eleven paths share four corners in a row), and nothing
+//! else does:
 //!
-//! - One frame: at every time step each gesture is as likely in one class as in any other.
-//! - All frames without their order: which gesture is left out is drawn, and everything about a gesture is drawn for itself,
-//!   whatever the class. With the same draws, a sample of one class has bit for bit the frames of a sample of any other, in another
-//!   order. (The test `classes_are_orders_of_the_same_frames` holds this.)
+//! - One frame: at every time step each corner is as likely in one class as in any other.
+//! - All frames without their order: which corner is left out is drawn, and everything about a visit is drawn for itself, whatever
+//!   the class. With the same draws, a sample of one class has bit for bit the frames of a sample of any other, in another order.
+//!   (The test `classes_are_orders_of_the_same_frames` holds this.)
 //!
-//! Shape, place, tilt, size, contrast and its sign, and direction, extent and speed of every gesture are drawn per sample. The sign
-//! matters: ON leads and OFF trails a bright shape, so that polarity alone tells no direction. The camera rests between gestures,
-//! so that none leaves a trace in the next one's events. Each gesture is cut by number into T/4 frames; a frame that held the end of
-//! one gesture and the beginning of the next would tell their order by itself, so T must be a multiple of 4.
+//! Shape, tilt, size, place of the pentagon, contrast and its sign, and direction, extent and speed of every shaking are drawn per
+//! sample. The sign matters: ON leads and OFF trails a bright shape, so that polarity alone tells no direction. The camera rests
+//! between visits, so that none leaves a trace in the next one's events. Each visit is cut by number into T/4 frames; a frame that
+//! held the end of one and the beginning of the next would tell their order by itself, so T must be a multiple of 4.
 
 use std::sync::Arc;
 
@@ -29,50 +30,48 @@ use crate::rng::{Purpose, Rng};
 use crate::simulate::camera::{Camera, Scene, Settings};
 
 /// Training samples made unless a number is asked for.
-pub const DEFAULT_TRAIN: usize = 2_200;
+pub const DEFAULT_TRAIN: usize = 4_400;
 /// Test samples made unless a number is asked for.
-pub const DEFAULT_TEST: usize = 550;
+pub const DEFAULT_TEST: usize = 1_100;
 /// The camera's pixels.
 pub const SENSOR: Sensor = Sensor { width: 34, height: 34 };
-/// Gestures of a sample; T is a multiple of it.
+/// Corners that a sample plays; T is a multiple of it.
 pub const PLAYED: usize = 4;
 
 /// The camera: few events for an edge, so that frames stay sparse.
 const CAMERA: Settings = Settings { sensor: SENSOR, on: 0.5, off: 0.5, mismatch: 0.2, refractory: 1_000, noise: 0.25, step: 2_000 };
 
-/// What a shape can do. It ends where it began.
+/// Where a shape can shake: the corners of a pentagon, clockwise from the top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gesture {
-    /// To one side and to the other.
-    Wave,
-    /// Up and down.
-    Nod,
-    /// A part of a turn one way and the other.
-    Turn,
-    /// Grows and shrinks.
-    Swell,
-    /// Brightens and darkens.
-    Blink,
+enum Place {
+    A,
+    B,
+    C,
+    D,
+    E,
 }
 
-use Gesture::{Blink, Nod, Swell, Turn, Wave};
+use Place::{A, B, C, D, E};
 
-const GESTURES: [Gesture; 5] = [Wave, Nod, Turn, Swell, Blink];
+const PLACES: [Place; 5] = [A, B, C, D, E];
 
-/// The circles of the classes. Of the 24 there are, these eleven hold every pair of neighbours two or three times, so that no two
-/// gestures in a row tell a class; ten of them are five pairs of a circle and the same one backwards.
-const CLASSES: [[Gesture; 5]; 11] = [
-    [Wave, Nod, Turn, Blink, Swell],
-    [Wave, Swell, Blink, Turn, Nod],
-    [Wave, Nod, Swell, Turn, Blink],
-    [Wave, Blink, Turn, Swell, Nod],
-    [Wave, Turn, Nod, Blink, Swell],
-    [Wave, Swell, Blink, Nod, Turn],
-    [Wave, Turn, Swell, Nod, Blink],
-    [Wave, Blink, Nod, Swell, Turn],
-    [Wave, Turn, Blink, Nod, Swell],
-    [Wave, Swell, Nod, Blink, Turn],
-    [Wave, Nod, Turn, Swell, Blink],
+/// Offset of each from the middle, in pixels; y grows downwards.
+const OFFSETS: [(f32, f32); 5] = [(0.0, -10.0), (9.5, -3.1), (5.9, 8.1), (-5.9, 8.1), (-9.5, -3.1)];
+
+/// The paths of the classes. Of the 24 there are, these eleven hold every pair of neighbours two or three times, so that no two
+/// corners in a row tell a class; ten of them are five pairs of a path and the same one backwards.
+const CLASSES: [[Place; 5]; 11] = [
+    [A, B, C, E, D],
+    [A, D, E, C, B],
+    [A, B, D, C, E],
+    [A, E, C, D, B],
+    [A, C, B, E, D],
+    [A, D, E, B, C],
+    [A, C, D, B, E],
+    [A, E, B, D, C],
+    [A, C, E, B, D],
+    [A, D, B, E, C],
+    [A, B, C, D, E],
 ];
 
 /// A shape as boxes `[middle x, middle y, half width, half height]` in a square from -1 to 1. None is round: its turn would not show.
@@ -87,11 +86,11 @@ const SHAPES: [Shape; 6] = [
     &[[-0.6, 0.0, 0.3, 1.0], [0.1, 0.7, 0.9, 0.3]],
 ];
 
-/// What all gestures of a sample have in common.
+/// What all visits of a sample have in common.
 #[derive(Clone, Copy, Debug)]
 struct Actor {
     shape: Shape,
-    /// Where its middle rests, in pixels.
+    /// Middle of the pentagon, in pixels.
     home: (f32, f32),
     /// Tangent of half the angle by which it leans.
     lean: f32,
@@ -108,26 +107,25 @@ impl Actor {
         let home = (middle + rng.uniform(-2.0, 2.0), middle + rng.uniform(-2.0, 2.0));
         let bright = rng.uniform(3.0, 5.0);
         let light = if rng.unit() < 0.5 { [1.0, bright] } else { [bright, 1.0] };
-        Actor { shape, home, lean: rng.uniform(-0.12, 0.12), size: rng.uniform(6.5, 8.5), light }
+        Actor { shape, home, lean: rng.uniform(-0.12, 0.12), size: rng.uniform(3.5, 4.5), light }
     }
 }
 
-/// A gesture before the camera.
+/// A visit before the camera.
 #[derive(Clone, Copy, Debug)]
 struct Clip {
     actor: Actor,
-    gesture: Gesture,
-    /// Extent within -1 and 1; its sign says which way first.
-    extent: f32,
+    place: Place,
+    /// Extent in pixels, to the right and down; its sign says which way first.
+    extent: (f32, f32),
     /// µs.
     duration: u32,
 }
 
 impl Clip {
-    fn drawn(actor: Actor, gesture: Gesture, rng: &mut Rng) -> Self {
-        let extent = rng.uniform(0.7, 1.0);
-        let extent = if rng.unit() < 0.5 { extent } else { -extent };
-        Clip { actor, gesture, extent, duration: rng.uniform(60_000.0, 120_000.0) as u32 }
+    fn drawn(actor: Actor, place: Place, rng: &mut Rng) -> Self {
+        let extent = (rng.uniform(-3.0, 3.0), rng.uniform(-3.0, 3.0));
+        Clip { actor, place, extent, duration: rng.uniform(60_000.0, 120_000.0) as u32 }
     }
 }
 
@@ -138,15 +136,10 @@ fn to_and_fro(u: f32) -> f32 {
 
 impl Scene for Clip {
     fn render(&self, t: u32, out: &mut [f32]) {
-        let Actor { shape, home: (mut x0, mut y0), mut lean, mut size, light: [ground, mut light] } = self.actor;
-        let moved = self.extent * to_and_fro(t as f32 / self.duration as f32);
-        match self.gesture {
-            Wave => x0 += 5.0 * moved,
-            Nod => y0 += 5.0 * moved,
-            Turn => lean += 0.4 * moved,
-            Swell => size *= 1.0 + 0.35 * moved,
-            Blink => light *= 1.0 + 0.6 * moved,
-        }
+        let Actor { shape, home, lean, size, light: [ground, light] } = self.actor;
+        let moved = to_and_fro(t as f32 / self.duration as f32);
+        let (right, down) = OFFSETS[self.place as usize];
+        let (x0, y0) = (home.0 + right + self.extent.0 * moved, home.1 + down + self.extent.1 * moved);
         // Half-angle formulas: no sine, no cosine, the same bits everywhere.
         let (cos, sin) = ((1.0 - lean * lean) / (1.0 + lean * lean), 2.0 * lean / (1.0 + lean * lean));
         for (row, line) in out.chunks_exact_mut(SENSOR.width as usize).enumerate() {
@@ -175,20 +168,20 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Sample `index` as `class` plays it; but for the order of the gestures, every class plays the same.
+    /// Sample `index` as `class` plays it; but for the order of the corners, every class plays the same.
     fn play(&self, class: usize, index: u64) -> Sparse {
         let mut rng = Rng::at(self.seed, Purpose::Motions, self.split, index);
         let actor = Actor::drawn(&mut rng);
-        let clips = GESTURES.map(|gesture| Clip::drawn(actor, gesture, &mut rng));
-        let left_out = rng.below(GESTURES.len());
-        let circle = CLASSES[class];
-        let first = 1 + circle.iter().take_while(|g| **g as usize != left_out).count();
-        let played = (first..first + PLAYED).map(|at| circle[at % circle.len()] as usize);
+        let clips = PLACES.map(|place| Clip::drawn(actor, place, &mut rng));
+        let left_out = rng.below(PLACES.len());
+        let path = CLASSES[class];
+        let first = 1 + path.iter().take_while(|p| **p as usize != left_out).count();
+        let played = (first..first + PLAYED).map(|at| path[at % path.len()] as usize);
         let slices = self.steps / PLAYED;
         let mut sample = Vec::new();
-        for (at, gesture) in played.enumerate() {
-            let noise = Rng::at(self.seed, Purpose::Camera, 3 + self.split, GESTURES.len() as u64 * index + gesture as u64);
-            let events = self.camera.record(&clips[gesture], clips[gesture].duration, noise);
+        for (at, place) in played.enumerate() {
+            let noise = Rng::at(self.seed, Purpose::Camera, 3 + self.split, PLACES.len() as u64 * index + place as u64);
+            let events = self.camera.record(&clips[place], clips[place].duration, noise);
             let (counts, _) = counts(&events, SENSOR, slices, SplitBy::Number);
             let from = (at * counts.len()) as u32;
             sample.extend(counts.iter().enumerate().filter(|(_, n)| **n > 0).map(|(i, n)| (from + i as u32, *n)));
@@ -230,7 +223,7 @@ impl FrameSource for InMemory {
 pub fn load(train: Option<usize>, test: Option<usize>, steps: usize, seed: u64) -> Result<FrameSet> {
     if steps == 0 || !steps.is_multiple_of(PLAYED) || steps > limits::MAX_TIME_STEPS {
         let what = format!("motions: {steps} time steps; expected a multiple of {PLAYED}, at most {}", limits::MAX_TIME_STEPS);
-        return Err(Error::usage(what).at("--time-steps").remedy("choose 4, 8 or 16: a frame must not hold parts of two gestures"));
+        return Err(Error::usage(what).at("--time-steps").remedy("choose 4, 8 or 16: a frame must not hold parts of two visits"));
     }
     let (train, test) = (train.unwrap_or(DEFAULT_TRAIN), test.unwrap_or(DEFAULT_TEST));
     for (n, option) in [(train, "--train-limit"), (test, "--test-limit")] {
@@ -256,13 +249,13 @@ pub fn load(train: Option<usize>, test: Option<usize>, steps: usize, seed: u64) 
         fingerprint: fingerprint(steps, train, &samples),
         source: Arc::new(InMemory { cells: cells(SENSOR, steps), samples }),
         simulated: true,
-        notes: vec![format!("simulated: drawn shapes before a simulated camera, {PLAYED} of {} gestures each", GESTURES.len())],
+        notes: vec![format!("simulated: drawn shapes before a simulated camera, {PLAYED} of {} corners each", PLACES.len())],
     })
 }
 
-/// `wave-nod-turn-swell-blink`: the circle of a class.
-fn name(circle: &[Gesture; 5]) -> String {
-    circle.map(|g| format!("{g:?}").to_lowercase()).join("-")
+/// `path-abcde`: the path of a class, its corners named clockwise from the top.
+fn name(path: &[Place; 5]) -> String {
+    format!("path-{}", path.map(|p| format!("{p:?}").to_lowercase()).concat())
 }
 
 /// SHA-256 over T, the border between the splits, and all counts. Labels follow from positions.
