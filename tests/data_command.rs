@@ -129,3 +129,38 @@ fn download_fails_with_the_documented_codes() {
     assert!(files.iter().all(|f| f == ".lock" || f.to_string_lossy().ends_with(".part")), "{files:?}");
     println!("8 downloads that fail");
 }
+
+#[test]
+fn simulated_recordings_are_prepared_as_the_set_they_imitate_and_stay_simulated() {
+    let dir = tempfile::tempdir().unwrap();
+    let out_dir = dir.path().join("made");
+    let made = out_dir.to_str().unwrap();
+    let simulate = |more: &[&str]| {
+        let words = ["simulate", "glyphs", "--kind=nmnist", "--train-limit=20", "--test-limit=10", "--out", made];
+        spiketrain(dir.path(), &words.iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    let (code, out, err) = simulate(&[]);
+    assert_eq!(code, 0, "{err}");
+    has(&out, &["simulated nmnist from glyphs: 20 training and 10 test recordings", "30 made now", "nothing about the real set"]);
+    assert!(out_dir.join("Train/3/00004.bin").is_file());
+    has(&fs::read_to_string(out_dir.join("SIMULATED.txt")).unwrap(), &["no camera saw them", "glyphs", "state        complete"]);
+    let (code, out, err) = simulate(&["-j1"]);
+    assert_eq!(code, 0, "{err}");
+    has(&out, &["0 made now", "30 were there"]);
+    let (code, out, err) = spiketrain(dir.path(), &["prepare", "nmnist", made, "-T4", "--allow-partial"]);
+    assert_eq!(code, 0, "{err}");
+    has(&out, &["nmnist, simulated: 20 training and 10 test samples", "bad events  0"]);
+    let others: [(&[&str], &str); 5] = [
+        (&["simulate", "glyphs", "--kind=dvs-cifar10", "--out", made], "other parameters"),
+        (&["simulate", "glyphs", "--kind=nmnist", "--out", dir.path().to_str().unwrap()], "not simulated"),
+        (&["simulate", "nmnist", "--kind=nmnist", "--out=x"], "recordings already"),
+        (&["simulate", "images", "--kind=nmnist", "--out=x"], "needs a folder"),
+        (&["simulate", "mnist", "--kind=nmnist", "--out=x"], "spiketrain data"),
+    ];
+    for (words, expected) in others {
+        let (code, _, err) = spiketrain(dir.path(), words);
+        assert_eq!(code, 2, "{words:?}: {err}");
+        has(&err, &[expected]);
+    }
+    println!("8 commands");
+}

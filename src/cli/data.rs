@@ -11,7 +11,7 @@ use super::{print, say};
 use crate::data::catalog::{SETS, Set, SetFile, find};
 use crate::data::download::{Patience, download, mirror};
 use crate::data::verify::{Doing, Observer, Verdict};
-use crate::data::{default_data_dir, glyphs};
+use crate::data::{default_data_dir, glyphs, motions};
 use crate::error::{Error, Result};
 
 /// Runs one of the commands.
@@ -47,6 +47,8 @@ fn list(data_dir: &Path, fetch: &str) {
     let count = |n| super::net::thousands(n);
     let drawn = format!("digits drawn by the program, {} + {}, 1x28x28", count(glyphs::DEFAULT_TRAIN), count(glyphs::DEFAULT_TEST));
     row("glyphs", "built in", &drawn);
+    let (train, test) = (count(motions::DEFAULT_TRAIN), count(motions::DEFAULT_TEST));
+    row("motions", "built in", &format!("simulated gestures that differ in time only, {train} + {test}, 2x34x34"));
     for set in SETS {
         let folder = data_dir.join(set.folder);
         let missing = set.missing_parts(&folder);
