@@ -12,7 +12,7 @@ use crate::events::picture::Pictures;
 use crate::events::summary::{Summary, over_time};
 use crate::events::{self, Event, Recording, Sensor};
 use crate::frames::{Quality, SplitBy, counts};
-use crate::limits::MAX_SIDE;
+use crate::limits::{MAX_DRAWN_PIXELS, MAX_SIDE};
 use crate::storage::{Disk, write_atomically};
 
 /// Windows of the rate over time.
@@ -34,12 +34,12 @@ pub fn run(a: &InspectArgs) -> Result<()> {
         print(format!("{}: {}", a.file.display(), in_words(&recording, &summary, sensor, out_of_range)));
     }
     if let Some(path) = &a.picture {
-        let pictures = pictures(&recording.events, &summary, sensor, 1, SplitBy::Number)?;
+        let pictures = pictures(&recording.events, &summary, sensor, a.frames.unwrap_or(1), a.split_by)?.sheet();
         let bytes = if svg { pictures.svg().into_bytes() } else { pictures.png()? };
         save(path, &bytes)?;
     }
     if let Some(path) = &a.animation {
-        save(path, &pictures(&recording.events, &summary, sensor, a.frames, a.split_by)?.gif()?)?;
+        save(path, &pictures(&recording.events, &summary, sensor, a.frames.unwrap_or(16), a.split_by)?.gif()?)?;
     }
     Ok(())
 }
@@ -61,14 +61,13 @@ fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Frames on the sensor, or, where none is known, on the pixels up to the last one with an event.
 fn pictures(events: &[Event], summary: &Summary, sensor: Option<Sensor>, frames: usize, by: SplitBy) -> Result<Pictures> {
-    let sensor = match sensor {
-        Some(sensor) => sensor,
-        None if usize::from(summary.max_x.max(summary.max_y)) < MAX_SIDE => Sensor { width: summary.max_x + 1, height: summary.max_y + 1 },
-        None => {
-            let what = format!("events up to column {} and row {}, more than can be drawn", summary.max_x, summary.max_y);
-            return Err(Error::usage(what).remedy("give the size of the camera: --size WxH"));
-        }
-    };
+    let fitting = Sensor { width: summary.max_x.saturating_add(1), height: summary.max_y.saturating_add(1) };
+    let sensor = sensor.unwrap_or(fitting);
+    let pixels = usize::from(sensor.width) * usize::from(sensor.height) * frames;
+    if pixels > MAX_DRAWN_PIXELS || usize::from(sensor.width.max(sensor.height)) > MAX_SIDE {
+        let what = format!("{frames} frames of {}x{} pixels, more than can be drawn", sensor.width, sensor.height);
+        return Err(Error::usage(what).remedy("choose fewer frames, or give the size of the camera: --size WxH"));
+    }
     Pictures::of(&counts(events, sensor, frames, by).0, sensor)
 }
 
