@@ -146,3 +146,82 @@ fn rate_line(r: &Recording, s: &Summary) -> String {
     let each = (s.latest - s.earliest) as f64 / 1e3 / WINDOWS as f64;
     format!("rate        |{bars}| {WINDOWS} windows of {each:.1} ms, {} events at most", thousands(most as usize))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{aedat2, nmnist};
+
+    fn events() -> Vec<Event> {
+        [(5, 1, 2, true), (9, 30, 2, false), (7, 1, 40, true), (2005, 1, 2, true)].map(|(t, x, y, on)| Event { t, x, y, on }).to_vec()
+    }
+
+    fn args(file: &Path) -> InspectArgs {
+        let [file, picture, animation] = ["", "png", "gif"].map(|e| if e.is_empty() { file.to_owned() } else { file.with_extension(e) });
+        let (picture, animation) = (Some(picture), Some(animation));
+        InspectArgs { file, json: false, size: None, picture, animation, frames: None, split_by: SplitBy::Number }
+    }
+
+    fn report(bytes: &[u8], name: &str, size: Option<Sensor>) -> (String, String) {
+        let r = events::read(bytes, name).unwrap();
+        let s = Summary::of(&r.events);
+        let sensor = size.or(r.sensor);
+        let outside = sensor.map(|s| Quality::of(&r.events, s).out_of_range);
+        (serde_json::to_string(&Report::new(&r, &s, sensor, outside)).unwrap(), in_words(&r, &s, sensor, outside))
+    }
+
+    #[test]
+    fn the_keys_of_json_are_those_that_are_promised() {
+        let (json, words) = report(&nmnist::write(&events()).unwrap(), "a.bin", None);
+        assert_eq!(
+            json,
+            "{\"format\":\"nmnist\",\"width\":null,\"height\":null,\"events\":4,\"on\":3,\"t_first\":5,\"t_last\":2005,\"monotonic\":false,\
+             \"out_of_range\":null,\"invalid\":0,\"sum_x\":33,\"sum_y\":46,\"first3\":[[5,1,2,1],[9,30,2,0],[7,1,40,1]],\"last\":[2005,1,2,1]}"
+        );
+        for part in ["4: 3 ON (75.0 %), 1 OFF", "5 to 2,005 µs: 0.002 s, 2,000 events/s", "x up to 30 (mean 8.2)", " 1 back in time"] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        let size = Some(Sensor { width: 34, height: 34 });
+        let (json, words) = report(&nmnist::write(&events()).unwrap(), "a.bin", size);
+        assert!(json.contains("\"width\":34,\"height\":34,") && json.contains("\"out_of_range\":1,"), "{json}");
+        assert!(words.contains("1 out of range"), "{words}");
+        let (json, words) = report(&aedat2::write(&[]).unwrap(), "a.aedat", None);
+        assert!(json.contains("\"width\":128,") && json.contains("\"t_first\":null,\"t_last\":null,\"monotonic\":true,\"out_of_range\":0"));
+        assert!(json.ends_with("\"first3\":[],\"last\":null}"), "{json}");
+        assert!(words.contains("events      none"), "{words}");
+    }
+
+    #[test]
+    fn pictures_are_written_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.bin");
+        std::fs::write(&file, nmnist::write(&events()).unwrap()).unwrap();
+        run(&args(&file)).unwrap();
+        let image = image::open(file.with_extension("png")).unwrap();
+        // No sensor is known: 31 columns and 41 rows have events.
+        assert_eq!((image.width(), image.height()), (31 * 8, 41 * 8));
+        assert!(std::fs::read(file.with_extension("gif")).unwrap().starts_with(b"GIF89a"));
+        let mut sheet = args(&file);
+        (sheet.frames, sheet.picture) = (Some(4), Some(file.with_extension("svg")));
+        run(&sheet).unwrap();
+        assert!(std::fs::read_to_string(file.with_extension("svg")).unwrap().contains("viewBox=\"0 0 63 83\""));
+        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(names(), 4);
+        let empty = dir.path().join("b.aedat");
+        std::fs::write(&empty, aedat2::write(&[]).unwrap()).unwrap();
+        assert!(run(&args(&empty)).unwrap_err().to_string().contains("no event to show"));
+        assert_eq!(names(), 5);
+    }
+
+    #[test]
+    fn wrong_endings_and_frames_too_large_are_refused() {
+        let wrong = ending(Path::new("a.jpg"), "--picture", &["png", "svg"]).unwrap_err().to_string();
+        assert!(wrong.starts_with("--picture: ") && wrong.contains(".png or .svg, found a.jpg"), "{wrong}");
+        assert_eq!(ending(Path::new("a.PNG"), "--picture", &["png", "svg"]).unwrap(), "png");
+        let far = [Event { t: 0, x: 32767, y: 0, on: true }];
+        let e = pictures(&far, &Summary::of(&far), None, 1, SplitBy::Number).err().unwrap().to_string();
+        assert!(e.contains("32768x1 pixels") && e.contains("--size WxH"), "{e}");
+        let large = Some(Sensor { width: 2048, height: 2048 });
+        assert!(pictures(&far, &Summary::of(&far), large, 64, SplitBy::Time).is_err());
+    }
+}
