@@ -52,3 +52,5 @@ pub const MAX_EVENT_NOISE: f64 = 10.0;
 pub const MAX_EVENTS: usize = 1 << 27;
 /// Bytes of the text in front of an array in an .npy file; numpy itself refuses to parse more than 10,000 characters.
 pub const MAX_NPY_HEADER: usize = 1 << 16;
+/// Pixels of all frames of a recording that are drawn at one time: 64 of the largest event sensors, 1280x720.
+pub const MAX_DRAWN_PIXELS: usize = 1 << 26;

@@ -396,15 +396,15 @@ pub struct InspectArgs {
     /// Size of the camera [default: the format's, if it has one].
     #[arg(long, value_name = "WxH", value_parser = sensor)]
     pub size: Option<Sensor>,
-    /// Draw all events into a picture, .png or .svg: ON orange, OFF blue.
+    /// Draw a picture, .png or .svg: ON orange, OFF blue, both light. All events on one frame, or a sheet of --frames.
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
-    /// Draw frames into an animation, .gif.
+    /// Draw an animation, .gif.
     #[arg(long, value_name = "FILE")]
     pub animation: Option<PathBuf>,
-    /// Frames of the animation, 1 to 64.
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = frames)]
-    pub frames: usize,
+    /// Frames to cut the recording into, 1 to 64 [default: 1 for a picture, 16 for an animation].
+    #[arg(long, value_name = "N", value_parser = frames)]
+    pub frames: Option<usize>,
     /// Cut the frames by number (of events) or time.
     #[arg(long, value_parser = split_by, default_value = "number")]
     pub split_by: SplitBy,

@@ -12,7 +12,7 @@ use crate::events::picture::Pictures;
 use crate::events::summary::{Summary, over_time};
 use crate::events::{self, Event, Recording, Sensor};
 use crate::frames::{Quality, SplitBy, counts};
-use crate::limits::MAX_SIDE;
+use crate::limits::{MAX_DRAWN_PIXELS, MAX_SIDE};
 use crate::storage::{Disk, write_atomically};
 
 /// Windows of the rate over time.
@@ -34,12 +34,12 @@ pub fn run(a: &InspectArgs) -> Result<()> {
         print(format!("{}: {}", a.file.display(), in_words(&recording, &summary, sensor, out_of_range)));
     }
     if let Some(path) = &a.picture {
-        let pictures = pictures(&recording.events, &summary, sensor, 1, SplitBy::Number)?;
+        let pictures = pictures(&recording.events, &summary, sensor, a.frames.unwrap_or(1), a.split_by)?.sheet();
         let bytes = if svg { pictures.svg().into_bytes() } else { pictures.png()? };
         save(path, &bytes)?;
     }
     if let Some(path) = &a.animation {
-        save(path, &pictures(&recording.events, &summary, sensor, a.frames, a.split_by)?.gif()?)?;
+        save(path, &pictures(&recording.events, &summary, sensor, a.frames.unwrap_or(16), a.split_by)?.gif()?)?;
     }
     Ok(())
 }
@@ -61,14 +61,13 @@ fn save(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Frames on the sensor, or, where none is known, on the pixels up to the last one with an event.
 fn pictures(events: &[Event], summary: &Summary, sensor: Option<Sensor>, frames: usize, by: SplitBy) -> Result<Pictures> {
-    let sensor = match sensor {
-        Some(sensor) => sensor,
-        None if usize::from(summary.max_x.max(summary.max_y)) < MAX_SIDE => Sensor { width: summary.max_x + 1, height: summary.max_y + 1 },
-        None => {
-            let what = format!("events up to column {} and row {}, more than can be drawn", summary.max_x, summary.max_y);
-            return Err(Error::usage(what).remedy("give the size of the camera: --size WxH"));
-        }
-    };
+    let fitting = Sensor { width: summary.max_x.saturating_add(1), height: summary.max_y.saturating_add(1) };
+    let sensor = sensor.unwrap_or(fitting);
+    let pixels = usize::from(sensor.width) * usize::from(sensor.height) * frames;
+    if pixels > MAX_DRAWN_PIXELS || usize::from(sensor.width.max(sensor.height)) > MAX_SIDE {
+        let what = format!("{frames} frames of {}x{} pixels, more than can be drawn", sensor.width, sensor.height);
+        return Err(Error::usage(what).remedy("choose fewer frames, or give the size of the camera: --size WxH"));
+    }
     Pictures::of(&counts(events, sensor, frames, by).0, sensor)
 }
 
@@ -146,4 +145,83 @@ fn rate_line(r: &Recording, s: &Summary) -> String {
     let bars: String = windows.iter().map(|&n| if n == 0 { ' ' } else { BARS[(n * 7).div_ceil(most) as usize] }).collect();
     let each = (s.latest - s.earliest) as f64 / 1e3 / WINDOWS as f64;
     format!("rate        |{bars}| {WINDOWS} windows of {each:.1} ms, {} events at most", thousands(most as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{aedat2, nmnist};
+
+    fn events() -> Vec<Event> {
+        [(5, 1, 2, true), (9, 30, 2, false), (7, 1, 40, true), (2005, 1, 2, true)].map(|(t, x, y, on)| Event { t, x, y, on }).to_vec()
+    }
+
+    fn args(file: &Path) -> InspectArgs {
+        let [file, picture, animation] = ["", "png", "gif"].map(|e| if e.is_empty() { file.to_owned() } else { file.with_extension(e) });
+        let (picture, animation) = (Some(picture), Some(animation));
+        InspectArgs { file, json: false, size: None, picture, animation, frames: None, split_by: SplitBy::Number }
+    }
+
+    fn report(bytes: &[u8], name: &str, size: Option<Sensor>) -> (String, String) {
+        let r = events::read(bytes, name).unwrap();
+        let s = Summary::of(&r.events);
+        let sensor = size.or(r.sensor);
+        let outside = sensor.map(|s| Quality::of(&r.events, s).out_of_range);
+        (serde_json::to_string(&Report::new(&r, &s, sensor, outside)).unwrap(), in_words(&r, &s, sensor, outside))
+    }
+
+    #[test]
+    fn the_keys_of_json_are_those_that_are_promised() {
+        let (json, words) = report(&nmnist::write(&events()).unwrap(), "a.bin", None);
+        assert_eq!(
+            json,
+            "{\"format\":\"nmnist\",\"width\":null,\"height\":null,\"events\":4,\"on\":3,\"t_first\":5,\"t_last\":2005,\"monotonic\":false,\
+             \"out_of_range\":null,\"invalid\":0,\"sum_x\":33,\"sum_y\":46,\"first3\":[[5,1,2,1],[9,30,2,0],[7,1,40,1]],\"last\":[2005,1,2,1]}"
+        );
+        for part in ["4: 3 ON (75.0 %), 1 OFF", "5 to 2,005 µs: 0.002 s, 2,000 events/s", "x up to 30 (mean 8.2)", " 1 back in time"] {
+            assert!(words.contains(part), "{part}: {words}");
+        }
+        let size = Some(Sensor { width: 34, height: 34 });
+        let (json, words) = report(&nmnist::write(&events()).unwrap(), "a.bin", size);
+        assert!(json.contains("\"width\":34,\"height\":34,") && json.contains("\"out_of_range\":1,"), "{json}");
+        assert!(words.contains("1 out of range"), "{words}");
+        let (json, words) = report(&aedat2::write(&[]).unwrap(), "a.aedat", None);
+        assert!(json.contains("\"width\":128,") && json.contains("\"t_first\":null,\"t_last\":null,\"monotonic\":true,\"out_of_range\":0"));
+        assert!(json.ends_with("\"first3\":[],\"last\":null}"), "{json}");
+        assert!(words.contains("events      none"), "{words}");
+    }
+
+    #[test]
+    fn pictures_are_written_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.bin");
+        std::fs::write(&file, nmnist::write(&events()).unwrap()).unwrap();
+        run(&args(&file)).unwrap();
+        let image = image::open(file.with_extension("png")).unwrap();
+        // No sensor is known: 31 columns and 41 rows have events.
+        assert_eq!((image.width(), image.height()), (31 * 8, 41 * 8));
+        assert!(std::fs::read(file.with_extension("gif")).unwrap().starts_with(b"GIF89a"));
+        let mut sheet = args(&file);
+        (sheet.frames, sheet.picture) = (Some(4), Some(file.with_extension("svg")));
+        run(&sheet).unwrap();
+        assert!(std::fs::read_to_string(file.with_extension("svg")).unwrap().contains("viewBox=\"0 0 63 83\""));
+        let names = || std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(names(), 4);
+        let empty = dir.path().join("b.aedat");
+        std::fs::write(&empty, aedat2::write(&[]).unwrap()).unwrap();
+        assert!(run(&args(&empty)).unwrap_err().to_string().contains("no event to show"));
+        assert_eq!(names(), 5);
+    }
+
+    #[test]
+    fn wrong_endings_and_frames_too_large_are_refused() {
+        let wrong = ending(Path::new("a.jpg"), "--picture", &["png", "svg"]).unwrap_err().to_string();
+        assert!(wrong.starts_with("--picture: ") && wrong.contains(".png or .svg, found a.jpg"), "{wrong}");
+        assert_eq!(ending(Path::new("a.PNG"), "--picture", &["png", "svg"]).unwrap(), "png");
+        let far = [Event { t: 0, x: 32767, y: 0, on: true }];
+        let e = pictures(&far, &Summary::of(&far), None, 1, SplitBy::Number).err().unwrap().to_string();
+        assert!(e.contains("32768x1 pixels") && e.contains("--size WxH"), "{e}");
+        let large = Some(Sensor { width: 2048, height: 2048 });
+        assert!(pictures(&far, &Summary::of(&far), large, 64, SplitBy::Time).is_err());
+    }
 }

@@ -142,7 +142,7 @@ pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Reco
 /// Storage: it cannot be read. Format: as [`read`], or it has more than [`limits::MAX_RECORDING_BYTES`].
 pub fn open(path: &Path) -> Result<Recording> {
     let failed = |e: std::io::Error| Error::io(path, "reading", &e);
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(Error::usage("not a file").at(path.display()).remedy("give a recording"));
     }

@@ -56,45 +56,60 @@ impl<'a> Array<'a> {
         Ok(Array { reader, shape, kind, size, big_endian })
     }
 
-    /// Calls `take` with every number in file order; negative ones and fractions are errors.
-    pub(super) fn each(&mut self, mut take: impl FnMut(u64) -> Result<()>) -> Result<()> {
+    /// Calls `take` with all numbers in file order, a few at a time; negative ones and fractions are errors.
+    pub(super) fn each(&mut self, mut take: impl FnMut(&[u64]) -> Result<()>) -> Result<()> {
         let count = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         let mut left = count.ok_or_else(|| Error::format(format!("a shape of {:?}", self.shape)))?;
-        let mut bytes = vec![0; AT_A_TIME * self.size];
+        let (mut bytes, mut numbers) = (vec![0; AT_A_TIME * self.size], vec![0; AT_A_TIME]);
         while left > 0 {
             let n = left.min(AT_A_TIME);
-            fill(self.reader, &mut bytes[..n * self.size])?;
-            for record in bytes[..n * self.size].chunks_exact(self.size) {
-                take(self.number(record)?)?;
+            let (bytes, numbers) = (&mut bytes[..n * self.size], &mut numbers[..n]);
+            fill(self.reader, bytes)?;
+            match self.size {
+                1 => widen::<1>(bytes, self.big_endian, numbers),
+                2 => widen::<2>(bytes, self.big_endian, numbers),
+                4 => widen::<4>(bytes, self.big_endian, numbers),
+                _ => widen::<8>(bytes, self.big_endian, numbers),
             }
+            self.check(numbers)?;
+            take(numbers)?;
             left -= n;
         }
         Ok(())
     }
 
-    fn number(&self, record: &[u8]) -> Result<u64> {
-        let mut bytes = [0; 8];
-        for (k, &b) in record.iter().enumerate() {
-            bytes[if self.big_endian { self.size - 1 - k } else { k }] = b;
-        }
-        let bits = u64::from_le_bytes(bytes);
-        let unused = 64 - 8 * self.size as u32;
+    /// Makes numbers of bits.
+    fn check(&self, numbers: &mut [u64]) -> Result<()> {
         match self.kind {
-            Kind::Unsigned => Ok(bits),
+            Kind::Unsigned => {}
             Kind::Signed => {
-                let value = (bits << unused) as i64 >> unused;
-                u64::try_from(value).map_err(|_| Error::format(format!("expected numbers from 0 on, found {value}")))
+                let sign = 8 * self.size as u32 - 1;
+                if let Some(negative) = numbers.iter().find(|&n| n >> sign & 1 == 1) {
+                    let value = (negative << (63 - sign)) as i64 >> (63 - sign);
+                    return Err(Error::format(format!("expected numbers from 0 on, found {value}")));
+                }
             }
             Kind::Float => {
-                let value = if self.size == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
-                let whole = value as u64;
-                if whole as f64 == value {
-                    Ok(whole)
-                } else {
-                    Err(Error::format(format!("expected whole numbers from 0 on, found {value}")))
+                for n in numbers {
+                    let value = if self.size == 4 { f64::from(f32::from_bits(*n as u32)) } else { f64::from_bits(*n) };
+                    *n = value as u64;
+                    if *n as f64 != value {
+                        return Err(Error::format(format!("expected whole numbers from 0 on, found {value}")));
+                    }
                 }
             }
         }
+        Ok(())
+    }
+}
+
+/// The bits of numbers of N bytes.
+fn widen<const N: usize>(bytes: &[u8], big_endian: bool, bits: &mut [u64]) {
+    for (record, bits) in bytes.as_chunks::<N>().0.iter().zip(bits) {
+        let mut wide = [0; 8];
+        wide[..N].copy_from_slice(record);
+        let little = u64::from_le_bytes(wide);
+        *bits = if big_endian { little.swap_bytes() >> (64 - 8 * N) } else { little };
     }
 }
 

@@ -60,17 +60,23 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
                 return Err(Error::format(format!("expected {} numbers as in t, found {n}", length.unwrap_or(0))));
             }
             let mut at = 0;
-            numbers.each(|value| {
-                if value > most {
-                    return Err(Error::format(format!("number {at}: expected {most} at most, found {value}")));
+            numbers.each(|values| {
+                if let Some(i) = values.iter().position(|&v| v > most) {
+                    return Err(Error::format(format!("number {}: expected {most} at most, found {}", at + i, values[i])));
                 }
-                match array {
-                    "t" => events.push(Event { t: value, ..Event::default() }),
-                    "x" => events[at].x = value as u16,
-                    "y" => events[at].y = value as u16,
-                    _ => events[at].on = value == 1,
+                if array == "t" {
+                    events.extend(values.iter().map(|&t| Event { t, ..Event::default() }));
+                    return Ok(());
                 }
-                at += 1;
+                let events = &mut events[at..at + values.len()];
+                at += values.len();
+                for (event, &value) in events.iter_mut().zip(values) {
+                    match array {
+                        "x" => event.x = value as u16,
+                        "y" => event.y = value as u16,
+                        _ => event.on = value == 1,
+                    }
+                }
                 Ok(())
             })
         });
@@ -95,8 +101,11 @@ pub fn read_frames(bytes: &[u8], name: &str) -> Result<Frames> {
             let most = format!("{} steps of {} x {}", limits::MAX_TIME_STEPS, limits::MAX_SIDE, limits::MAX_SIDE);
             return Err(Error::format(format!("expected at most {most}, found {:?}", numbers.shape)));
         }
-        numbers.each(|value| {
-            counts.push(u16::try_from(value).map_err(|_| Error::format(format!("expected a count below 65536, found {value}")))?);
+        numbers.each(|values| {
+            if let Some(large) = values.iter().find(|&&v| v > u64::from(u16::MAX)) {
+                return Err(Error::format(format!("expected a count below 65536, found {large}")));
+            }
+            counts.extend(values.iter().map(|&v| v as u16));
             Ok(())
         })?;
         Ok((steps, height, width))

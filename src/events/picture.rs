@@ -21,6 +21,8 @@ const ON: [f32; 3] = [240.0, 165.0, 20.0];
 const OFF: [f32; 3] = [70.0, 170.0, 245.0];
 /// Pictures are enlarged to at least this many pixels on their longer side.
 const MIN_SIDE: usize = 320;
+/// The line between the frames of a sheet: a grey that no count has.
+const LINE: u8 = 2 * LEVELS as u8 + 2;
 /// Time a frame is shown, in 1/100 s.
 const FRAME_TIME: u16 = 12;
 
@@ -55,6 +57,22 @@ impl Pictures {
             on.iter().zip(off).map(|(&on, &off)| level(on) * LEVELS as u8 + level(off)).collect::<Vec<u8>>()
         };
         Ok(Pictures { sensor, levels: counts.chunks_exact(2 * pixels).flat_map(frame).collect() })
+    }
+
+    /// All frames on one sheet, in rows, with a line between them.
+    pub fn sheet(&self) -> Pictures {
+        let [width, height] = [self.sensor.width, self.sensor.height].map(usize::from);
+        let columns = (1..).find(|n| n * n >= self.frames().len()).unwrap_or(1);
+        let rows = self.frames().len().div_ceil(columns);
+        let (wide, high) = (columns * (width + 1) - 1, rows * (height + 1) - 1);
+        let mut levels = vec![LINE; wide * high];
+        for (i, frame) in self.frames().enumerate() {
+            let corner = i / columns * (height + 1) * wide + i % columns * (width + 1);
+            for (y, row) in frame.chunks_exact(width).enumerate() {
+                levels[corner + y * wide..][..width].copy_from_slice(row);
+            }
+        }
+        Pictures { sensor: Sensor { width: wide as u16, height: high as u16 }, levels }
     }
 
     fn frames(&self) -> std::slice::ChunksExact<'_, u8> {
@@ -190,6 +208,16 @@ mod tests {
             frames.push([[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]].map(|[x, y]| frame.buffer[y * 107 * 321 + x * 107]));
         }
         assert_eq!(frames, [[0, 0, 240, 0, 0, 0], [0, 0, 0, 8, 255, 0]]);
+    }
+
+    #[test]
+    fn a_sheet_holds_all_frames() {
+        let sheet = pictures().sheet();
+        assert_eq!((sheet.sensor, sheet.frames().len()), (Sensor { width: 7, height: 2 }, 1));
+        assert_eq!(sheet.levels, [[0, 0, 240, LINE, 0, 0, 0], [0, 0, 0, LINE, 8, 255, 0]].concat());
+        let three = Pictures { sensor: Sensor { width: 1, height: 1 }, levels: vec![1, 2, 3] }.sheet();
+        assert_eq!((three.sensor.width, three.levels), (3, [[1, LINE, 2], [LINE; 3], [3, LINE, LINE]].concat()));
+        assert_eq!(Pictures { sensor: Sensor { width: 2, height: 1 }, levels: vec![1, 2] }.sheet().levels, [1, 2]);
     }
 
     #[test]
