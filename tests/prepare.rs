@@ -8,18 +8,21 @@ use std::time::Duration;
 use spiketrain::events::{Event, aedat3};
 use spiketrain::rng::{Purpose, Rng};
 
-/// `recordings` of 60,000 events in each of two classes.
+/// `recordings` of 20,000 events in each of two classes.
 fn recordings(dir: &Path, recordings: u64) {
     for (c, class) in ["left", "right"].into_iter().enumerate() {
         fs::create_dir_all(dir.join(class)).unwrap();
         for i in 0..recordings {
             let mut rng = Rng::at(c as u64, Purpose::Test, i, 0);
             let mut event = |t| Event { t, x: rng.below(128) as u16, y: rng.below(128) as u16, on: rng.below(2) == 1 };
-            let events: Vec<Event> = (0..60_000).map(&mut event).collect();
+            let events: Vec<Event> = (0..20_000).map(&mut event).collect();
             fs::write(dir.join(class).join(format!("{i:03}.aedat")), aedat3::write(&events, "DVS128").unwrap()).unwrap();
         }
     }
 }
+
+/// Long enough that the frames go to the disk in several batches.
+const T: [&str; 2] = ["-T", "64"];
 
 fn prepare(set: &Path, cache: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
@@ -45,19 +48,19 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 fn killed_at_any_moment_it_ends_with_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     let set = dir.path().join("set");
-    recordings(&set, 40);
+    recordings(&set, 80);
     let (undisturbed, killed) = (dir.path().join("undisturbed"), dir.path().join("killed"));
-    let (code, out, err) = done(prepare(&set, &undisturbed, &[]));
+    let (code, out, err) = done(prepare(&set, &undisturbed, &T));
     assert_eq!(code, 0, "{err}");
     for words in
-        ["events: 64 training and 16 test samples of 2 classes, 128x128, T = 16 by number", "bad events  0:", "split       sha256 "]
+        ["events: 128 training and 32 test samples of 2 classes, 128x128, T = 64 by number", "bad events  0:", "split       sha256 "]
     {
         assert!(out.contains(words), "no '{words}' in:\n{out}");
     }
     let good = fs::read(&files(&undisturbed.join("events"))[0]).unwrap();
     let (mut kills, mut went_on) = (0, 0);
-    for ms in (0..).step_by(15) {
-        let mut child = prepare(&set, &killed, &[]).spawn().unwrap();
+    for ms in (0..).step_by(10) {
+        let mut child = prepare(&set, &killed, &T).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(ms));
         if child.try_wait().unwrap().is_some() {
             let left = files(&killed.join("events"));
@@ -74,13 +77,14 @@ fn killed_at_any_moment_it_ends_with_the_same_bytes() {
         if kills % 2 == 1 {
             continue;
         }
-        let (code, _, err) = done(prepare(&set, &killed, &[]));
+        let (code, _, err) = done(prepare(&set, &killed, &T));
         assert_eq!(code, 0, "{err}");
         went_on += usize::from(err.contains("going on after"));
         let left = files(&killed.join("events"));
         assert!(left.len() == 1 && fs::read(&left[0]).unwrap() == good, "after {ms} ms: {left:?}");
         fs::remove_file(&left[0]).unwrap();
     }
+    assert!(went_on > 0);
     println!("{kills} kills, {went_on} times it went on from an unfinished file");
 }
 

@@ -12,11 +12,11 @@ mod folder;
 mod listing;
 mod nmnist;
 mod plan;
+mod prepared;
 mod supply;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,12 @@ use sha2::{Digest, Sha256};
 
 use super::cache::part::Part;
 use super::cache::{About, Cache, is_distrust, take_damaged};
-use super::frame_set::{FrameSet, FrameSplit};
+use super::frame_set::FrameSet;
 use super::verify::{Doing, Observer};
 use super::{DatasetName, catalog, default_data_dir, hex};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
-use crate::frames::{Quality, SplitBy, cells};
+use crate::frames::{SplitBy, cells};
 use crate::limits;
 pub use crate::simulate::write::SIMULATED;
 use crate::storage::{self, Digest256, Disk, Storage};
@@ -37,6 +37,7 @@ use build::Cut;
 pub use build::turn;
 use listing::Found;
 use plan::Plan;
+pub use prepared::{Built, Prepared};
 
 /// How long to wait for another process to let go of the folder.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -99,31 +100,6 @@ impl EventOptions {
         let (steps, by, partial) = (self.steps, self.split_by.name(), self.allow_partial);
         format!("{name} T={steps} by={by} partial={partial} simulated={simulated}{size}{seed}")
     }
-}
-
-/// What building a cache took, without what an interrupted run had done before.
-#[derive(Clone, Copy, Debug)]
-pub struct Built {
-    /// From finding the files to the cache under its name.
-    pub seconds: f64,
-    /// Events decoded.
-    pub events: u64,
-}
-
-/// Prepared frames, and what was found on the way.
-pub struct Prepared {
-    /// The open cache.
-    pub cache: Cache,
-    /// Sum over all samples.
-    pub quality: Quality,
-    /// Sum of the samples' durations, in µs.
-    pub duration: u64,
-    /// Of the cache file.
-    pub bytes: u64,
-    /// `None` if the cache was there.
-    pub built: Option<Built>,
-    /// What the user should know.
-    pub notes: Vec<String>,
 }
 
 /// The frames of a set, ready to train on. Prepares them if that was not done before.
@@ -332,72 +308,6 @@ fn cache_error(e: Error) -> Error {
     let elsewhere = "prepared frames may lie in another folder: --cache DIR";
     let remedy = if e.remedy.is_empty() { elsewhere.to_string() } else { format!("{}; {elsewhere}", e.remedy) };
     e.remedy(remedy)
-}
-
-impl Prepared {
-    fn new(cache: Cache, built: Option<Built>, mut notes: Vec<String>) -> Self {
-        notes.extend(cache.about().notes.iter().cloned());
-        let (mut quality, mut duration) = (Quality::default(), 0u64);
-        for entry in cache.entries() {
-            quality += entry.quality;
-            duration = duration.saturating_add(entry.duration);
-        }
-        let bytes = fs::metadata(cache.path()).map_or(0, |m| m.len());
-        Prepared { cache, quality, duration, bytes, built, notes }
-    }
-
-    /// `[2][classes]`: samples for training and for the test.
-    pub fn per_class(&self) -> [Vec<usize>; 2] {
-        let mut counts = [(); 2].map(|()| vec![0; self.cache.about().classes.len()]);
-        for entry in self.cache.entries() {
-            if let Some(n) = counts[usize::from(entry.place.test)].get_mut(entry.place.label as usize) {
-                *n += 1;
-            }
-        }
-        counts
-    }
-
-    fn into_set(self, options: &EventOptions) -> FrameSet {
-        let (mut train, mut test) = (FrameSplit::default(), FrameSplit::default());
-        for (at, entry) in (0..).zip(self.cache.entries()) {
-            let split = if entry.place.test { &mut test } else { &mut train };
-            split.labels.push(entry.place.label);
-            split.at.push(at);
-        }
-        let about = self.cache.about().clone();
-        let mut set = FrameSet {
-            name: about.set,
-            sensor: self.cache.sensor(),
-            steps: about.steps,
-            classes: about.classes,
-            train,
-            test,
-            simulated: about.simulated,
-            notes: self.notes,
-            fingerprint: about.fingerprint,
-            source: Arc::new(self.cache),
-        };
-        limit(&mut set, options);
-        set
-    }
-}
-
-/// Applies the limits, says so, and tells limited sets from whole ones.
-fn limit(set: &mut FrameSet, options: &EventOptions) {
-    let splits = [(&mut set.train, options.train_limit, "train"), (&mut set.test, options.test_limit, "test")];
-    for (samples, limit, split) in splits {
-        let have = samples.labels.len();
-        match limit {
-            Some(n) if n < have => {
-                samples.labels.truncate(n);
-                samples.at.truncate(n);
-                set.notes.push(format!("{split}: the first {n} of {have} samples"));
-                set.fingerprint = hex(&Sha256::digest(format!("{} {split} {n}", set.fingerprint)));
-            }
-            Some(n) if n > have => set.notes.push(format!("{split}: all {have} samples, fewer than the {n} asked for")),
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]
