@@ -180,6 +180,9 @@ fn in_order(steps: &[Vec<f64>]) -> Vec<f64> {
     steps.windows(2).flat_map(|pair| pair[0].iter().flat_map(|a| pair[1].iter().map(move |b| a * b))).collect()
 }
 
+/// Features of sample i from those of its frames.
+type Make<'a> = &'a dyn Fn(usize, &[Vec<f64>]) -> Vec<f64>;
+
 #[test]
 fn single_frames_and_shuffled_frames_stay_at_chance_and_ordered_frames_do_not() {
     let (train, test) = (2_200, 1_100);
@@ -197,7 +200,7 @@ fn single_frames_and_shuffled_frames_stay_at_chance_and_ordered_frames_do_not() 
         let [a, b] = &mut of;
         standardise(a, b);
         let sequences = of.map(|f| f.chunks_exact(steps).map(<[Vec<f64>]>::to_vec).collect::<Vec<_>>());
-        let accuracy = |make: &dyn Fn(usize, &[Vec<f64>]) -> Vec<f64>| {
+        let accuracy = |make: Make| {
             let [mut train, mut test] = [0, 1].map(|s| sequences[s].iter().enumerate().map(|(i, q)| make(i, q)).collect::<Vec<_>>());
             linear_classifier(&mut train, &mut test, labels)
         };
@@ -225,27 +228,4 @@ fn single_frames_and_shuffled_frames_stay_at_chance_and_ordered_frames_do_not() 
         assert!(shuffled < bound && summed < bound, "{shuffled} or {summed} is above {bound}");
         assert!(ordered > 2.0 * bound, "{ordered}");
     }
-}
-
-/// `MOTIONS_SHEET=/tmp/sheet.png cargo test motions_sheet` writes what a reviewer wants to look at: a sample per row, a frame per column.
-#[test]
-fn motions_sheet() {
-    let Some(path) = std::env::var_os("MOTIONS_SHEET") else {
-        println!("SKIPPED: MOTIONS_SHEET is not set");
-        return;
-    };
-    let (steps, rows, scale) = (8, 22, 3);
-    let (w, h) = (SENSOR.width as usize, SENSOR.height as usize);
-    let set = load(Some(rows), Some(1), steps, 1).unwrap();
-    let frames = frames_of(&set, &set.train);
-    let sheet = image::RgbImage::from_fn((steps * (w + 1) * scale) as u32, (rows * (h + 1) * scale) as u32, |x, y| {
-        let (x, y) = (x as usize / scale, y as usize / scale);
-        let (step, row, x, y) = (x / (w + 1), y / (h + 1), x % (w + 1), y % (h + 1));
-        if x == w || y == h {
-            return image::Rgb([255; 3]);
-        }
-        let count = |on: usize| frames[row][((step * 2 + on) * h + y) * w + x].min(4) as u8 * 60;
-        image::Rgb([count(1), count(1) / 2 + count(0) / 2, count(0)])
-    });
-    sheet.save(path).unwrap();
 }
