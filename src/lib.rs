@@ -6,7 +6,7 @@
 //!
 //! - [`events`]: recordings of event cameras, bytes to events and back; [`frames`]: events to counts per time slice.
 //! - [`simulate`]: an event camera made of arithmetic, what moves before it, and data sets it records.
-//! - [`data`]: image sets in memory, where they come from, and batches of them.
+//! - [`data`]: sets of pictures and of recordings, where they come from, prepared frames in one file, and batches of them.
 //! - [`notation`] and [`plan`]: `128C3-MP2-…-10Voting` as text, and laid out for an input shape.
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.

@@ -81,6 +81,6 @@ fn what_acts_on_events_is_refused_for_pictures() {
     wrong(Options { event_noise: Some(0.1), ..mnist() }, &["--event-noise"]);
     wrong(Options { event_drop: Some(1.0), ..options(DatasetName::NMnist) }, &["--event-drop", "0 to below 1"]);
     wrong(Options { event_noise: Some(f64::NAN), ..options(DatasetName::NMnist) }, &["--event-noise"]);
-    wrong(Options { split_by: Some(SplitBy::Time), ..options(DatasetName::Motions) }, &["--split-by time", "gesture by gesture"]);
+    wrong(Options { split_by: Some(SplitBy::Time), ..options(DatasetName::Motions) }, &["--split-by time", "visit by visit"]);
     wrong(Options { events_dir: None, ..options(DatasetName::Events) }, &["--dataset events DIR"]);
 }

@@ -314,7 +314,11 @@ fn compare(file: &str, expected: &serde_json::Value, r: &Recording) {
 #[test]
 fn real_recordings_decode_as_the_reference_says() {
     let Some(dir) = test_data() else { return };
-    let table: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("REFERENCE.json")).unwrap()).unwrap();
+    let Ok(table) = std::fs::read(dir.join("REFERENCE.json")) else {
+        println!("SKIPPED: {} has no REFERENCE.json", dir.display());
+        return;
+    };
+    let table: serde_json::Value = serde_json::from_slice(&table).unwrap();
     let (mut files, mut events) = (0, 0);
     for (file, expected) in table.as_object().unwrap() {
         if file.ends_with(".aedat4") {
@@ -332,7 +336,10 @@ fn real_recordings_decode_as_the_reference_says() {
 #[test]
 fn real_nmnist_recordings_decode_as_their_index_says() {
     let Some(dir) = test_data() else { return };
-    let index = std::fs::read_to_string(dir.join("nmnist/index.tsv")).unwrap();
+    let Ok(index) = std::fs::read_to_string(dir.join("nmnist/index.tsv")) else {
+        println!("SKIPPED: {} has no nmnist/index.tsv", dir.display());
+        return;
+    };
     let mut files = 0;
     for line in index.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
