@@ -16,14 +16,15 @@ use crate::error::{Error, Result};
 
 /// Runs one of the commands.
 pub fn run(a: &DataArgs) -> Result<u8> {
-    let data_dir = a.data_dir.clone().map_or_else(default_data_dir, Ok)?;
+    // One that cannot be found is no matter where none is needed.
+    let data_dir = a.data_dir.clone().map_or_else(default_data_dir, Ok);
     match &a.command {
-        DataCommand::List => list(&data_dir, &fetch_command(a)),
-        DataCommand::Download { name, mirror } => run_download(&data_dir, name, mirror)?,
-        DataCommand::Check { name } => check(&data_dir, name.as_deref(), fetch_command(a))?,
+        DataCommand::List => list(&data_dir?, &fetch_command(a)),
+        DataCommand::Download { name, mirror } => run_download(&data_dir?, name, mirror)?,
+        DataCommand::Check { name } => check(&data_dir?, name.as_deref(), fetch_command(a))?,
         DataCommand::Inspect(i) => super::inspect::run(i)?,
-        DataCommand::Prepare(p) => super::prepare::run(data_dir, p)?,
-        DataCommand::Simulate(s) => super::simulate::run(data_dir, s)?,
+        DataCommand::Prepare(p) => super::prepare::run(data_dir?, p)?,
+        DataCommand::Simulate(s) => super::simulate::run(data_dir?, s)?,
     }
     Ok(0)
 }
