@@ -58,7 +58,7 @@ impl Kind {
 
     /// How it is recorded. N-MNIST's numbers were fitted to its first 1,000 training recordings: number of events over time, path of
     /// their centre, rest of a pixel, background activity, and OFF before ON (a digit's leading edge is darker there). For
-    /// DVS-CIFAR10 movement and number of events (about 200,000) follow its paper.
+    /// DVS-CIFAR10 the kind of movement and the number of events (about 200,000) are what its abstract says; nothing else was compared.
     pub const fn manner(self) -> Manner {
         match self {
             Kind::NMnist => Manner {

@@ -10,6 +10,7 @@
 //! again.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,6 +31,23 @@ const TRAIN_TENTHS: usize = 9;
 /// The last line of [`SIMULATED`].
 const UNFINISHED: &str = "state        not finished: run the same command again\n";
 const COMPLETE: &str = "state        complete\n";
+
+/// Whether no camera saw the recordings of `folder`.
+///
+/// # Errors
+/// Usage: they are simulated, and not all of them were made. Storage: reading fails.
+pub fn is_simulated(folder: &Path) -> Result<bool> {
+    let marker = folder.join(SIMULATED);
+    match fs::read_to_string(&marker) {
+        Ok(about) if about.ends_with(UNFINISHED) => {
+            let remedy = "run the `spiketrain data simulate` command that began it once more: it goes on";
+            Err(Error::usage("this simulation was interrupted").at(marker.display()).remedy(remedy))
+        }
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io(&marker, "reading", &e)),
+    }
+}
 
 /// Pictures to be recorded; `[train, test]`.
 #[derive(Clone, Copy, Debug)]

@@ -32,6 +32,7 @@ use crate::events::Sensor;
 use crate::frames::{SplitBy, cells};
 use crate::limits;
 pub use crate::simulate::write::SIMULATED;
+use crate::simulate::write::is_simulated;
 use crate::storage::{self, Digest256, Disk, Storage};
 use build::Cut;
 pub use build::turn;
@@ -137,7 +138,7 @@ fn prepare_on(
     check(options)?;
     let (folder, roots) = roots(name, options)?;
     let files = listing::find(&folder, &roots)?;
-    let simulated = folder.join(SIMULATED).exists();
+    let simulated = is_simulated(&folder)?;
     let key = listing::key(&options.decisive(name, simulated), &files);
     let path = cache_path(name, options, &folder)?;
     let mut notes = Vec::new();

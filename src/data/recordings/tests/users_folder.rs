@@ -77,4 +77,7 @@ fn simulated_sets_stay_simulated() {
     put(dir.path().join("mine").join(SIMULATED), b"");
     let set = load(DatasetName::Events, &of(dir.path()), &mut ()).unwrap();
     assert!(set.simulated && set.notes.iter().any(|n| n.starts_with("simulated:")), "{:?}", set.notes);
+    put(dir.path().join("mine").join(SIMULATED), b"state        not finished: run the same command again\n");
+    let e = error(DatasetName::Events, &of(dir.path()));
+    assert!(e.contains("interrupted") && e.contains("spiketrain data simulate"), "{e}");
 }
