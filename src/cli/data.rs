@@ -49,7 +49,7 @@ fn list(data_dir: &Path, fetch: &str) {
     let drawn = format!("digits drawn by the program, {} + {}, 1x28x28", count(glyphs::DEFAULT_TRAIN), count(glyphs::DEFAULT_TEST));
     row("glyphs", "built in", &drawn);
     let (train, test) = (count(motions::DEFAULT_TRAIN), count(motions::DEFAULT_TEST));
-    row("motions", "built in", &format!("simulated gestures that differ in time only, {train} + {test}, 2x34x34"));
+    row("motions", "built in", &format!("simulated events, 11 paths that differ in time only, {train} + {test}, 2x34x34"));
     for set in SETS {
         let folder = data_dir.join(set.folder);
         let missing = set.missing_parts(&folder);

@@ -79,7 +79,7 @@ fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) 
         return Ok(0);
     }
     print(format!("{}: {} after step {}", path.display(), config.net, c.header.step));
-    let simulated = if data.simulated() { " (simulated)" } else { "" };
+    let simulated = super::train::simulated(data.simulated());
     print(format!("{} test samples of {}{simulated}: accuracy {:.2} %, loss {:.4}", e.samples, config.dataset, 100.0 * e.accuracy, e.loss));
     for (b, r) in net.plan.blocks.iter().zip(&e.firing_rates) {
         print(format!("  {:<10} firing rate {:6.2} %", b.name(), 100.0 * r));

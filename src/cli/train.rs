@@ -223,7 +223,7 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
 }
 
 /// What a data set's name needs beside it where no camera saw the events.
-fn simulated(yes: bool) -> &'static str {
+pub(super) fn simulated(yes: bool) -> &'static str {
     if yes { " (simulated)" } else { "" }
 }
 

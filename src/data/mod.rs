@@ -91,15 +91,9 @@ impl ImageSet {
     fn finish(mut self, options: &LoadOptions) -> Self {
         let splits = [(&mut self.train, options.train_limit, "train"), (&mut self.test, options.test_limit, "test")];
         for (samples, limit, split) in splits {
-            let have = samples.len();
-            match limit {
-                Some(n) if n < have => {
-                    samples.truncate(n, self.shape);
-                    self.notes.push(format!("{split}: the first {n} of {have} samples"));
-                }
-                Some(n) if n > have => self.notes.push(format!("{split}: all {have} samples, fewer than the {n} asked for")),
-                _ => {}
-            }
+            let (kept, note) = limited(samples.len(), limit, split);
+            samples.truncate(kept, self.shape);
+            self.notes.extend(note);
         }
         self.fingerprint = fingerprint(self.shape, &self.train, &self.test);
         self
@@ -137,17 +131,33 @@ impl LoadOptions {
     }
 }
 
+/// Refuses limits that leave nothing.
+///
+/// # Errors
+/// Usage: a limit is 0.
+fn check_limits(train: Option<usize>, test: Option<usize>) -> Result<()> {
+    match [(train, "--train-limit"), (test, "--test-limit")].iter().find(|(limit, _)| *limit == Some(0)) {
+        Some((_, option)) => Err(Error::usage("a limit of 0 leaves no samples").at(*option).remedy("give 1 or more, or leave it out")),
+        None => Ok(()),
+    }
+}
+
+/// How many of `have` samples a limit keeps, and what to say about it.
+fn limited(have: usize, limit: Option<usize>, split: &str) -> (usize, Option<String>) {
+    match limit {
+        Some(n) if n < have => (n, Some(format!("{split}: the first {n} of {have} samples"))),
+        Some(n) if n > have => (have, Some(format!("{split}: all {have} samples, fewer than the {n} asked for"))),
+        _ => (have, None),
+    }
+}
+
 /// Loads a data set into memory.
 ///
 /// # Errors
 /// Usage when the set is not there (naming the folder looked in and the command that fetches it) or a limit is 0;
 /// Format when a file is not what its format says; Storage when reading fails.
 pub fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet> {
-    for (limit, option) in [(options.train_limit, "--train-limit"), (options.test_limit, "--test-limit")] {
-        if limit == Some(0) {
-            return Err(Error::usage("a limit of 0 leaves no samples").at(option).remedy("give 1 or more, or leave it out"));
-        }
-    }
+    check_limits(options.train_limit, options.test_limit)?;
     let set = match name {
         DatasetName::Glyphs => glyphs::load(options)?,
         DatasetName::Mnist | DatasetName::FashionMnist => idx::load(name, options)?,

@@ -26,7 +26,7 @@ use super::cache::part::Part;
 use super::cache::{About, Cache, is_distrust, take_damaged};
 use super::frame_set::FrameSet;
 use super::verify::{Doing, Observer};
-use super::{DatasetName, catalog, default_data_dir, hex};
+use super::{DatasetName, catalog, check_limits, default_data_dir, hex};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::frames::{SplitBy, cells};
@@ -108,11 +108,7 @@ impl EventOptions {
 /// # Errors
 /// As [`prepare`]; Format if more than a hundredth of the events are bad, or, if strict, any.
 pub fn load(name: DatasetName, options: &EventOptions, watch: &mut dyn Observer) -> Result<FrameSet> {
-    for (limit, option) in [(options.train_limit, "--train-limit"), (options.test_limit, "--test-limit")] {
-        if limit == Some(0) {
-            return Err(Error::usage("a limit of 0 leaves no samples").at(option).remedy("give 1 or more, or leave it out"));
-        }
-    }
+    check_limits(options.train_limit, options.test_limit)?;
     let prepared = prepare(name, options, false, watch)?;
     prepared.quality.check(options.strict).map_err(|e| e.at(format!("data set {name}")))?;
     Ok(prepared.into_set(options))

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::EventOptions;
 use crate::data::cache::Cache;
 use crate::data::frame_set::{FrameSet, FrameSplit};
-use crate::data::hex;
+use crate::data::{hex, limited};
 use crate::frames::Quality;
 
 /// What building a cache took, without what an interrupted run had done before.
@@ -89,15 +89,12 @@ fn limit(set: &mut FrameSet, options: &EventOptions) {
     let splits = [(&mut set.train, options.train_limit, "train"), (&mut set.test, options.test_limit, "test")];
     for (samples, limit, split) in splits {
         let have = samples.labels.len();
-        match limit {
-            Some(n) if n < have => {
-                samples.labels.truncate(n);
-                samples.at.truncate(n);
-                set.notes.push(format!("{split}: the first {n} of {have} samples"));
-                set.fingerprint = hex(&Sha256::digest(format!("{} {split} {n}", set.fingerprint)));
-            }
-            Some(n) if n > have => set.notes.push(format!("{split}: all {have} samples, fewer than the {n} asked for")),
-            _ => {}
+        let (kept, note) = limited(have, limit, split);
+        if kept < have {
+            samples.labels.truncate(kept);
+            samples.at.truncate(kept);
+            set.fingerprint = hex(&Sha256::digest(format!("{} {split} {kept}", set.fingerprint)));
         }
+        set.notes.extend(note);
     }
 }
