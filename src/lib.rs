@@ -12,6 +12,7 @@
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
 //! - [`memory`]: what a training step will take, and which layers compute twice to take less.
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
+//! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop.
@@ -44,6 +45,7 @@ pub mod network;
 pub mod neuron;
 pub mod notation;
 pub mod plan;
+pub mod probe;
 pub mod rng;
 pub mod run_folder;
 pub mod schedule;

@@ -116,6 +116,30 @@ struct Trace<E: Engine> {
     surrogate: Surrogate,
 }
 
+/// A layer that has just fired, to look at.
+pub struct Fired<'a, E: Engine> {
+    /// Input of the weight layer.
+    pub input: &'a E::Acts,
+    /// Its output, before the norm.
+    pub currents: &'a E::Currents,
+    /// What comes between currents and neuron.
+    pub norm: Option<Norm<'a, E::Param>>,
+    /// What the neurons said.
+    pub spikes: &'a E::Acts,
+}
+
+/// A layer that is about to be walked back through, to look at.
+pub struct Blamed<'a, E: Engine> {
+    /// Output of the weight layer, before the norm.
+    pub currents: &'a E::Currents,
+    /// What comes between currents and neuron.
+    pub norm: Option<Norm<'a, E::Param>>,
+    /// Of this layer in this step.
+    pub surrogate: Surrogate,
+    /// S = dL/do; where the surrogate does not read it, it may hold anything.
+    pub d: &'a E::Grad,
+}
+
 /// A training pass half done: forward has been walked.
 pub struct Tape<E: Engine> {
     traces: Vec<Trace<E>>,
@@ -197,6 +221,14 @@ impl<E: Engine> Network<E> {
     /// # Errors
     /// Diverged: some layer's currents are not finite.
     pub fn infer(&self, engine: &E, batch: &Batch, method: &Method) -> Result<Output> {
+        self.infer_seen(engine, batch, method, &mut |_, _| {})
+    }
+
+    /// The same, and every block (from 0) is shown after it has fired.
+    ///
+    /// # Errors
+    /// As [`Network::infer`].
+    pub fn infer_seen(&self, engine: &E, batch: &Batch, method: &Method, see: &mut dyn FnMut(usize, Fired<E>)) -> Result<Output> {
         let mut x = engine.input(batch);
         let mut spikes = Vec::new();
         for (i, block) in self.plan.blocks.iter().enumerate() {
@@ -211,7 +243,10 @@ impl<E: Engine> Network<E> {
             let y = engine.affine(&x, &p.weight, &p.bias);
             check_currents(engine, block, &y)?;
             let moments = self.running[i].as_ref().map(Running::moments);
-            x = engine.fire(&y, norm_of(p, moments.as_ref()).as_ref(), &method.cell(block));
+            let norm = norm_of(p, moments.as_ref());
+            let fired = engine.fire(&y, norm.as_ref(), &method.cell(block));
+            see(i, Fired { input: &x, currents: &y, norm, spikes: &fired });
+            x = fired;
             spikes.push(if method.ann { 0 } else { engine.spike_count(&x) });
         }
         Ok(Output { rates: engine.vote(&x), spikes })
@@ -264,6 +299,20 @@ impl<E: Engine> Network<E> {
 
     /// Back through the tape from dL/d(rates) `[B, classes]`.
     pub fn backward(&self, engine: &E, tape: Tape<E>, d_rates: &[f64], masks: &[DropMask], method: &Method) -> Grads<E> {
+        self.backward_seen(engine, tape, d_rates, masks, method, None)
+    }
+
+    /// The same, and every block (from the last to 0) is shown before the walk through it, if `see` is there; its currents are then
+    /// computed anew at once where they were not kept.
+    pub fn backward_seen(
+        &self,
+        engine: &E,
+        tape: Tape<E>,
+        d_rates: &[f64],
+        masks: &[DropMask],
+        method: &Method,
+        mut see: Option<&mut dyn FnMut(usize, Blamed<E>)>,
+    ) -> Grads<E> {
         let mut grad = Some(engine.vote_backward(&tape.votes, d_rates));
         drop(tape.votes);
         let mut traces = tape.traces;
@@ -282,7 +331,7 @@ impl<E: Engine> Network<E> {
             };
             let cell = method.cell(block);
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
-                (None, Some(norm)) => {
+                (None, Some(norm)) if see.is_none() => {
                     engine.trim();
                     let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate: trace.surrogate };
                     let (affine, norm) = engine.backward_anew(&x, &layer, d, need);
@@ -290,6 +339,10 @@ impl<E: Engine> Network<E> {
                 }
                 (currents, norm) => {
                     let y = currents.unwrap_or_else(|| engine.affine(&x, &p.weight, &p.bias));
+                    if let Some(see) = &mut see {
+                        let norm = norm_of(p, trace.moments.as_ref());
+                        see(i, Blamed { currents: &y, norm, surrogate: trace.surrogate, d: &d });
+                    }
                     let (e, norm_grads) = engine.fire_backward(y, norm.as_ref(), &cell, trace.surrogate, d);
                     let bias = (!block.has_norm()).then(|| engine.bias_gradient(&e));
                     (engine.affine_backward(&x, &p.weight, e, need), bias, norm_grads)

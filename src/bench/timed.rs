@@ -118,6 +118,15 @@ impl<E: Engine> Engine for Timed<'_, E> {
         let layer = is_weight.then(|| self.updated.fetch_add(1, Relaxed));
         self.time_layer(Phase::Update, layer, || self.inner.adamw(&mut p.inner, &mut m.inner, &mut v.inner, &grad.inner, c));
     }
+    fn host_acts(&self, x: &E::Acts) -> Vec<f32> {
+        self.inner.host_acts(x)
+    }
+    fn host_currents(&self, y: &E::Currents) -> Vec<f32> {
+        self.inner.host_currents(y)
+    }
+    fn host_grad(&self, d: &E::Grad) -> Vec<f32> {
+        self.inner.host_grad(d)
+    }
     fn is_finite(&self, p: &Self::Param) -> bool {
         self.time(Phase::Checks, || self.inner.is_finite(&p.inner))
     }

@@ -234,6 +234,12 @@ pub trait Engine: Sync {
     fn host(&self, p: &Self::Param) -> Vec<f32>;
     /// One AdamW step on one parameter.
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW);
+    /// Activations back to the host, `[T,B,C,H,W]`; to look at, not to compute with.
+    fn host_acts(&self, x: &Self::Acts) -> Vec<f32>;
+    /// Currents back to the host, `[T,B,C,H,W]`.
+    fn host_currents(&self, y: &Self::Currents) -> Vec<f32>;
+    /// A gradient back to the host, `[T,B,C,H,W]`; entries that were not needed ([`Need`]) hold anything finite.
+    fn host_grad(&self, d: &Self::Grad) -> Vec<f32>;
     /// Whether all entries are within ±[`LARGEST`]: finite, and so are their squares, which AdamW sums in f32.
     fn is_finite(&self, p: &Self::Param) -> bool;
 

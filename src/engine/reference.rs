@@ -178,6 +178,18 @@ impl Engine for Reference {
         }
     }
 
+    fn host_acts(&self, x: &Tensor) -> Vec<f32> {
+        x.data.iter().map(|&v| v as f32).collect()
+    }
+
+    fn host_currents(&self, y: &Tensor) -> Vec<f32> {
+        self.host_acts(y)
+    }
+
+    fn host_grad(&self, d: &Tensor) -> Vec<f32> {
+        self.host_acts(d)
+    }
+
     fn is_finite(&self, p: &Param) -> bool {
         p.data.iter().all(|v| v.abs() <= f64::from(LARGEST))
     }

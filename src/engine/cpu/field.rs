@@ -91,6 +91,24 @@ impl Field {
         }
         field
     }
+
+    /// As canonical `[T,B,C,H,W]`.
+    pub(super) fn to_host(&self) -> Vec<f32> {
+        let value = |t: usize, b: usize, block: usize, p: usize| self.block(b, block)[t.min(self.stored - 1) * self.shape.area() + p];
+        canonical(self.shape, self.samples, self.steps, value)
+    }
+}
+
+/// Canonical `[T,B,C,H,W]` from the lanes of (t, b, block, position).
+pub(super) fn canonical(shape: Chw, samples: usize, steps: usize, lane: impl Fn(usize, usize, usize, usize) -> Lane) -> Vec<f32> {
+    let mut out = vec![0.0; steps * samples * shape.len()];
+    for (row, values) in out.chunks_exact_mut(shape.area()).enumerate() {
+        let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
+        for (p, value) in values.iter_mut().enumerate() {
+            *value = lane(t, b, c / LANES, p).0[c % LANES];
+        }
+    }
+    out
 }
 
 /// Spike trains of a layer, possibly graded.
@@ -130,6 +148,18 @@ impl Spikes {
         let any = |i: usize, l: usize| rest.iter().fold(first[i][l], |word, plane| word | plane[i][l]);
         let positions = (0..first.len()).into_par_iter().with_min_len(COUNTED);
         positions.map(|i| (0..LANES).map(|l| u64::from(any(i, l).count_ones())).sum::<u64>()).sum()
+    }
+
+    /// As canonical `[T,B,C,H,W]`.
+    fn to_host(&self) -> Vec<f32> {
+        let level = |word: usize, t: usize, l: usize| {
+            let planes = self.planes.iter().enumerate();
+            planes.map(|(p, plane)| (plane[word][l] >> t & 1) << p).sum::<u64>() as f32
+        };
+        canonical(self.shape, self.samples, self.steps, |t, b, block, p| {
+            let word = (b * blocks(self.shape.c) + block) * self.shape.area() + p;
+            Lane(std::array::from_fn(|l| level(word, t, l) * self.scale))
+        })
     }
 
     /// Share of entries whose bit is set in one plane.
@@ -213,6 +243,14 @@ impl Acts {
                 out.data.copy_from_slice(&f.data[samples.start * f.sample_len()..samples.end * f.sample_len()]);
                 Acts::Real(Arc::new(out))
             }
+        }
+    }
+
+    /// As canonical `[T,B,C,H,W]`.
+    pub fn to_host(&self) -> Vec<f32> {
+        match self {
+            Acts::Spikes(s) => s.to_host(),
+            Acts::Real(f) => f.to_host(),
         }
     }
 

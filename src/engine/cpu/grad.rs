@@ -4,7 +4,7 @@
 //! block, in [`Grad::expand`], just before the neuron reads it: the large gradient of a pooled layer never exists for the batch.
 
 use super::buffer::Buffer;
-use super::field::{Acts, Words, blocks};
+use super::field::{Acts, Words, blocks, canonical};
 use super::pool::{self, Windows};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use crate::engine::DropMask;
@@ -120,6 +120,14 @@ impl Grad {
             std::mem::swap(&mut scratch.now, &mut scratch.next);
         }
         &scratch.now
+    }
+
+    /// As canonical `[T,B,C,H,W]`, after all routes.
+    pub fn to_host(&self, isa: Isa) -> Vec<f32> {
+        let (all, area) = (blocks(self.shape.c), self.shape.area());
+        let mut scratch = Scratch::default();
+        let spread: Vec<Vec<Lane>> = (0..self.samples * all).map(|i| self.expand(isa, i / all, i % all, &mut scratch).to_vec()).collect();
+        canonical(self.shape, self.samples, self.steps, |t, b, block, p| spread[b * all + block][t * area + p])
     }
 
     /// One block of one sample, stored by neuron, as `[T][H·W]`.

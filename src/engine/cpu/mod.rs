@@ -94,6 +94,18 @@ impl Engine for Cpu {
         param::adamw(self.isa, p, m, v, grad, c);
     }
 
+    fn host_acts(&self, x: &Acts) -> Vec<f32> {
+        x.to_host()
+    }
+
+    fn host_currents(&self, y: &Field) -> Vec<f32> {
+        y.to_host()
+    }
+
+    fn host_grad(&self, d: &Grad) -> Vec<f32> {
+        d.to_host(self.isa)
+    }
+
     fn is_finite(&self, p: &Param) -> bool {
         p.is_finite()
     }
