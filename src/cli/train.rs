@@ -27,8 +27,8 @@ use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
-    set_threads(a.threads)?;
-    let said = a.options()?;
+    set_threads(a.run.threads)?;
+    let said = a.run.options()?;
     let start = match &a.resume {
         Some(folder) => resume(&a, said, folder)?,
         None => fresh(&a, said)?,
@@ -55,7 +55,7 @@ enum Mode {
 }
 
 fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
-    let file = a.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
+    let file = a.run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
     // A run chosen on its validation split says so in its file; another split wants another choice.
     let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
     let mut config = said.or(file).complete()?;
@@ -65,12 +65,12 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     }
     let data = load(&config)?;
     let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
-    Ok(Start { config, data, mode, memory: a.memory })
+    Ok(Start { config, data, mode, memory: a.run.memory })
 }
 
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
     let others = Options { data_dir: None, cache: None, ..said.clone() } != Options::default();
-    if others || a.config.is_some() || a.out.is_some() || a.dry_run {
+    if others || a.run.config.is_some() || a.out.is_some() || a.dry_run {
         return Err(Error::usage("a resumed run takes its options from its folder")
             .at("--resume")
             .remedy("give -j, --memory, --data-dir and --cache at most"));
@@ -81,7 +81,7 @@ fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
     config.data_dir = said.data_dir.or(config.data_dir);
     config.cache = said.cache.or(config.cache);
     let data = load(&config)?;
-    Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.memory })
+    Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.run.memory })
 }
 
 /// Loads the data set of a configuration; recordings are prepared if that was not done before.
