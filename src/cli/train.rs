@@ -17,12 +17,10 @@ use crate::data::{self, Dataset, DatasetName, LoadOptions, Split, motions};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
-use crate::memory::{self, Load};
 use crate::notation::PRESETS;
-use crate::plan::Plan;
 use crate::run_folder::{self, RunFolder};
 use crate::storage::Disk;
-use crate::train::record::available_memory;
+use crate::train::fit::{self, ahead_bytes, load_of};
 use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
 
 /// Starts, resumes or rehearses a run.
@@ -129,7 +127,8 @@ fn load_recordings(c: &Config) -> Result<Box<dyn Dataset>> {
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
-    let recompute = fit_memory(&start, &trainer::plan(&start.config, &*start.data)?)?;
+    let plan = trainer::plan(&start.config, &*start.data)?;
+    let recompute = fit::recompute(&start.config, &*start.data, &plan, start.memory)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
     trainer.net.recompute = recompute;
     let mut watch = Terminal::new();
@@ -240,45 +239,6 @@ fn frames_line(c: &Config) -> String {
         c.resize.name(),
         c.preparation(2).augmentation()
     )
-}
-
-fn load_of(c: &Config) -> Load {
-    let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
-    Load { steps: c.time_steps, batch: c.batch, direct: !c.dataset.is_events(), everywhere }
-}
-
-/// Bytes of the batch that is made while another is trained on.
-fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
-    let steps = if load.direct { 1 } else { load.steps };
-    size_of::<f32>() * steps * load.batch * plan.shape.len()
-}
-
-/// Which layers compute twice to keep within `--memory`. Refuses, before any work, what does not fit into it or into the machine.
-fn fit_memory(start: &Start, plan: &Plan) -> Result<Vec<bool>> {
-    let c = &start.config;
-    let load = load_of(c);
-    let recompute = match start.memory {
-        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(start.data.bytes() + ahead_bytes(&load, plan)))?,
-        None => vec![false; plan.blocks.len()],
-    };
-    // The reference engine has f64 and keeps every step.
-    let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
-    let needs = |batch| {
-        let load = Load { batch, ..load };
-        numbers * memory::of(plan, &load, &recompute).total() as u64 + ahead_bytes(&load, plan) as u64
-    };
-    let Some(room) = available_memory() else { return Ok(recompute) };
-    if needs(c.batch) <= room {
-        return Ok(recompute);
-    }
-    let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
-    let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {
-        format!("choose --batch {b}, --memory {}M (layers compute twice), or fewer time steps", room / 1_000_000)
-    });
-    let mb = |bytes: u64| bytes / 1_000_000;
-    Err(Error::memory(format!("a step needs about {} MB, this machine has {} MB left", mb(needs(c.batch)), mb(room)))
-        .at(format!("--batch {} -T {}", c.batch, c.time_steps))
-        .remedy(advice))
 }
 
 /// Plan, memory, disk, and the time of an epoch from two real steps.

@@ -2,6 +2,7 @@
 
 pub mod evaluate;
 pub mod feed;
+pub mod fit;
 pub mod record;
 pub mod save;
 pub mod step;

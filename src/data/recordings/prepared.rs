@@ -84,17 +84,45 @@ impl Prepared {
     }
 }
 
-/// Applies the limits, says so, and tells limited sets from whole ones.
+/// Applies the limits, says so, and tells limited sets from whole ones. Recordings often lie class by class, so a limit takes the
+/// classes in turn: the first of each, the second of each…
 fn limit(set: &mut FrameSet, options: &EventOptions) {
     let splits = [(&mut set.train, options.train_limit, "train"), (&mut set.test, options.test_limit, "test")];
     for (samples, limit, split) in splits {
         let have = samples.labels.len();
         let (kept, note) = limited(have, limit, split);
         if kept < have {
-            samples.labels.truncate(kept);
-            samples.at.truncate(kept);
-            set.fingerprint = hex(&Sha256::digest(format!("{} {split} {kept}", set.fingerprint)));
+            let mut chosen = in_turn(&samples.labels);
+            chosen.truncate(kept);
+            chosen.sort_unstable();
+            samples.labels = chosen.iter().map(|&i| samples.labels[i]).collect();
+            samples.at = chosen.iter().map(|&i| samples.at[i]).collect();
+            set.fingerprint = hex(&Sha256::digest(format!("{} {split} {kept} in turn", set.fingerprint)));
         }
-        set.notes.extend(note);
+        set.notes.extend(note.map(|n| if kept < have { format!("{n}, the classes in turn") } else { n }));
+    }
+}
+
+/// Indices of samples: the first of every class, the second of every class…
+fn in_turn(labels: &[u16]) -> Vec<usize> {
+    let mut seen = vec![0usize; labels.iter().map(|&l| usize::from(l) + 1).max().unwrap_or(0)];
+    let round = |label: &u16| {
+        let n = &mut seen[usize::from(*label)];
+        *n += 1;
+        *n
+    };
+    let rounds: Vec<usize> = labels.iter().map(round).collect();
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_by_key(|&i| rounds[i]);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_turn;
+
+    #[test]
+    fn a_limit_takes_the_classes_in_turn() {
+        assert_eq!(in_turn(&[0, 0, 0, 2, 1, 1]), [0, 3, 4, 1, 5, 2]);
     }
 }

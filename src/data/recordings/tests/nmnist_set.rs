@@ -59,7 +59,7 @@ fn limits_take_the_first_samples_and_make_another_set_of_it() {
     let some = EventOptions { train_limit: Some(5), test_limit: Some(9), ..options(dir.path()) };
     let some = load(DatasetName::NMnist, &some, &mut ()).unwrap();
     assert_eq!((some.train.labels.len(), some.train.at.len(), some.test.labels.len()), (5, 5, 4));
-    assert!(some.notes.contains(&"train: the first 5 of 12 samples".to_string()), "{:?}", some.notes);
+    assert!(some.notes.contains(&"train: the first 5 of 12 samples, the classes in turn".to_string()), "{:?}", some.notes);
     assert_ne!(some.fingerprint, whole.fingerprint);
     let zero = EventOptions { test_limit: Some(0), ..options(dir.path()) };
     assert!(load(DatasetName::NMnist, &zero, &mut ()).err().unwrap().to_string().starts_with("--test-limit"));

@@ -1,0 +1,50 @@
+//! Whether a run fits into memory, asked before it begins.
+
+use super::record::available_memory;
+use crate::config::{Config, EngineName};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::memory::{self, Load};
+use crate::plan::Plan;
+
+/// What a training step of `c` consists of.
+pub fn load_of(c: &Config) -> Load {
+    let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
+    Load { steps: c.time_steps, batch: c.batch, direct: !c.dataset.is_events(), everywhere }
+}
+
+/// Bytes of the batch that is made while another is trained on.
+pub fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
+    let steps = if load.direct { 1 } else { load.steps };
+    size_of::<f32>() * steps * load.batch * plan.shape.len()
+}
+
+/// Which layers compute twice to keep within `limit` bytes.
+///
+/// # Errors
+/// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
+pub fn recompute(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Vec<bool>> {
+    let load = load_of(c);
+    let recompute = match limit {
+        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?,
+        None => vec![false; plan.blocks.len()],
+    };
+    // The reference engine has f64 and keeps every step.
+    let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
+    let needs = |batch| {
+        let load = Load { batch, ..load };
+        numbers * memory::of(plan, &load, &recompute).total() as u64 + ahead_bytes(&load, plan) as u64
+    };
+    let Some(room) = available_memory() else { return Ok(recompute) };
+    if needs(c.batch) <= room {
+        return Ok(recompute);
+    }
+    let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
+    let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {
+        format!("choose --batch {b}, --memory {}M (layers compute twice), or fewer time steps", room / 1_000_000)
+    });
+    let mb = |bytes: u64| bytes / 1_000_000;
+    Err(Error::memory(format!("a step needs about {} MB, this machine has {} MB left", mb(needs(c.batch)), mb(room)))
+        .at(format!("--batch {} -T {}", c.batch, c.time_steps))
+        .remedy(advice))
+}
