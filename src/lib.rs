@@ -16,6 +16,8 @@
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop.
+//! - [`study`]: the same training over rules, T, α and seeds; what the networks cost, and how soon they know.
+//! - [`reproduce`]: the paper's tables and figures by such studies, beside its numbers.
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
 //! - [`doctor`]: golden vectors and fixtures that judge every engine.
 //! - [`cli`]: arguments → configuration → a call.
@@ -46,11 +48,13 @@ pub mod neuron;
 pub mod notation;
 pub mod plan;
 pub mod probe;
+pub mod reproduce;
 pub mod rng;
 pub mod run_folder;
 pub mod schedule;
 pub mod shape;
 pub mod simulate;
 pub mod storage;
+pub mod study;
 pub mod tensorboard;
 pub mod train;

@@ -1,6 +1,7 @@
 //! Every option of every command, with the help that teaches it.
 
 mod data;
+mod study;
 mod train;
 
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, SimulateArgs};
-pub use train::TrainArgs;
+pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
+pub use train::{RunArgs, TrainArgs};
 
 use crate::bench::Inputs;
 use crate::config::{BestOn, EngineName, InstructionSet, NormMode};
@@ -38,6 +40,10 @@ const EXIT_CODES: &str =
 pub enum Command {
     /// Train a network, or go on with a stopped run.
     Train(Box<TrainArgs>),
+    /// Compare rules, time steps, α or energy over seeds.
+    Study(Box<StudyArgs>),
+    /// The paper's tables and figures with the data at hand.
+    Reproduce(Box<ReproduceArgs>),
     /// Accuracy, loss and firing rates of a checkpoint on its data set.
     Eval(EvalArgs),
     /// Classify pictures or event recordings with a checkpoint.

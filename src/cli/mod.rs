@@ -10,7 +10,9 @@ mod net;
 mod predict;
 mod prepare;
 mod progress;
+mod reproduce;
 mod simulate;
+mod study;
 mod train;
 
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ pub fn understands(arguments: &[&str]) -> Result<()> {
 fn run(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Train(a) => train::run(*a),
+        Command::Study(a) => study::run(&a),
+        Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run_eval(&a),
         Command::Predict(a) => predict::run(&a),
         Command::Net(a) => net::run(&a),

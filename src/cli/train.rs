@@ -56,14 +56,18 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     let file = a.run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
     // A run chosen on its validation split says so in its file; another split wants another choice.
     let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
-    let mut config = said.or(file).complete()?;
-    // A run may be resumed from another folder.
-    for dir in [&mut config.data_dir, &mut config.images_dir, &mut config.events_dir, &mut config.cache].into_iter().flatten() {
-        *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
-    }
+    let config = absolute(said.or(file))?.complete()?;
     let data = load(&config)?;
     let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
     Ok(Start { config, data, mode, memory: a.run.memory })
+}
+
+/// With absolute folders: a run may be resumed from another one.
+pub(super) fn absolute(mut options: Options) -> Result<Options> {
+    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache].into_iter().flatten() {
+        *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
+    }
+    Ok(options)
 }
 
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
@@ -136,7 +140,7 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let folder = match start.mode {
         Mode::DryRun => return dry_run(&mut trainer),
         Mode::Resume(folder) => {
-            restore(&mut trainer, &folder, &mut watch)?;
+            trainer.resume(&folder, &mut watch)?;
             folder
         }
         Mode::Fresh(out) => {
@@ -168,19 +172,6 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
             Ok(128 + signal)
         }
     }
-}
-
-fn restore<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, watch: &mut Terminal) -> Result<()> {
-    let Some(newest) = folder.load_newest()? else {
-        watch.note("this run was stopped before its first checkpoint: it begins anew");
-        return folder.truncate_metrics(0).map(|_| ());
-    };
-    newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
-    let place = newest.path.display().to_string();
-    trainer.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
-    folder.truncate_metrics(trainer.progress.epoch as u64)?;
-    watch.note(&format!("resumed from {place}: step {}, epoch {}", trainer.progress.step, trainer.progress.epoch + 1));
-    Ok(())
 }
 
 fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut Terminal) {
@@ -278,7 +269,7 @@ fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
 }
 
 /// SIGINT and SIGTERM ask to stop after the step; a second one ends the process at once.
-fn handle_signals() -> Result<Stop> {
+pub(super) fn handle_signals() -> Result<Stop> {
     let stop = Stop::default();
     let armed = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -56,6 +56,12 @@ impl DatasetName {
         matches!(self, NMnist | DvsGesture | DvsCifar10 | Motions | Events)
     }
 
+    /// Whether it is a published set, the same everywhere; others are drawn by a seed, or are the user's own.
+    pub const fn is_published(self) -> bool {
+        use DatasetName::{Events, Glyphs, Images, Motions};
+        !matches!(self, Glyphs | Motions | Images | Events)
+    }
+
     /// The name as it is written on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {

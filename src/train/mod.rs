@@ -227,6 +227,7 @@ fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
         warm_up: c.warm_up.to_string(),
         last_test_accuracy: last.accuracy,
         best_test_accuracy: best.test_accuracy,
+        best_validation_accuracy: (c.best_on == BestOn::Validation).then_some(best.score),
         best_epoch: best.epoch,
         best_chosen_on: c.best_on,
         firing_rates: last.firing_rates.clone(),

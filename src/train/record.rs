@@ -63,6 +63,9 @@ pub struct RunResult {
     pub last_test_accuracy: f64,
     /// Test accuracy at `best_epoch`.
     pub best_test_accuracy: f64,
+    /// Accuracy on the held-out samples at `best_epoch`, if it was chosen on them.
+    #[serde(default)]
+    pub best_validation_accuracy: Option<f64>,
     /// From 1.
     pub best_epoch: u64,
     /// On what the best epoch was chosen: `validation`, `test` (a biased choice) or `last` (no choice).

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Observer;
 use super::trainer::{Progress, Trainer};
 use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::network::{Network, Running, Tensors, tensor_names};
 use crate::notation::Notation;
 use crate::plan::Plan;
+use crate::run_folder::RunFolder;
 
 /// Prefixes of the tensors' names: parameters, first and second moments.
 const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
@@ -86,6 +88,23 @@ impl<E: Engine> Trainer<'_, E> {
                 Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
             })
         }
+    }
+
+    /// Goes on from the newest checkpoint of a run folder, or begins anew where there is none yet.
+    ///
+    /// # Errors
+    /// As [`Trainer::restore`] and [`RunFolder::load_newest`].
+    pub fn resume(&mut self, folder: &RunFolder, watch: &mut dyn Observer) -> Result<()> {
+        let Some(newest) = folder.load_newest()? else {
+            watch.note("this run was stopped before its first checkpoint: it begins anew");
+            return folder.truncate_metrics(0).map(|_| ());
+        };
+        newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
+        let place = newest.path.display().to_string();
+        self.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
+        folder.truncate_metrics(self.progress.epoch as u64)?;
+        watch.note(&format!("resumed from {place}: step {}, epoch {}", self.progress.step, self.progress.epoch + 1));
+        Ok(())
     }
 
     /// Puts a checkpoint's tensors and progress into this trainer.

@@ -1,0 +1,137 @@
+//! What fits into the minutes one has.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::paper::EPOCHS;
+use crate::config::{Config, EngineName, Options};
+use crate::data::{Dataset, Split};
+use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::error::Result;
+use crate::study::run::{read_json, write_json};
+use crate::train::Trainer;
+
+/// Below this many passes a run says nothing; then samples are left out instead.
+const FEWEST_EPOCHS: usize = 5;
+/// Cost of evaluating a sample, in that of training on one.
+const EVALUATION: f64 = 0.35;
+/// What speed varies by, and all that is no training, is left this share.
+const SLACK: f64 = 0.8;
+/// Fewer test samples say too little.
+const FEWEST_TESTED: usize = 500;
+
+/// A budget, turned into options. Stored, since a second measurement would say something else.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Budget {
+    /// Minutes for all runs of the study.
+    pub minutes: f64,
+    /// Passes.
+    pub epochs: usize,
+    /// Training samples of each, and how many there are.
+    pub train: (usize, usize),
+    /// Test samples, and how many there are.
+    pub test: (usize, usize),
+    /// Passes between evaluations.
+    pub eval_every: usize,
+}
+
+impl Budget {
+    /// What every line says.
+    pub fn words(&self) -> String {
+        let part = |(n, of): (usize, usize), what: &str| if n == of { String::new() } else { format!(", {n} of {of} {what} samples") };
+        format!(
+            "budget {} min: {} of {EPOCHS} epochs{}{}",
+            self.minutes,
+            self.epochs,
+            part(self.train, "training"),
+            part(self.test, "test")
+        )
+    }
+
+    /// The options that keep to it.
+    pub fn options(&self) -> Options {
+        let limit = |(n, of): (usize, usize)| (n < of).then_some(n);
+        Options {
+            epochs: Some(self.epochs),
+            train_limit: limit(self.train),
+            test_limit: limit(self.test),
+            eval_every: Some(self.eval_every),
+            ..Options::default()
+        }
+    }
+}
+
+/// What was measured before for this folder, or is now: `slowest` is the configuration of the slowest run, and `runs` how many of
+/// its kind take as long as all together.
+///
+/// # Errors
+/// As a training step's. Format or Storage: the stored budget cannot be read.
+pub fn of(folder: &Path, minutes: f64, slowest: &Config, data: &dyn Dataset, runs: f64) -> Result<Budget> {
+    let file = folder.join("budget.json");
+    if let Some(budget) = read_json::<Budget>(&file)?.filter(|b| b.minutes == minutes) {
+        return Ok(budget);
+    }
+    let seconds = match slowest.engine {
+        EngineName::Cpu => seconds_per_sample(&Cpu::with_isa(slowest.isa.isa()?), slowest, data)?,
+        EngineName::Reference => seconds_per_sample(&Reference, slowest, data)?,
+    };
+    let counts = [Split::Train, Split::Test].map(|s| data.labels(s).len());
+    let budget = fit(minutes, 60.0 * minutes * SLACK / runs / seconds, slowest.batch, counts);
+    std::fs::create_dir_all(folder).map_err(|e| crate::error::Error::io(folder, "creating the folder", &e))?;
+    write_json(&file, &budget)?;
+    Ok(budget)
+}
+
+/// `affordable` samples in all, in units of one trained on, for a run on `[train, test]` samples.
+fn fit(minutes: f64, affordable: f64, batch: usize, [train, test]: [usize; 2]) -> Budget {
+    let whole = train as f64 + EVALUATION * test as f64;
+    let epochs = ((affordable / whole) as usize).min(EPOCHS);
+    if epochs >= FEWEST_EPOCHS {
+        return Budget { minutes, epochs, train: (train, train), test: (test, test), eval_every: 1 };
+    }
+    // A tenth for one evaluation at the end, the rest for training.
+    let tested = ((0.1 * affordable / EVALUATION) as usize).clamp(FEWEST_TESTED.min(test), test);
+    let trained = (0.9 * affordable / FEWEST_EPOCHS as f64) as usize;
+    let trained = trained.clamp((4 * batch).min(train), train);
+    Budget { minutes, epochs: FEWEST_EPOCHS, train: (trained, train), test: (tested, test), eval_every: FEWEST_EPOCHS }
+}
+
+/// Of training, at the firing rates of untrained weights, which are higher than later ones.
+fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset) -> Result<f64> {
+    let mut trainer = Trainer::new(engine, config.clone(), data)?;
+    let order = trainer.order(0);
+    let epoch = config.warm_up.epochs().min(config.epochs - 1);
+    let (mut seconds, mut samples) = (0.0, 0);
+    for (i, indices) in order.chunks(config.batch).take(3).enumerate() {
+        let started = Instant::now();
+        trainer.step(epoch, indices, config.lr)?;
+        // The first step also pays for touching fresh memory.
+        if i > 0 || order.len() <= config.batch {
+            seconds += started.elapsed().as_secs_f64();
+            samples += indices.len();
+        }
+    }
+    engine.trim();
+    Ok(seconds / samples as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_passes_where_five_fit_and_fewer_samples_where_not() {
+        let plenty = fit(60.0, 10.0 * (1000.0 + 350.0) + 1.0, 32, [1000, 1000]);
+        assert_eq!((plenty.epochs, plenty.train, plenty.eval_every), (10, (1000, 1000), 1));
+        assert_eq!(fit(1e9, 1e12, 32, [1000, 1000]).epochs, EPOCHS);
+        let little = fit(1.0, 10_000.0, 32, [60_000, 10_000]);
+        assert_eq!((little.epochs, little.train.0), (5, 1800));
+        let spent = 5.0 * little.train.0 as f64 + EVALUATION * little.test.0 as f64;
+        assert!(spent <= 10_000.0 && little.test.0 >= FEWEST_TESTED, "{little:?}");
+        let nothing = fit(0.01, 3.0, 32, [60_000, 100]);
+        assert_eq!((nothing.train.0, nothing.test.0), (128, 100));
+        assert!(nothing.words().contains("128 of 60000 training samples"), "{}", nothing.words());
+    }
+}

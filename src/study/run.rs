@@ -1,0 +1,163 @@
+//! One run of a study: trained, looked at, and its optimiser state removed; or found finished.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::cost::{self, Cost};
+use crate::checkpoint;
+use crate::config::{Config, EngineName};
+use crate::data::{Dataset, Split};
+use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::error::{Error, Result};
+use crate::run_folder::RunFolder;
+use crate::storage::{self, Disk};
+use crate::train::feed::Feed;
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, fit, save, trainer};
+
+/// What a network costs, beside `result.json`. Its presence says that the run is done with.
+const COST: &str = "cost.json";
+
+/// What a study needs of the world around it.
+pub struct Hands<'a> {
+    /// Loads the data set of a configuration; the last one is kept as long as it serves.
+    pub load: &'a mut dyn FnMut(&Config) -> Result<Box<dyn Dataset>>,
+    /// Sees the progress.
+    pub watch: &'a mut dyn Observer,
+    /// Asks to stop.
+    pub stop: &'a Stop,
+    /// Bytes to train in.
+    pub memory: Option<usize>,
+    /// The data set in use and what it was loaded by.
+    pub loaded: Option<(String, Box<dyn Dataset>)>,
+}
+
+/// A finished run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// result.json
+    pub result: RunResult,
+    /// cost.json
+    pub cost: Cost,
+}
+
+/// A finished run of this folder, if it is one.
+///
+/// # Errors
+/// Format: a file of it cannot be understood. Storage: it cannot be read.
+pub fn finished(path: &Path) -> Result<Option<Finished>> {
+    let cost: Option<Cost> = read_json(&path.join(COST))?;
+    let result: Option<RunResult> = read_json(&path.join("result.json"))?;
+    Ok(cost.zip(result).map(|(cost, result)| Finished { result, cost }))
+}
+
+/// Reads a JSON file; `None` if it is not there.
+///
+/// # Errors
+/// Format: it cannot be understood. Storage: it cannot be read.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path, "reading", &e)),
+    };
+    let value = serde_json::from_str(&text);
+    value.map(Some).map_err(|e| {
+        Error::format(format!("not as this version writes it: {e}")).at(path.display()).remedy("remove the file's folder to run it again")
+    })
+}
+
+/// Writes a value as JSON, indented for people.
+///
+/// # Errors
+/// Storage: it cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut json = serde_json::to_string_pretty(value).map_err(|e| Error::bug(format!("{}: {e}", path.display())))?;
+    json.push('\n');
+    storage::write_text(&Disk, path, &json).map(|_| ())
+}
+
+/// Trains `config` in the folder `path`, from where it was stopped; `None` if it was asked to stop.
+///
+/// # Errors
+/// Usage: the folder holds a run of another configuration, or the configuration does not fit the data. Diverged, Storage, Memory.
+pub fn run(path: &Path, config: Config, hands: &mut Hands) -> Result<Option<Finished>> {
+    if let Some(finished) = finished(path)? {
+        return Ok(Some(finished));
+    }
+    let (key, data) = hands.take(&config)?;
+    let done = match config.engine {
+        EngineName::Cpu => run_on(&Cpu::with_isa(config.isa.isa()?), path, config, &*data, hands),
+        EngineName::Reference => run_on(&Reference, path, config, &*data, hands),
+    };
+    hands.loaded = Some((key, data));
+    done
+}
+
+impl Hands<'_> {
+    /// The data set of a configuration: the one at hand, if it is the same, else loaded.
+    fn take(&mut self, config: &Config) -> Result<(String, Box<dyn Dataset>)> {
+        let key = data_key(config);
+        // Two sets need not fit into memory: the one that does not serve goes before the next comes.
+        match self.loaded.take().filter(|(k, _)| *k == key) {
+            Some(loaded) => Ok(loaded),
+            None => Ok((key, (self.load)(config)?)),
+        }
+    }
+}
+
+/// Two configurations with the same key have the same data set.
+fn data_key(c: &Config) -> String {
+    let drawn = !c.dataset.is_published();
+    let steps = c.dataset.is_events().then_some((c.time_steps, c.split_by));
+    let files = (&c.data_dir, &c.images_dir, &c.events_dir, &c.cache, c.allow_partial, c.strict);
+    format!("{} {files:?} {steps:?} {:?}", c.dataset, (drawn.then_some(c.seed), c.size, c.grey, c.train_limit, c.test_limit))
+}
+
+fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset, hands: &mut Hands) -> Result<Option<Finished>> {
+    let recompute = fit::recompute(&config, data, &trainer::plan(&config, data)?, hands.memory)?;
+    let mut trainer = Trainer::new(engine, config, data)?;
+    trainer.net.recompute = recompute;
+    let folder = open(path, &mut trainer, hands.watch)?;
+    if read_json::<RunResult>(&folder.result())?.is_none()
+        && let Outcome::Stopped(_) = train::run(&mut trainer, &folder, hands.stop, hands.watch)?
+    {
+        return Ok(None);
+    }
+    let config = trainer.config.clone();
+    drop(trainer);
+    let Some(cost) = look(engine, &folder, &config, data, hands.stop)? else { return Ok(None) };
+    write_json(&path.join(COST), &cost)?;
+    // What is finished is never gone on with.
+    checkpoint::prune(folder.storage(), path, u64::MAX, 0)?;
+    finished(path)
+}
+
+fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observer) -> Result<RunFolder> {
+    if !path.join("config.toml").is_file() {
+        let folder = RunFolder::create(Box::new(Disk), path)?;
+        folder.write_config(&trainer.config.to_toml()?)?;
+        return Ok(folder);
+    }
+    let folder = RunFolder::open(Box::new(Disk), path)?;
+    let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
+    let other = trainer.config.differences(&Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?)?;
+    if !other.is_empty() {
+        return Err(Error::usage(format!("this folder holds a run with other options: {}", other.join(", ")))
+            .at(path.display())
+            .remedy("give the same options again, or choose another folder with --out"));
+    }
+    if !folder.result().is_file() {
+        trainer.resume(&folder, watch)?;
+    }
+    Ok(folder)
+}
+
+/// The best network of the run on the test set.
+fn look<E: Engine>(engine: &E, folder: &RunFolder, config: &Config, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
+    let mut c = checkpoint::load(&Disk, &folder.best())?;
+    let (_, net) = save::network(engine, &mut c).map_err(|e| e.at(folder.best().display()))?;
+    let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
+    let method = config.evaluation(config.epochs - 1);
+    cost::measure(engine, &net, config, &method, &Feed::new(config, data)?, (Split::Test, &all), stop)
+}
