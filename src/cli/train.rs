@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::run_folder::{self, RunFolder};
 use crate::storage::Disk;
 use crate::train::record::available_memory;
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, credit, trainer};
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
@@ -129,9 +129,10 @@ fn load_recordings(c: &Config) -> Result<Box<dyn Dataset>> {
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
-    let recompute = fit_memory(&start, &trainer::plan(&start.config, &*start.data)?)?;
+    let (recompute, credit_samples) = fit_memory(&start, &trainer::plan(&start.config, &*start.data)?)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
     trainer.net.recompute = recompute;
+    trainer.credit_samples = credit_samples;
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);
     let folder = match start.mode {
@@ -174,12 +175,12 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
 fn restore<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, watch: &mut Terminal) -> Result<()> {
     let Some(newest) = folder.load_newest()? else {
         watch.note("this run was stopped before its first checkpoint: it begins anew");
-        return folder.truncate_metrics(0).map(|_| ());
+        return folder.truncate_metrics(0, 0).map(|_| ());
     };
     newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
     let place = newest.path.display().to_string();
     trainer.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
-    folder.truncate_metrics(trainer.progress.epoch as u64)?;
+    folder.truncate_metrics(trainer.progress.epoch as u64, trainer.progress.step)?;
     watch.note(&format!("resumed from {place}: step {}, epoch {}", trainer.progress.step, trainer.progress.epoch + 1));
     Ok(())
 }
@@ -217,6 +218,10 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     if trainer.dropped_samples() > 0 {
         watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", trainer.dropped_samples()));
     }
+    let samples = credit::samples_of(c.batch);
+    if c.credit_every != Some(0) && trainer.credit_samples < samples {
+        watch.note(&format!("credit lines look at {} samples instead of {samples}, to keep within --memory", trainer.credit_samples));
+    }
     if c.best_on == BestOn::Test {
         watch.note("warning: the best epoch is chosen on the test set (--best-on test); its accuracy is a biased estimate");
     }
@@ -253,23 +258,29 @@ fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
     size_of::<f32>() * steps * load.batch * plan.shape.len()
 }
 
-/// Which layers compute twice to keep within `--memory`. Refuses, before any work, what does not fit into it or into the machine.
-fn fit_memory(start: &Start, plan: &Plan) -> Result<Vec<bool>> {
+/// Which layers compute twice to keep within `--memory`, and how many samples a look at credit takes. Refuses, before any work, what does
+/// not fit into it or into the machine.
+fn fit_memory(start: &Start, plan: &Plan) -> Result<(Vec<bool>, usize)> {
     let c = &start.config;
     let load = load_of(c);
-    let recompute = match start.memory {
-        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(start.data.bytes() + ahead_bytes(&load, plan)))?,
+    let limit = start.memory.map(|limit| limit.saturating_sub(start.data.bytes() + ahead_bytes(&load, plan)));
+    let recompute = match limit {
+        Some(limit) => memory::fit(plan, &load, limit)?,
         None => vec![false; plan.blocks.len()],
     };
+    let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
+    let samples = memory::look_samples(plan, &load, &recompute, most, limit.unwrap_or(usize::MAX));
     // The reference engine has f64 and keeps every step.
     let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
     let needs = |batch| {
         let load = Load { batch, ..load };
-        numbers * memory::of(plan, &load, &recompute).total() as u64 + ahead_bytes(&load, plan) as u64
+        let look = memory::look(plan, &Load { batch: samples.min(batch), ..load }, &recompute);
+        let most = memory::of(plan, &load, &recompute).total().max(if samples > 0 { look } else { 0 });
+        numbers * most as u64 + ahead_bytes(&load, plan) as u64
     };
-    let Some(room) = available_memory() else { return Ok(recompute) };
+    let Some(room) = available_memory() else { return Ok((recompute, samples)) };
     if needs(c.batch) <= room {
-        return Ok(recompute);
+        return Ok((recompute, samples));
     }
     let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
     let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {

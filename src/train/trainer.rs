@@ -85,6 +85,8 @@ pub struct Trainer<'a, E: Engine> {
     pub net: Network<E>,
     /// AdamW's first and second moments.
     pub moments: [Vec<Tensors<E::Param>>; 2],
+    /// Samples that a look at credit assignment takes ([`Trainer::credit`]).
+    pub credit_samples: usize,
     /// Where the run stands.
     pub progress: Progress,
 }
@@ -108,7 +110,8 @@ impl<'a, E: Engine> Trainer<'a, E> {
         let net = Network::init(engine, plan, config.seed);
         let moments = [net.zeros(engine), net.zeros(engine)];
         let progress = Progress { tally: fresh_tally(&net.plan), ..Progress::default() };
-        Ok(Trainer { engine, config, data, feed, train, validation, net, moments, progress })
+        let credit_samples = super::credit::samples_of(config.batch);
+        Ok(Trainer { engine, config, data, feed, train, validation, net, moments, credit_samples, progress })
     }
 
     /// Optimiser steps of one epoch: a last batch too small for statistics is dropped.
