@@ -174,6 +174,8 @@ options! {
     eval_every: usize,
     /// Also save a checkpoint every N steps; 0: after each epoch only.
     checkpoint_every: usize,
+    /// Write a credit line every N steps; 0: never.
+    credit_every: usize,
     /// Share of the training set held out.
     val_split: f64,
     /// On what the best epoch is chosen.
@@ -235,6 +237,9 @@ pub struct Config {
     pub test_limit: Option<usize>,
     pub eval_every: usize,
     pub checkpoint_every: usize,
+    /// `None`: once per epoch, at its first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_every: Option<usize>,
     pub val_split: f64,
     pub best_on: BestOn,
     pub augment: bool,
@@ -318,6 +323,7 @@ impl Options {
             test_limit: self.test_limit,
             eval_every: self.eval_every.unwrap_or(1),
             checkpoint_every: self.checkpoint_every.unwrap_or(0),
+            credit_every: self.credit_every,
             val_split,
             best_on: self.best_on.unwrap_or(if val_split > 0.0 { BestOn::Validation } else { BestOn::Last }),
             augment: self.augment.unwrap_or(d.augment),
@@ -380,13 +386,14 @@ impl Config {
         !self.warm_up.is_ann(epoch) || self.warm_up.is_ann(self.epochs - 1)
     }
 
-    /// Names of the options in which `self` and `other` differ; where the data and its cache lie does not count.
+    /// Names of the options in which `self` and `other` differ; where the data and its cache lie does not count, nor how often
+    /// credit lines are written: neither changes a weight.
     ///
     /// # Errors
     /// Bug: never, for checked configurations.
     pub fn differences(&self, other: &Config) -> Result<Vec<String>> {
         let table = |c: &Config| {
-            let c = Config { data_dir: None, cache: None, ..c.clone() };
+            let c = Config { data_dir: None, cache: None, credit_every: None, ..c.clone() };
             toml::Table::try_from(c).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
         };
         let (a, b) = (table(self)?, table(other)?);
@@ -405,6 +412,7 @@ impl Config {
         whole("--batch", self.batch, 1, limits::MAX_BATCH)?;
         whole("--epochs", self.epochs, 1, limits::MAX_EPOCHS)?;
         whole("--eval-every", self.eval_every, 1, limits::MAX_EPOCHS)?;
+        whole("--credit-every", self.credit_every.unwrap_or(0), 0, i64::MAX as usize)?; // as for the seed, below
         whole("--train-limit", self.train_limit.unwrap_or(1), 1, usize::MAX)?;
         whole("--test-limit", self.test_limit.unwrap_or(1), 1, usize::MAX)?;
         real("--alpha", self.alpha, (0.0..=10.0).contains(&self.alpha), "0 to 10")?;

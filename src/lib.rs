@@ -13,6 +13,7 @@
 //! - [`memory`]: what a training step will take, and which layers compute twice to take less.
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
 //! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
+//! - [`credit`]: how much gradient each layer gets, and on which way it came.
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop.
@@ -34,6 +35,7 @@ pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;
+pub mod credit;
 pub mod data;
 pub mod doctor;
 pub mod engine;

@@ -18,6 +18,8 @@ pub const MAX_SIDE: usize = 2048;
 pub const MAX_INPUT_CHANNELS: usize = 64;
 /// Samples in one batch.
 pub const MAX_BATCH: usize = 65_536;
+/// Samples that a look at credit assignment takes of a batch: enough for a statistic over neurons, and a small part of a step's cost.
+pub const CREDIT_SAMPLES: usize = 8;
 /// Epochs of one run.
 pub const MAX_EPOCHS: usize = 100_000;
 /// Classes of a data set (labels are stored as u16).

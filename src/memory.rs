@@ -173,6 +173,30 @@ fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, 
     (below + own).max(below + above + part + below_gradient + weight_parts(load, block).iter().sum::<usize>())
 }
 
+/// Bytes of a look at credit assignment on `load.batch` samples: a forward pass, and a backward pass in which every layer is copied to the
+/// host before it is passed (potentials and gradients, f32, and errors, f64). What a pass makes and the next layer does not need is given
+/// back at once, but blocks in `recompute` are computed anew with all samples.
+pub fn look(plan: &Plan, load: &Load, recompute: &[bool]) -> usize {
+    let Memory { optimiser, spikes, work, .. } = of(plan, load, &[]);
+    let twice = |i: usize| recompute.get(i).copied().unwrap_or(false);
+    let shown = |(i, block): (usize, &Block)| {
+        let below: usize = (0..i).filter(|&j| !twice(j)).map(|j| currents(plan, load, j)).sum();
+        let numbers = load.steps * load.batch * block.output.len();
+        let host = field(load, block.output) + 4 * numbers + 9 * numbers / load.steps;
+        below + currents(plan, load, i) + field(load, block.output) + host.max(gradients(load, block))
+    };
+    let forward = (0..plan.blocks.len()).map(|i| currents(plan, load, i)).sum::<usize>();
+    let backward = plan.blocks.iter().enumerate().map(shown).max().unwrap_or(0);
+    let stored = if load.direct { 1 } else { load.steps };
+    let samples_copied = 4 * stored * load.batch * plan.shape.len();
+    optimiser + spikes + work + samples_copied + forward.max(backward)
+}
+
+/// How many samples a look takes: as many as `most`, or as fit into `limit` bytes; 0 if none does.
+pub fn look_samples(plan: &Plan, load: &Load, recompute: &[bool], most: usize, limit: usize) -> usize {
+    (1..=most).rev().find(|&batch| look(plan, &Load { batch, ..*load }, recompute) <= limit).unwrap_or(0)
+}
+
 /// Which blocks should give up their currents so that a training step takes at most `limit` bytes: those first whose currents cost
 /// least to compute again. None, if all fits as it is.
 ///
@@ -255,6 +279,19 @@ mod tests {
         assert!(fit(&plan, &Load { batch, ..load }, 500_000_000).is_ok(), "{e}");
         assert!(fit(&plan, &Load { batch: batch + 1, ..load }, 500_000_000).is_err(), "{e}");
         assert!(fit(&plan, &load, 1_000_000).unwrap_err().remedy.contains("-b 1"));
+    }
+
+    #[test]
+    fn a_look_at_credit_takes_the_samples_that_fit() {
+        let (plan, load) = large();
+        let of_samples = |batch| look(&plan, &Load { batch, ..load }, &[]);
+        assert!((2..=8).all(|n| of_samples(n - 1) < of_samples(n)));
+        assert!(of_samples(8) < of(&plan, &load, &[]).total(), "8 samples of a batch of 16 take less than the step");
+        for n in 1..=8 {
+            assert_eq!(look_samples(&plan, &load, &[], 8, of_samples(n)), n);
+            assert_eq!(look_samples(&plan, &load, &[], 8, of_samples(n) - 1), n - 1);
+        }
+        assert_eq!(look_samples(&plan, &load, &[], 4, usize::MAX), 4);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! | file                                    | content                                                |
 //! |-----------------------------------------|--------------------------------------------------------|
 //! | `config.toml`                           | the run's whole configuration                          |
-//! | `metrics.jsonl`                         | one JSON object a line, with its `epoch`               |
+//! | `metrics.jsonl`                         | one JSON object a line: epochs, and looks at credit    |
+//! | `live.json`                             | where the session under way is, for who watches        |
 //! | `result.json`                           | what came out; its presence says the run is complete   |
 //! | `checkpoint-<step>.ckpt`                | the newest two, to go on from ([`crate::checkpoint`])  |
 //! | `best.ckpt`                             | weights and statistics of the best epoch               |
@@ -28,6 +29,8 @@ pub const KEPT_CHECKPOINTS: usize = 2;
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.jsonl";
 const RESULT: &str = "result.json";
+/// Where the session under way is ([`crate::train::live`]).
+pub const LIVE: &str = "live.json";
 const BEST: &str = "best.ckpt";
 const EVENTS: &str = "events.out.tfevents.";
 
@@ -149,8 +152,10 @@ impl RunFolder {
             return checkpoint::load_newest(self.storage(), &self.path).map(Some);
         }
         // The first epoch's line is written before its checkpoint, so one line may stand there without any.
-        let lines = self.read_metrics()?.iter().filter(|&&b| b == b'\n').count();
-        if lines > 1 || self.result().exists() {
+        let bytes = self.read_metrics()?;
+        let whole = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
+        let epochs = whole.filter(|line| !matches!(metrics_line(line), Some(Line { kind: Some(_), .. }))).count();
+        if epochs > 1 || self.result().exists() {
             return Err(Error::format("the checkpoints of this run are gone; its finished epochs are not")
                 .at(self.path.display())
                 .remedy("restore checkpoint-<step>.ckpt, or start afresh in another folder (--out)"));
@@ -169,7 +174,8 @@ impl RunFolder {
         }
     }
 
-    /// Appends one line to `metrics.jsonl` and syncs it. Give it an object with an integer `epoch`, counted from 1.
+    /// Appends one line to `metrics.jsonl` and syncs it. Give it an object with an integer `epoch`, counted from 1; a line that is not
+    /// an epoch's says its `kind`, and the `step` that comes next.
     pub fn append_metrics(&self, line: &impl Serialize) -> Result<()> {
         let mut bytes = serde_json::to_vec(line).map_err(|e| Error::bug(format!("{METRICS}: {e}")))?;
         bytes.push(b'\n');
@@ -177,24 +183,25 @@ impl RunFolder {
         self.storage.append(&path, &bytes).map_err(|e| Error::io(&path, "appending", &e))
     }
 
-    /// On resume from a checkpoint with `epochs` complete epochs: drops a cut last line and the lines of later epochs from
-    /// `metrics.jsonl` (rewritten atomically, the other lines byte for byte) and returns the lines kept.
+    /// On resume from a checkpoint with `epochs` complete epochs after `steps` steps: drops a cut last line, the lines of later epochs and
+    /// those of another kind that came before later steps from `metrics.jsonl` (rewritten atomically, the other lines byte for byte)
+    /// and returns the lines kept.
     ///
-    /// Errors: Format if a line in between is no JSON object with an `epoch`.
-    pub fn truncate_metrics(&self, epochs: u64) -> Result<Vec<Value>> {
+    /// Errors: Format if a line in between is no JSON object with an `epoch` or a `kind`.
+    pub fn truncate_metrics(&self, epochs: u64, steps: u64) -> Result<Vec<Value>> {
         let (path, bytes) = (self.metrics(), self.read_metrics()?);
         let (mut kept, mut lines) = (Vec::with_capacity(bytes.len()), Vec::new());
         for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
             match metrics_line(line) {
-                Some((epoch, value)) if epoch <= epochs => {
+                Some(line_read) if line_read.is_before(epochs, steps) => {
                     kept.extend(line.trim_ascii_end());
                     kept.push(b'\n');
-                    lines.push(value);
+                    lines.push(line_read.value);
                 }
                 Some(_) => {}
                 None if !line.ends_with(b"\n") => {}
                 None => {
-                    return Err(Error::format("this line is not a JSON object with an epoch")
+                    return Err(Error::format("this line is not a JSON object with an epoch or a kind")
                         .at(format!("{}: line {}", path.display(), i + 1))
                         .remedy("remove the line, then resume again"));
                 }
@@ -207,10 +214,34 @@ impl RunFolder {
     }
 }
 
-/// A whole line of metrics and its epoch.
-fn metrics_line(line: &[u8]) -> Option<(u64, Value)> {
+/// A whole line of metrics.
+struct Line {
+    /// `None`: an epoch's.
+    kind: Option<String>,
+    epoch: Option<u64>,
+    step: Option<u64>,
+    value: Value,
+}
+
+impl Line {
+    /// Whether it was written before the checkpoint of so many epochs and steps. A line of another kind is written before its step; one
+    /// that does not say when is kept.
+    fn is_before(&self, epochs: u64, steps: u64) -> bool {
+        match (&self.kind, self.step, self.epoch) {
+            (Some(_), Some(step), _) => step <= steps,
+            (_, _, Some(epoch)) => epoch <= epochs,
+            _ => true,
+        }
+    }
+}
+
+/// A line of metrics, if it is whole and says its epoch or its kind.
+fn metrics_line(line: &[u8]) -> Option<Line> {
     let value: Value = serde_json::from_slice(line).ok()?;
-    Some((value.get("epoch")?.as_u64()?, value))
+    let number = |key| value.get(key).and_then(Value::as_u64);
+    let kind = value.get("kind").and_then(Value::as_str).map(str::to_string);
+    let (epoch, step) = (number("epoch"), number("step"));
+    (kind.is_some() || epoch.is_some()).then_some(Line { kind, epoch, step, value })
 }
 
 /// Makes the folder and those above it that are missing, and syncs their names.
@@ -226,10 +257,10 @@ fn make_folder(storage: &dyn Storage, path: &Path) -> Result<()> {
     })
 }
 
-/// A lock file and temporary files alone do not count: a run that was killed before it wrote anything leaves those.
+/// A lock file, temporary files and a live.json do not count: a run that was killed leaves those, whatever else was taken away.
 fn refuse_occupied(storage: &dyn Storage, path: &Path) -> Result<()> {
     let names = storage.list(path).map_err(|e| Error::io(path, "listing", &e))?;
-    match names.iter().find(|n| *n != storage::LOCK && !storage::is_temporary(n)) {
+    match names.iter().find(|n| *n != storage::LOCK && *n != LIVE && !storage::is_temporary(n)) {
         None => Ok(()),
         Some(name) => Err(Error::usage(format!("this folder is not empty (it holds {name})"))
             .at(path.display())

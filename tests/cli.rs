@@ -154,6 +154,10 @@ fn a_run_leaves_what_the_readme_promises() {
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     for line in metrics.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
+        if line["kind"] == "credit" {
+            assert!(line["step"] == 5 && line["layers"][1]["name"] == "10Voting", "the first step after the warm-up: {line}");
+            continue;
+        }
         for key in ["loss", "train_accuracy", "test_accuracy", "learning_rate", "firing_rates", "samples_per_s", "seconds"] {
             assert!(line.get(key).is_some_and(|v| !v.is_null()), "metrics.jsonl has no {key}: {line}");
         }

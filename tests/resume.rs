@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use spiketrain::config::{Config, Options};
+use spiketrain::credit::{CreditLine, LayerCredit};
 use spiketrain::data::frame_set::{FrameSet, FrameSplit};
 use spiketrain::data::{self, Dataset, DatasetName, ImageSet, LoadOptions, Resize};
 use spiketrain::engine::Engine;
@@ -130,7 +131,7 @@ fn session<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset, path: &Pa
         if let Some(newest) = folder.load_newest().unwrap() {
             trainer.restore(newest.checkpoint).unwrap();
         }
-        folder.truncate_metrics(trainer.progress.epoch as u64).unwrap();
+        folder.truncate_metrics(trainer.progress.epoch as u64, trainer.progress.step).unwrap();
         folder
     } else {
         let folder = RunFolder::create(Box::new(Disk), path).unwrap();
@@ -139,6 +140,11 @@ fn session<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset, path: &Pa
     };
     let mut watch = StopAt { stop: Stop::default(), at, step: 0 };
     train::run(&mut trainer, &folder, &watch.stop.clone(), &mut watch).unwrap()
+}
+
+/// The credit lines among those of metrics.jsonl.
+fn credit(lines: &[serde_json::Value]) -> Vec<&serde_json::Value> {
+    lines.iter().filter(|l| l["kind"] == "credit").collect()
 }
 
 fn finished(outcome: Outcome) -> RunResult {
@@ -170,7 +176,8 @@ fn resume_after_any_step_ends_in_the_same_bytes() {
     let undisturbed = parent.path().join("undisturbed");
     let r = finished(session(&Cpu::new(), &config, &data, &undisturbed, u64::MAX));
     let want = timeless(&undisturbed);
-    assert_eq!(want.0.len(), EPOCHS);
+    assert_eq!(credit(&want.0).len(), EPOCHS - 1, "one look per epoch but that of the ann warm-up");
+    assert_eq!(want.0.len(), EPOCHS + EPOCHS - 1);
     // 72 samples of 90 are trained on; of the batches of 16 the last has 8.
     let steps = EPOCHS as u64 * 5;
     for at in 1..=steps {
@@ -211,6 +218,64 @@ fn frames_resume_after_any_step_and_on_any_threads_to_the_same_bytes() {
         assert_eq!(timeless(&path), want, "{threads} threads");
     }
     println!("{steps} resumed runs, 4 numbers of threads");
+}
+
+#[test]
+fn looking_at_credit_changes_no_weight_and_resume_repeats_every_look() {
+    let (data, parent) = (glyphs(), tempfile::tempdir().unwrap());
+    // The smooth surrogate of the warm-up reads gradients at silent steps too, and running statistics go into the hash.
+    let base = Config { warm_up: WarmUp::Tssl(1), ..config() };
+    let mut hashes = Vec::new();
+    for (name, every, looks) in [("never", Some(0), 0), ("default", None, 3), ("often", Some(1), 15), ("some", Some(4), 4)] {
+        let config = Config { credit_every: every, ..base.clone() };
+        let whole = parent.path().join(name);
+        let r = finished(session(&Cpu::new(), &config, &data, &whole, u64::MAX));
+        let want = timeless(&whole);
+        assert_eq!(credit(&want.0).len(), looks, "{name}");
+        for at in [1, 4, 5, 6, 9, 14] {
+            let path = parent.path().join(format!("{name}-{at}"));
+            session(&Cpu::new(), &config, &data, &path, at);
+            finished(session(&Cpu::new(), &config, &data, &path, u64::MAX));
+            assert_eq!(timeless(&path), want, "{name}, stopped after step {at}");
+        }
+        hashes.push((r.weights_sha256, r.firing_rates));
+    }
+    assert!(hashes.iter().all(|h| *h == hashes[0]), "{hashes:?}");
+    let lines = timeless(&parent.path().join("some")).0;
+    let steps: Vec<u64> = credit(&lines).iter().map(|l| l["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [1, 5, 9, 13]);
+    let seen = &credit(&lines)[3]["layers"];
+    assert!(seen[0]["name"] == "5C3" && seen[3]["mass"].as_array().unwrap().len() == 4, "{seen}");
+    assert!(seen.as_array().unwrap().iter().all(|l| l["mass"][0].as_f64().unwrap() > 0.0), "{seen}");
+}
+
+#[test]
+fn engines_see_the_same_credit() {
+    let (data, config) = (glyphs(), Config { warm_up: WarmUp::Tssl(1), ..config() });
+    fn look<E: Engine>(engine: &E, config: &Config, data: &ImageSet) -> CreditLine {
+        let mut trainer = Trainer::new(engine, config.clone(), data).unwrap();
+        let order = trainer.order(0);
+        let labelled = trainer.feed.training(0, &order[16..32], false).unwrap();
+        let before = trainer.weights_sha256();
+        trainer.net.recompute = trainer.net.plan.blocks.iter().map(|b| b.has_norm()).collect();
+        let line = trainer.credit(0, &labelled).unwrap();
+        trainer.net.recompute.fill(false);
+        assert_eq!(trainer.credit(0, &labelled).unwrap(), line, "currents computed anew");
+        assert_eq!(trainer.weights_sha256(), before);
+        trainer.credit_samples = 0;
+        assert!(trainer.credit(0, &labelled).is_none(), "nothing to look at");
+        line
+    }
+    for rule in Rule::ALL {
+        let config = Config { rule, ..config.clone() };
+        let (fast, slow) = (look(&Cpu::new(), &config, &data), look(&Reference, &config, &data));
+        assert_eq!((fast.step, fast.samples, fast.layers.len()), (1, 8, 4));
+        for (a, b) in fast.layers.iter().zip(&slow.layers) {
+            assert!((a.rate - b.rate).abs() < 1e-3, "{}: {} {}", a.name, a.rate, b.rate);
+            let sum = |l: &LayerCredit| l.mass.iter().sum::<f64>();
+            assert!((sum(a) - sum(b)).abs() < 0.01 * sum(b), "{} under {}: {} {}", a.name, rule.name(), sum(a), sum(b));
+        }
+    }
 }
 
 #[test]
@@ -279,7 +344,7 @@ fn the_reference_engine_trains_the_same_network() {
     let fast = finished(session(&Cpu::new(), &config, &data, &parent.path().join("cpu"), u64::MAX));
     let slow = finished(session(&Reference, &config, &data, &parent.path().join("reference"), u64::MAX));
     // Rounding moves single spikes, and AdamW's first steps are sign-like, so the runs part slowly; they must not part at once.
-    let losses = |name: &str| -> Vec<f64> { timeless(&parent.path().join(name)).0.iter().map(|l| l["loss"].as_f64().unwrap()).collect() };
+    let losses = |name: &str| -> Vec<f64> { timeless(&parent.path().join(name)).0.iter().filter_map(|l| l["loss"].as_f64()).collect() };
     let (a, b) = (losses("cpu"), losses("reference"));
     assert!((a[0] - b[0]).abs() < 1e-4 * b[0], "{a:?} {b:?}");
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 0.1 * b), "{a:?} {b:?}");

@@ -20,8 +20,8 @@ use crate::events::Sensor;
 use crate::notation::PRESETS;
 use crate::run_folder::{self, RunFolder};
 use crate::storage::Disk;
-use crate::train::fit::{self, ahead_bytes, load_of};
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
+use crate::train::fit::{ahead_bytes, fit, load_of};
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, credit, trainer};
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
@@ -132,9 +132,9 @@ fn load_recordings(c: &Config) -> Result<Box<dyn Dataset>> {
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
     let plan = trainer::plan(&start.config, &*start.data)?;
-    let recompute = fit::recompute(&start.config, &*start.data, &plan, start.memory)?;
+    let fit = fit(&start.config, &*start.data, &plan, start.memory)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
-    trainer.net.recompute = recompute;
+    trainer.set_fit(fit);
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);
     let folder = match start.mode {
@@ -206,6 +206,10 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     ));
     if trainer.dropped_samples() > 0 {
         watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", trainer.dropped_samples()));
+    }
+    let samples = credit::samples_of(c.batch);
+    if c.credit_every != Some(0) && trainer.credit_samples < samples {
+        watch.note(&format!("credit lines look at {} samples instead of {samples}, to keep within --memory", trainer.credit_samples));
     }
     if c.best_on == BestOn::Test {
         watch.note("warning: the best epoch is chosen on the test set (--best-on test); its accuracy is a biased estimate");

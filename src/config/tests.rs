@@ -39,6 +39,8 @@ fn files_of_earlier_runs_still_load() {
     assert_eq!((config.split_by, config.resize, config.event_drop, config.strict), (SplitBy::Number, Resize::None, 0.0, false));
     let again = Config::from_toml(&config.to_toml().unwrap()).unwrap();
     assert!(config.differences(&again).unwrap().is_empty());
+    let more_lines = Config { credit_every: Some(1), ..config.clone() };
+    assert!(config.credit_every.is_none() && config.differences(&more_lines).unwrap().is_empty(), "another look is not another run");
     assert_eq!(Options::from_toml(OLD).unwrap().complete().unwrap(), config);
 }
 
@@ -75,6 +77,7 @@ fn what_acts_on_events_is_refused_for_pictures() {
         assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
     };
     let mnist = || options(DatasetName::Mnist);
+    wrong(Options { credit_every: Some(usize::MAX), ..mnist() }, &["--credit-every"]);
     wrong(Options { resize: Some(Resize::Sum), ..mnist() }, &["--resize", "mnist holds pictures"]);
     wrong(Options { split_by: Some(SplitBy::Time), ..mnist() }, &["--split-by"]);
     wrong(Options { strict: Some(true), ..mnist() }, &["--strict"]);

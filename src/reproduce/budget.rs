@@ -27,6 +27,8 @@ const FEWEST_TESTED: usize = 500;
 pub struct Budget {
     /// Minutes for all runs of the study.
     pub minutes: f64,
+    /// Minutes it will take; more only where the least that says anything takes longer.
+    pub expected: f64,
     /// Passes.
     pub epochs: usize,
     /// Training samples of each, and how many there are.
@@ -42,8 +44,9 @@ impl Budget {
     pub fn words(&self) -> String {
         let part = |(n, of): (usize, usize), what: &str| if n == of { String::new() } else { format!(", {n} of {of} {what} samples") };
         format!(
-            "budget {} min: {} of {EPOCHS} epochs{}{}",
+            "budget {:.1} min{}: {} of {EPOCHS} epochs{}{}",
             self.minutes,
+            if self.expected > self.minutes { format!(" (the least takes about {:.0})", self.expected.ceil()) } else { String::new() },
             self.epochs,
             part(self.train, "training"),
             part(self.test, "test")
@@ -78,7 +81,8 @@ pub fn of(folder: &Path, minutes: f64, slowest: &Config, data: &dyn Dataset, run
         EngineName::Reference => seconds_per_sample(&Reference, slowest, data)?,
     };
     let counts = [Split::Train, Split::Test].map(|s| data.labels(s).len());
-    let budget = fit(minutes, 60.0 * minutes * SLACK / runs / seconds, slowest.batch, counts);
+    let affordable = 60.0 * minutes * SLACK / runs / seconds;
+    let budget = fit(minutes, affordable, slowest.batch, counts);
     std::fs::create_dir_all(folder).map_err(|e| crate::error::Error::io(folder, "creating the folder", &e))?;
     write_json(&file, &budget)?;
     Ok(budget)
@@ -89,13 +93,15 @@ fn fit(minutes: f64, affordable: f64, batch: usize, [train, test]: [usize; 2]) -
     let whole = train as f64 + EVALUATION * test as f64;
     let epochs = ((affordable / whole) as usize).min(EPOCHS);
     if epochs >= FEWEST_EPOCHS {
-        return Budget { minutes, epochs, train: (train, train), test: (test, test), eval_every: 1 };
+        return Budget { minutes, expected: minutes, epochs, train: (train, train), test: (test, test), eval_every: 1 };
     }
     // A tenth for one evaluation at the end, the rest for training.
     let tested = ((0.1 * affordable / EVALUATION) as usize).clamp(FEWEST_TESTED.min(test), test);
     let trained = (0.9 * affordable / FEWEST_EPOCHS as f64) as usize;
     let trained = trained.clamp((4 * batch).min(train), train);
-    Budget { minutes, epochs: FEWEST_EPOCHS, train: (trained, train), test: (tested, test), eval_every: FEWEST_EPOCHS }
+    let needed = (FEWEST_EPOCHS * trained) as f64 + EVALUATION * tested as f64;
+    let expected = minutes * (needed / affordable).max(1.0);
+    Budget { minutes, expected, epochs: FEWEST_EPOCHS, train: (trained, train), test: (tested, test), eval_every: FEWEST_EPOCHS }
 }
 
 /// Of training, at the firing rates of untrained weights, which are higher than later ones.
@@ -132,6 +138,7 @@ mod tests {
         assert!(spent <= 10_000.0 && little.test.0 >= FEWEST_TESTED, "{little:?}");
         let nothing = fit(0.01, 3.0, 32, [60_000, 100]);
         assert_eq!((nothing.train.0, nothing.test.0), (128, 100));
+        assert!((nothing.expected - 0.01 * 675.0 / 3.0).abs() < 1e-9, "{nothing:?}");
         assert!(nothing.words().contains("128 of 60000 training samples"), "{}", nothing.words());
     }
 }

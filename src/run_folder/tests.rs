@@ -64,7 +64,7 @@ fn a_run_from_start_to_resume() {
     assert_eq!(names(&path), here, "the temporary file is swept");
     let newest = folder.load_newest().unwrap().unwrap();
     assert_eq!((newest.checkpoint.header.step, newest.checkpoint.tensors[0].values.clone()), (11, vec![11.0; 3]));
-    assert_eq!(folder.truncate_metrics(9).unwrap().last(), Some(&json!({"epoch": 9, "loss": 0.1 + 0.2})));
+    assert_eq!(folder.truncate_metrics(9, 9).unwrap().last(), Some(&json!({"epoch": 9, "loss": 0.1 + 0.2})));
 }
 
 #[test]
@@ -82,11 +82,11 @@ fn an_occupied_folder_is_refused_and_left_alone() {
 #[test]
 fn what_a_run_killed_at_its_start_leaves_is_no_obstacle() {
     let folder = tempfile::tempdir().unwrap();
-    for name in [".lock", ".config.toml.tmp-1-0"] {
+    for name in [".lock", ".config.toml.tmp-1-0", "live.json"] {
         fs::write(folder.path().join(name), "").unwrap();
     }
     let run = create(folder.path()).unwrap();
-    assert_eq!(names(run.path()), [".lock"]);
+    assert_eq!(names(run.path()), [".lock", "live.json"], "the first step replaces it");
 }
 
 #[test]
@@ -95,6 +95,10 @@ fn a_run_stopped_before_its_first_checkpoint_begins_anew_a_robbed_one_does_not()
     let folder = create(&parent.path().join("run")).unwrap();
     folder.write_config("seed = 1\n").unwrap();
     assert!(folder.load_newest().unwrap().is_none());
+    for step in 1..5 {
+        folder.append_metrics(&json!({"kind": "credit", "epoch": 1, "step": step})).unwrap();
+    }
+    assert!(folder.load_newest().unwrap().is_none(), "looks at credit are no epochs");
     folder.append_metrics(&json!({"epoch": 1})).unwrap();
     assert!(folder.load_newest().unwrap().is_none(), "killed between the first line and its checkpoint");
     folder.append_metrics(&json!({"epoch": 2})).unwrap();
@@ -139,27 +143,52 @@ fn folders_that_cannot_be_opened_or_made_say_why() {
 fn cut_and_later_metrics_are_dropped_the_others_stay_to_the_byte() {
     let parent = tempfile::tempdir().unwrap();
     let folder = create(&parent.path().join("run")).unwrap();
-    assert!(folder.truncate_metrics(3).unwrap().is_empty());
+    assert!(folder.truncate_metrics(3, 0).unwrap().is_empty());
     assert!(!folder.metrics().exists());
     // Own spacing, to see that kept lines are not written anew.
     let good = "{\"epoch\": 1,  \"loss\": 2.50}\n{\"epoch\": 2}\n";
     for cut in ["", "{\"epoch\": 3}\n", "{\"epoch\": 3}\n{\"epo", "{\"epoch\": 3", "{\"epoch\":2,\"x\"", "\0\0\0\0", "{\"epoch\": 4}"] {
         fs::write(folder.metrics(), format!("{good}{cut}")).unwrap();
-        assert_eq!(folder.truncate_metrics(2).unwrap().len(), 2, "{cut}");
+        assert_eq!(folder.truncate_metrics(2, 0).unwrap().len(), 2, "{cut}");
         assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), good, "{cut}");
     }
     // Whole but for its line end: kept and ended.
     fs::write(folder.metrics(), good.trim_end()).unwrap();
-    assert_eq!(folder.truncate_metrics(2).unwrap()[1], json!({"epoch": 2}));
+    assert_eq!(folder.truncate_metrics(2, 0).unwrap()[1], json!({"epoch": 2}));
     assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), good);
     folder.append_metrics(&json!({"epoch": 3})).unwrap();
     assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), format!("{good}{{\"epoch\":3}}\n"));
 
     for bad in ["{\"epoch\": 1}\n{\"ep\n{\"epoch\": 3}\n", "\n", "[1]\n", "{\"epoch\": -1}\n", "{}\n"] {
         fs::write(folder.metrics(), bad).unwrap();
-        let e = error(folder.truncate_metrics(9));
+        let e = error(folder.truncate_metrics(9, 9));
         assert!(e.kind == Kind::Format && e.place.contains("line"), "{e}");
         assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), bad);
+    }
+}
+
+#[test]
+fn lines_that_came_before_later_steps_are_dropped_on_resume() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = create(&parent.path().join("run")).unwrap();
+    let credit = |epoch: u64, step: u64| format!("{{\"kind\":\"credit\",\"epoch\":{epoch},\"step\":{step}}}\n");
+    let lines = [
+        credit(1, 1),
+        "{\"epoch\":1,\"step\":5}\n".into(),
+        "{\"kind\":\"weather\"}\n".into(),
+        credit(2, 6),
+        "{\"kind\":\"newer\",\"step\":7,\"version\":2}\n".into(),
+        credit(2, 8),
+        "{\"epoch\":2,\"step\":10}\n".into(),
+        "{\"kind\":\"newer\",\"epoch\":2}\n".into(),
+        credit(3, 11),
+    ];
+    // A checkpoint in the middle of epoch 2, after step 7: the line before step 8 is written again.
+    for (epochs, steps, kept) in [(0, 0, vec![2]), (1, 5, vec![0, 1, 2]), (1, 7, vec![0, 1, 2, 3, 4]), (2, 10, (0..8).collect())] {
+        fs::write(folder.metrics(), lines.concat()).unwrap();
+        assert_eq!(folder.truncate_metrics(epochs, steps).unwrap().len(), kept.len());
+        let want: String = kept.iter().map(|&i| lines[i].as_str()).collect();
+        assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), want, "epoch {epochs}, step {steps}");
     }
 }
 
@@ -174,7 +203,7 @@ fn a_failed_rewrite_leaves_the_metrics_as_they_were() {
         fs::write(path.join("metrics.jsonl"), text).unwrap();
         fs::write(path.join("config.toml"), "").unwrap();
         let storage = FaultyDisk::new(Fault::Once, tried);
-        let result = RunFolder::open(Box::new(storage), &path).and_then(|folder| folder.truncate_metrics(1));
+        let result = RunFolder::open(Box::new(storage), &path).and_then(|folder| folder.truncate_metrics(1, 0));
         let now = fs::read_to_string(path.join("metrics.jsonl")).unwrap();
         assert_eq!(names(&path).iter().filter(|n| storage::is_temporary(n)).count(), 0);
         match result {

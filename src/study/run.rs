@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::run_folder::RunFolder;
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, fit, save, trainer};
+use crate::train::fit::fit;
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, save, trainer};
 
 /// What a network costs, beside `result.json`. Its presence says that the run is done with.
 const COST: &str = "cost.json";
@@ -115,9 +116,9 @@ fn data_key(c: &Config) -> String {
 }
 
 fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset, hands: &mut Hands) -> Result<Option<Finished>> {
-    let recompute = fit::recompute(&config, data, &trainer::plan(&config, data)?, hands.memory)?;
+    let fit = fit(&config, data, &trainer::plan(&config, data)?, hands.memory)?;
     let mut trainer = Trainer::new(engine, config, data)?;
-    trainer.net.recompute = recompute;
+    trainer.set_fit(fit);
     let folder = open(path, &mut trainer, hands.watch)?;
     if read_json::<RunResult>(&folder.result())?.is_none()
         && let Outcome::Stopped(_) = train::run(&mut trainer, &folder, hands.stop, hands.watch)?

@@ -1,5 +1,6 @@
 //! Whether a run fits into memory, asked before it begins.
 
+use super::credit;
 use super::record::available_memory;
 use crate::config::{Config, EngineName};
 use crate::data::Dataset;
@@ -19,25 +20,39 @@ pub fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
     size_of::<f32>() * steps * load.batch * plan.shape.len()
 }
 
-/// Which layers compute twice to keep within `limit` bytes.
+/// How a run keeps within its memory.
+pub struct Fit {
+    /// Which layers compute twice.
+    pub recompute: Vec<bool>,
+    /// Samples that a look at credit takes.
+    pub credit_samples: usize,
+}
+
+/// Fits a run into `limit` bytes.
 ///
 /// # Errors
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
-pub fn recompute(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Vec<bool>> {
+pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Fit> {
     let load = load_of(c);
+    let limit = limit.map(|limit| limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)));
     let recompute = match limit {
-        Some(limit) => memory::fit(plan, &load, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?,
+        Some(limit) => memory::fit(plan, &load, limit)?,
         None => vec![false; plan.blocks.len()],
     };
+    let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
+    let credit_samples = memory::look_samples(plan, &load, &recompute, most, limit.unwrap_or(usize::MAX));
     // The reference engine has f64 and keeps every step.
     let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
     let needs = |batch| {
         let load = Load { batch, ..load };
-        numbers * memory::of(plan, &load, &recompute).total() as u64 + ahead_bytes(&load, plan) as u64
+        let look = memory::look(plan, &Load { batch: credit_samples.min(batch), ..load }, &recompute);
+        let most = memory::of(plan, &load, &recompute).total().max(if credit_samples > 0 { look } else { 0 });
+        numbers * most as u64 + ahead_bytes(&load, plan) as u64
     };
-    let Some(room) = available_memory() else { return Ok(recompute) };
+    let fit = |recompute| Fit { recompute, credit_samples };
+    let Some(room) = available_memory() else { return Ok(fit(recompute)) };
     if needs(c.batch) <= room {
-        return Ok(recompute);
+        return Ok(fit(recompute));
     }
     let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
     let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {

@@ -1,8 +1,10 @@
 //! The training loop: epochs, evaluation, checkpoints, and what a run leaves behind.
 
+pub mod credit;
 pub mod evaluate;
 pub mod feed;
 pub mod fit;
+pub mod live;
 pub mod record;
 pub mod save;
 pub mod step;
@@ -19,12 +21,14 @@ pub use trainer::{Best, Progress, Trainer};
 
 use crate::checkpoint::Kind;
 use crate::config::BestOn;
+use crate::credit::CreditLine;
 use crate::data::Split;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::run_folder::RunFolder;
 use crate::tensorboard::EventWriter;
 use feed::{ahead, next};
+use live::{Live, LiveFile};
 
 /// The number of the signal that asked to stop, 0 for none; set by a handler or a test, read after every step.
 #[derive(Clone, Debug, Default)]
@@ -61,10 +65,10 @@ pub trait Observer {
 /// # Errors
 /// Diverged: something is not finite; the weights of the last good step are in the folder's newest checkpoint. Storage: the disk.
 pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
-    let mut events = Events::create(folder, trainer.progress.epoch)?;
+    let mut views = Views { events: Events::create(folder, trainer.progress.epoch)?, live: LiveFile::new(folder.path()) };
     for epoch in trainer.progress.epoch..trainer.config.epochs {
         let clock = Clock { before: trainer.progress.tally.wall, started: Instant::now() };
-        if let Some(signal) = steps(trainer, epoch, folder, &clock, stop, watch)? {
+        if let Some(signal) = steps(trainer, epoch, (folder, &mut views), &clock, stop, watch)? {
             return Ok(Outcome::Stopped(signal));
         }
         let place = |e: Error| e.at(format!("evaluation after epoch {}", epoch + 1));
@@ -73,7 +77,7 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
             return Ok(Outcome::Stopped(stop.requested().unwrap_or_default()));
         };
         folder.append_metrics(&line)?;
-        events.epoch(&line)?;
+        views.events.epoch(&line)?;
         if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
             folder.save_best(&trainer.header(Kind::WeightsOnly)?, trainer.values(Kind::WeightsOnly))?;
         }
@@ -92,7 +96,7 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
 fn steps<E: Engine>(
     trainer: &mut Trainer<E>,
     epoch: usize,
-    folder: &RunFolder,
+    (folder, views): (&RunFolder, &mut Views),
     clock: &Clock,
     stop: &Stop,
     watch: &mut dyn Observer,
@@ -105,10 +109,23 @@ fn steps<E: Engine>(
     thread::scope(|scope| {
         let batches = ahead(scope, chunks, move |indices| feed.training(epoch, indices, ann));
         for i in done..per_epoch {
-            let started = Instant::now();
+            let mut started = Instant::now();
+            let labelled = next(&batches);
+            if let (true, Ok(labelled)) = (trainer.credit_due(), &labelled) {
+                let looked = Instant::now();
+                if let Some(line) = trainer.credit(epoch, labelled) {
+                    folder.append_metrics(&line)?;
+                    views.events.credit(&line)?;
+                }
+                // The speed of training does not count it.
+                started += looked.elapsed();
+            }
             let lr = trainer.learning_rate(epoch, i);
-            trainer.learn(epoch, next(&batches), lr, started)?;
+            trainer.learn(epoch, labelled, lr, started)?;
             watch.step(epoch, i + 1, per_epoch, &trainer.progress.tally, &trainer.training_rates());
+            if views.live.is_due() {
+                views.live.write(&live(trainer, epoch, i + 1, clock));
+            }
             if let Some(signal) = stop.requested() {
                 save(trainer, folder, clock)?;
                 return Ok(Some(signal));
@@ -120,6 +137,30 @@ fn steps<E: Engine>(
         }
         Ok(None)
     })
+}
+
+/// What a session writes for others to look at.
+struct Views {
+    events: Events,
+    live: LiveFile,
+}
+
+/// The epoch under way after its step `step`, from 1.
+fn live<E: Engine>(trainer: &Trainer<E>, epoch: usize, step: usize, clock: &Clock) -> Live {
+    let tally = &trainer.progress.tally;
+    let seen = tally.samples as f64;
+    Live {
+        epoch: epoch as u64 + 1,
+        epochs: trainer.config.epochs as u64,
+        step: step as u64,
+        steps: trainer.steps_per_epoch() as u64,
+        samples_per_s: seen / tally.seconds,
+        loss: tally.loss / seen,
+        accuracy: tally.correct as f64 / seen,
+        firing_rates: trainer.training_rates(),
+        seconds: clock.seconds(),
+        unix_time: now(),
+    }
 }
 
 /// Time spent in an epoch, earlier sessions included.
@@ -270,6 +311,14 @@ impl Events {
         }
         for (i, rate) in line.firing_rates.iter().enumerate() {
             scalar(&format!("rates/layer_{}", i + 1), *rate)?;
+        }
+        self.0.flush()
+    }
+
+    fn credit(&mut self, line: &CreditLine) -> Result<()> {
+        for (i, layer) in line.layers.iter().enumerate() {
+            // The weights are those after so many epochs; a resume ([`EventWriter::session_start`]) does not void them either.
+            self.0.scalar(&format!("credit/across_layer_{}", i + 1), line.epoch - 1, layer.across_share() as f32, now())?;
         }
         self.0.flush()
     }

@@ -97,12 +97,12 @@ impl<E: Engine> Trainer<'_, E> {
     pub fn resume(&mut self, folder: &RunFolder, watch: &mut dyn Observer) -> Result<()> {
         let Some(newest) = folder.load_newest()? else {
             watch.note("this run was stopped before its first checkpoint: it begins anew");
-            return folder.truncate_metrics(0).map(|_| ());
+            return folder.truncate_metrics(0, 0).map(|_| ());
         };
         newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
         let place = newest.path.display().to_string();
         self.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
-        folder.truncate_metrics(self.progress.epoch as u64)?;
+        folder.truncate_metrics(self.progress.epoch as u64, self.progress.step)?;
         watch.note(&format!("resumed from {place}: step {}, epoch {}", self.progress.step, self.progress.epoch + 1));
         Ok(())
     }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::Stop;
 use super::evaluate::{Evaluation, evaluate, hits};
 use super::feed::{Feed, Labelled, preparation};
+use super::fit::Fit;
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
 use crate::data::{Dataset, Split, hex, hold_out};
@@ -85,6 +86,8 @@ pub struct Trainer<'a, E: Engine> {
     pub net: Network<E>,
     /// AdamW's first and second moments.
     pub moments: [Vec<Tensors<E::Param>>; 2],
+    /// Samples that a look at credit assignment takes ([`Trainer::credit`]).
+    pub credit_samples: usize,
     /// Where the run stands.
     pub progress: Progress,
 }
@@ -108,7 +111,14 @@ impl<'a, E: Engine> Trainer<'a, E> {
         let net = Network::init(engine, plan, config.seed);
         let moments = [net.zeros(engine), net.zeros(engine)];
         let progress = Progress { tally: fresh_tally(&net.plan), ..Progress::default() };
-        Ok(Trainer { engine, config, data, feed, train, validation, net, moments, progress })
+        let credit_samples = super::credit::samples_of(config.batch);
+        Ok(Trainer { engine, config, data, feed, train, validation, net, moments, credit_samples, progress })
+    }
+
+    /// Keeps within the memory that was asked for; the result does not depend on it.
+    pub fn set_fit(&mut self, fit: Fit) {
+        self.net.recompute = fit.recompute;
+        self.credit_samples = fit.credit_samples;
     }
 
     /// Optimiser steps of one epoch: a last batch too small for statistics is dropped.

@@ -116,6 +116,9 @@ pub struct RunArgs {
     /// Save a checkpoint every N steps besides the one after each epoch [default: 0, none].
     #[arg(long, value_name = "N")]
     pub checkpoint_every: Option<usize>,
+    /// Write a credit line every K steps; 0: never [default: once per epoch, at its first step].
+    #[arg(long, value_name = "K")]
+    pub credit_every: Option<usize>,
     /// Hold out this share of the training set and choose the best epoch on it.
     #[arg(long, value_name = "SHARE")]
     pub val_split: Option<f64>,
@@ -202,6 +205,7 @@ impl RunArgs {
             test_limit: self.test_limit,
             eval_every: self.eval_every,
             checkpoint_every: self.checkpoint_every,
+            credit_every: self.credit_every,
             val_split: self.val_split,
             best_on: self.best_on,
             augment: self.augment,

@@ -1,0 +1,69 @@
+//! A look at credit assignment before a step: a forward and a backward pass of their own on a few samples, that change nothing.
+
+use super::feed::Labelled;
+use super::trainer::Trainer;
+use crate::credit::{self, CREDIT, CreditLine, LayerCredit};
+use crate::engine::{Batch, Engine, Input};
+use crate::error::Result;
+use crate::limits::CREDIT_SAMPLES;
+use crate::network::{Blamed, Method};
+use crate::probe::potentials;
+
+impl<E: Engine> Trainer<'_, E> {
+    /// Whether a credit line is due before the next step: at steps 1, 1 + K, 1 + 2K, … with K of `--credit-every`, or one per epoch.
+    pub fn credit_due(&self) -> bool {
+        let every = self.config.credit_every.unwrap_or(self.steps_per_epoch()) as u64;
+        every > 0 && self.progress.step.is_multiple_of(every)
+    }
+
+    /// Credit assignment in the network as it is, on the first samples of the batch of the step of `epoch` that comes next, with that
+    /// step's dropout. `None` in the `ann` warm-up, where nothing spikes; where BatchNorm would see one value only; and where numbers are
+    /// no longer finite, of which the step itself will tell.
+    pub fn credit(&self, epoch: usize, Labelled { batch, labels }: &Labelled) -> Option<CreditLine> {
+        let (method, samples) = (self.config.method(epoch), self.credit_samples.min(labels.len()));
+        let lonely = self.net.plan.blocks.iter().any(|b| b.has_norm() && b.output.area() * samples < 2);
+        if method.ann || samples == 0 || lonely {
+            return None;
+        }
+        // What is kept for the next step is of other sizes.
+        self.engine.trim();
+        let layers = self.look(&first(batch, samples), &labels[..samples], &method);
+        self.engine.trim();
+        let layers = layers.ok().filter(|all| all.iter().all(LayerCredit::is_finite))?;
+        Some(CreditLine { kind: CREDIT.to_string(), epoch: epoch as u64 + 1, step: self.progress.step + 1, samples, layers })
+    }
+
+    fn look(&self, batch: &Batch, labels: &[u16], method: &Method) -> Result<Vec<LayerCredit>> {
+        let (engine, net) = (self.engine, &self.net);
+        let masks = net.masks(self.config.seed, self.progress.step + 1, batch.samples);
+        let (out, tape) = net.forward(engine, batch, &masks, method)?;
+        let (_, d_rates) = self.config.loss.of(&out.rates, labels);
+        let mut layers = Vec::new();
+        let see = &mut |i: usize, seen: Blamed<E>| {
+            // Room for the copies below.
+            engine.trim();
+            let block = &net.plan.blocks[i];
+            let s = engine.host_grad(seen.d);
+            let u = potentials(engine, block, method.lif, batch.steps, seen.currents, seen.norm.as_ref());
+            layers.push(credit::of_layer(block.name(), seen.surrogate, method.lif, block.output.len(), batch.steps, &u, &s));
+        };
+        net.backward_seen(engine, tape, &d_rates, &masks, method, Some(see));
+        layers.reverse();
+        Ok(layers)
+    }
+}
+
+/// How many samples a look takes of a batch, unless memory is short.
+pub fn samples_of(batch: usize) -> usize {
+    batch.min(CREDIT_SAMPLES)
+}
+
+/// The first samples of a batch.
+fn first(batch: &Batch, samples: usize) -> Batch {
+    let one = batch.shape.len();
+    let input = match &batch.input {
+        Input::Direct(v) => Input::Direct(v[..samples * one].to_vec()),
+        Input::Frames(v) => Input::Frames(v.chunks(batch.samples * one).flat_map(|step| &step[..samples * one]).copied().collect()),
+    };
+    Batch { shape: batch.shape, samples, steps: batch.steps, input }
+}
