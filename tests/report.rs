@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-const SECTIONS: [&str; 9] = ["warnings", "summary", "curves", "rates", "samples", "confusion", "filters", "credit", "environment"];
+const SECTIONS: [&str; 11] =
+    ["warnings", "summary", "curves", "rates", "energy", "latency", "samples", "confusion", "filters", "credit", "environment"];
 
 fn spiketrain(dir: &Path, args: &[&str]) -> (i32, String, String) {
     let mut c = Command::new(env!("CARGO_BIN_EXE_spiketrain"));

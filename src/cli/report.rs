@@ -62,12 +62,12 @@ fn class_names(run: &Path) -> Option<Vec<String>> {
 fn look(a: &ReportArgs, run: &Run) -> Result<Look> {
     let (checkpoint, path) = eval::open(&run.path)?;
     match Config::from_toml(&checkpoint.header.config_toml).map_err(|e| e.at(path.display()))?.engine {
-        EngineName::Cpu => look_on(&Cpu::new(), a, checkpoint, &path),
-        EngineName::Reference => look_on(&Reference, a, checkpoint, &path),
+        EngineName::Cpu => look_on(&Cpu::new(), a, run, checkpoint, &path),
+        EngineName::Reference => look_on(&Reference, a, run, checkpoint, &path),
     }
 }
 
-fn look_on<E: Engine>(engine: &E, a: &ReportArgs, mut c: Checkpoint, path: &Path) -> Result<Look> {
+fn look_on<E: Engine>(engine: &E, a: &ReportArgs, run: &Run, mut c: Checkpoint, path: &Path) -> Result<Look> {
     let (mut config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = eval::method(&c, &config);
     config.data_dir = a.data_dir.clone().or(config.data_dir);
@@ -76,7 +76,7 @@ fn look_on<E: Engine>(engine: &E, a: &ReportArgs, mut c: Checkpoint, path: &Path
     if data.fingerprint() != c.header.dataset_fingerprint {
         say(format!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset));
     }
-    let wish = Wish { samples: a.samples, classified: (a.test_samples > 0).then_some(a.test_samples) };
+    let wish = Wish { samples: a.samples, classified: (a.test_samples > 0).then_some(a.test_samples), cost: run.cost.is_none() };
     let trained = Trained { engine, net: &net, method: &method, config: &config, data: &*data };
     let file = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     Ok(Look {

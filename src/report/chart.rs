@@ -51,17 +51,17 @@ pub struct Series {
     /// In the legend.
     pub name: String,
     /// x ascending.
-    pub points: Vec<(i64, f64)>,
+    pub points: Vec<(f64, f64)>,
 }
 
 impl Series {
     /// Of values at x = 1, 2, ….
     pub fn counted(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Series {
-        Series { name: name.into(), points: (1..).zip(values).collect() }
+        Series { name: name.into(), points: (1..).map(f64::from).zip(values).collect() }
     }
 }
 
-/// A chart of lines over whole numbers.
+/// A chart of lines.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     /// What x is.
@@ -70,12 +70,14 @@ pub struct Lines {
     pub y: String,
     /// At least one point in all.
     pub series: Vec<Series>,
+    /// x may be between whole numbers.
+    pub real: bool,
     /// The y axis starts at 0.
     pub from_zero: bool,
     /// The y axis ends here, if it is not to end at the largest value.
     pub to: Option<f64>,
     /// A stretch of x with a shade behind it, and a word for it.
-    pub shaded: Option<(i64, i64, String)>,
+    pub shaded: Option<(f64, f64, String)>,
 }
 
 /// An SVG document of this size.
@@ -113,11 +115,11 @@ pub fn lines(chart: &Lines) -> Result<String> {
 }
 
 /// The ends of both axes.
-fn ranges(chart: &Lines) -> ((i64, i64), (f64, f64)) {
+fn ranges(chart: &Lines) -> ((f64, f64), (f64, f64)) {
     let points = || chart.series.iter().flat_map(|s| &s.points).filter(|p| p.1.is_finite());
-    let (first, last) = points().fold((i64::MAX, i64::MIN), |(a, b), p| (a.min(p.0), b.max(p.0)));
+    let (first, last) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.0), b.max(p.0)));
     let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.1), b.max(p.1)));
-    let (first, last) = if first > last { (0, 1) } else { (first, last.max(first + 1)) };
+    let (first, last) = if first > last { (0.0, 1.0) } else { (first, if last > first { last } else { first + 1.0 }) };
     let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
     let bottom = if chart.from_zero && low >= 0.0 { 0.0 } else { low };
     let top = chart.to.unwrap_or(high).max(high);
@@ -134,15 +136,18 @@ pub fn panel(area: &Area, chart: &Lines, margin: i32) -> Drawn {
     axes.margin_top(margin).margin_right(16).x_label_area_size(46).y_label_area_size(64);
     let mut axes = axes.build_cartesian_2d(first..last, bottom..top)?;
     if let Some((from, to, _)) = &chart.shaded {
-        let corners = [((*from).max(first), bottom), ((*to).min(last), top)];
+        let corners = [(from.max(first), bottom), (to.min(last), top)];
         axes.draw_series([Rectangle::new(corners, SHADE.mix(0.16).filled())])?;
     }
     let text = TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK);
+    let places = if chart.real { decimals(last - first) } else { 0 };
+    let name = |x: &f64| format!("{x:.places$}");
     let (step, digits) = (top - bottom, decimals(top - bottom));
     let tick = |y: &f64| if step < 1e-3 { format!("{y:.1e}") } else { format!("{y:.digits$}") };
     axes.configure_mesh()
         .x_desc(&chart.x)
-        .x_labels((last - first + 1).min(9) as usize)
+        .x_labels(if chart.real { 9 } else { (last - first + 1.0).min(9.0) as usize })
+        .x_label_formatter(&name)
         .y_labels(6)
         .y_label_formatter(&tick)
         .label_style(text.clone())
@@ -152,7 +157,7 @@ pub fn panel(area: &Area, chart: &Lines, margin: i32) -> Drawn {
         .light_line_style(TRANSPARENT)
         .draw()?;
     for (i, s) in chart.series.iter().enumerate() {
-        let points: Vec<(i64, f64)> = s.points.iter().copied().filter(|p| p.1.is_finite()).collect();
+        let points: Vec<(f64, f64)> = s.points.iter().copied().filter(|p| p.1.is_finite()).collect();
         let ink = COLOURS[i % COLOURS.len()].stroke_width(2);
         match DASHES[i % DASHES.len()] {
             (0, _) => axes.draw_series(LineSeries::new(points.iter().copied(), ink)).map(|_| ())?,

@@ -152,7 +152,7 @@ fn across_by_step(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure>
 
 fn by_training_step(run: &Run, name: &str, title: &str, y: &str, of: fn(&CreditLayer) -> f64) -> Result<Figure> {
     let layers = run.credit.last().map(names).unwrap_or_default();
-    let points = |i: usize| run.credit.iter().filter_map(|c| Some((c.step as i64, of(c.layers.get(i)?)))).collect();
+    let points = |i: usize| run.credit.iter().filter_map(|c| Some((c.step as f64, of(c.layers.get(i)?)))).collect();
     let series = layers.iter().enumerate().map(|(i, n)| Series { name: n.clone(), points: points(i) }).collect();
     lines(name, title, "", "training step", y, series)
 }

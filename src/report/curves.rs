@@ -33,17 +33,17 @@ pub(super) fn mean(rates: &[f64]) -> f64 {
 }
 
 fn series(name: &str, run: &Run, of: Of) -> Series {
-    let points = run.epochs.iter().filter_map(|l| Some((l.epoch as i64, of(l)?))).collect();
+    let points = run.epochs.iter().filter_map(|l| Some((l.epoch as f64, of(l)?))).collect();
     Series { name: name.to_string(), points }
 }
 
 /// Each line as columns beside the epoch.
 pub(super) fn table(x: &str, series: &[Series]) -> Table {
     let mut t = Table::new(std::iter::once(x.to_string()).chain(series.iter().map(|s| s.name.clone())));
-    let mut xs: Vec<i64> = series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
-    xs.sort_unstable();
+    let mut xs: Vec<f64> = series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
+    xs.sort_unstable_by(f64::total_cmp);
     xs.dedup();
-    let at = |s: &Series, x: i64| s.points.iter().find(|p| p.0 == x).map_or(String::new(), |p| short(p.1));
+    let at = |s: &Series, x: f64| s.points.iter().find(|p| p.0 == x).map_or(String::new(), |p| short(p.1));
     t.rows = xs.into_iter().map(|x| std::iter::once(x.to_string()).chain(series.iter().map(|s| at(s, x))).collect()).collect();
     t
 }
@@ -58,9 +58,9 @@ fn figure(name: &str, title: &str, note: &str, chart: Lines) -> Result<Option<Fi
 }
 
 /// The warm-up of a run, to be shaded.
-fn warm_up(run: &Run) -> Option<(i64, i64, String)> {
+fn warm_up(run: &Run) -> Option<(f64, f64, String)> {
     let warm: Vec<&EpochLine> = run.epochs.iter().filter(|l| l.warm_up != "none").collect();
-    Some((warm.first()?.epoch as i64, warm.last()?.epoch as i64, warm[0].warm_up.clone()))
+    Some((warm.first()?.epoch as f64, warm.last()?.epoch as f64, warm[0].warm_up.clone()))
 }
 
 /// Accuracy, loss and learning rate; one run with all it measured, or several beside each other.
@@ -136,7 +136,7 @@ pub fn rates(runs: &[Run]) -> Result<Section> {
     } });
     if runs.len() > 1 {
         let all = runs.iter().map(|r| {
-            let points = r.epochs.iter().filter(|l| l.warm_up != "ann").map(|l| (l.epoch as i64, 100.0 * mean(rates_of(l)))).collect();
+            let points = r.epochs.iter().filter(|l| l.warm_up != "ann").map(|l| (l.epoch as f64, 100.0 * mean(rates_of(l)))).collect();
             Series { name: r.name.clone(), points }
         });
         let chart = Lines {
@@ -167,7 +167,7 @@ fn of_run(run: &Run, number: usize) -> Result<Option<Figure>> {
     let name = |i: usize| format!("{} {}", i + 1, names.get(i).map_or("layer", String::as_str));
     let at = |l: &EpochLine, i: usize| rates_of(l).get(i).copied();
     let all: Vec<Series> = (0..layers)
-        .map(|i| Series { name: name(i), points: lines.iter().filter_map(|l| Some((l.epoch as i64, 100.0 * at(l, i)?))).collect() })
+        .map(|i| Series { name: name(i), points: lines.iter().filter_map(|l| Some((l.epoch as f64, 100.0 * at(l, i)?))).collect() })
         .collect();
     let table = table("epoch", &all);
     let svg = if layers <= MOST_LINES {

@@ -8,6 +8,8 @@ use crate::loss::predict;
 use crate::network::{Fired, Method, Network};
 use crate::probe;
 use crate::shape::Chw;
+use crate::study::cost::{Cost, measure};
+use crate::train::Stop;
 use crate::train::feed::{Feed, Labelled, preparation};
 
 /// Neurons of a layer whose spikes are drawn.
@@ -26,6 +28,8 @@ pub struct Wish {
     pub samples: usize,
     /// Test samples to classify, evenly spread; `None`: all.
     pub classified: Option<usize>,
+    /// Measure what the network costs, on the same samples.
+    pub cost: bool,
 }
 
 /// A trained network and what it was trained on.
@@ -60,6 +64,8 @@ pub struct Look {
     pub samples: Vec<Sample>,
     /// Classes and what they were taken for.
     pub confusion: Confusion,
+    /// What the network costs and how soon it knows, if that was asked for.
+    pub cost: Option<Cost>,
     /// How the first layer's weights are laid out.
     pub layout: Layout,
     /// The first layer's weights.
@@ -167,7 +173,12 @@ impl<E: Engine> Trained<'_, E> {
         }
         let feed = Feed::new(self.config, data)?;
         let all = data.labels(Split::Test).len();
-        let confusion = self.confusion(&feed, &spread(wish.classified.unwrap_or(all), all), all)?;
+        let indices = spread(wish.classified.unwrap_or(all), all);
+        let confusion = self.confusion(&feed, &indices, all)?;
+        let cost = match wish.cost {
+            true => measure(self.engine, self.net, self.config, self.method, &feed, (Split::Test, &indices), &Stop::default())?,
+            false => None,
+        };
         let layers = |(b, (silent, saturated)): (&crate::plan::Block, (usize, usize))| Layer {
             name: b.name(),
             neurons: b.output.len(),
@@ -187,6 +198,7 @@ impl<E: Engine> Trained<'_, E> {
             threshold: self.method.lif.threshold,
             samples,
             confusion,
+            cost,
             layout: plan.blocks[0].weight(),
             weights: self.engine.host(&self.net.params[0].weight),
             state_samples: STATE_SAMPLES.min(all),

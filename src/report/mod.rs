@@ -5,6 +5,7 @@
 //! What is left out says why: a section whose data is missing has no parts but a reason.
 
 pub mod chart;
+pub mod cost;
 pub mod credit;
 pub mod curves;
 pub mod heat;
@@ -131,10 +132,13 @@ impl Report {
     pub fn new(runs: &[Run], look: &std::result::Result<Look, String>) -> Result<Report> {
         let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
         let mut sections = vec![summary::section(runs), curves::section(runs)?, curves::rates(runs)?];
+        let seen = look.as_ref().ok();
+        sections.push(cost::energy(runs, seen)?);
+        sections.push(cost::latency(runs, seen)?);
         sections.extend(inside::sections(&runs[0], look)?);
         sections.push(credit::section(runs)?);
         sections.push(summary::environment(runs));
-        Ok(Report { title: names.join(", "), warnings: warnings::all(runs, look.as_ref().ok()), sections })
+        Ok(Report { title: names.join(", "), warnings: warnings::all(runs, seen), sections })
     }
 
     /// All figures in order.

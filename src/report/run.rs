@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
+use crate::study::{self, cost::Cost};
 use crate::train::{EpochLine, RunResult};
 
 /// The version of metrics lines we write; lines of later ones are skipped.
@@ -84,6 +85,8 @@ pub struct Run {
     pub credit: Vec<CreditLine>,
     /// Only of a finished run.
     pub result: Option<RunResult>,
+    /// What it costs, if a study has measured it.
+    pub cost: Option<Cost>,
     /// What was odd about the files.
     pub remarks: Vec<String>,
 }
@@ -126,6 +129,7 @@ impl Run {
             epochs,
             credit,
             result,
+            cost: study::run::read_json(&path.join("cost.json"))?,
             remarks,
         })
     }
