@@ -21,6 +21,7 @@
 //! - [`reproduce`]: the paper's tables and figures by such studies, beside its numbers.
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
 //! - [`doctor`]: golden vectors and fixtures that judge every engine.
+//! - [`report`]: run folders, and what a network shows of itself, on one page.
 //! - [`cli`]: arguments → configuration → a call.
 //!
 //! A module uses only what stands before it in this list, but that `plan` names the contract's `Layout` ([`error`], [`limits`],
@@ -50,6 +51,7 @@ pub mod neuron;
 pub mod notation;
 pub mod plan;
 pub mod probe;
+pub mod report;
 pub mod reproduce;
 pub mod rng;
 pub mod run_folder;

@@ -56,3 +56,5 @@ pub const MAX_EVENTS: usize = 1 << 27;
 pub const MAX_NPY_HEADER: usize = 1 << 16;
 /// Pixels of all frames of a recording that are drawn at one time: 64 of the largest event sensors, 1280x720.
 pub const MAX_DRAWN_PIXELS: usize = 1 << 26;
+/// Bytes of a run's metrics.jsonl that a report reads: 100,000 epochs of a deep network with credit lines between them.
+pub const MAX_METRICS_BYTES: u64 = 1 << 30;

@@ -48,6 +48,8 @@ pub enum Command {
     Eval(EvalArgs),
     /// Classify pictures or event recordings with a checkpoint.
     Predict(PredictArgs),
+    /// Runs on one page: curves, firing rates, spikes, confusions, filters, credit assignment, warnings.
+    Report(ReportArgs),
     /// Show a network: layers, shapes, parameters, cost, memory.
     Net(NetArgs),
     /// List, download and check data sets.
@@ -89,6 +91,31 @@ pub struct PredictArgs {
     /// Print one JSON object per file (with --stream: per time step).
     #[arg(long)]
     pub json: bool,
+    /// Worker threads [default: one per core].
+    #[arg(short = 'j', long)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Args)]
+pub struct ReportArgs {
+    /// Run folders; several are compared, and spikes, confusions and filters are those of the first.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The page; its pictures and numbers go into a folder of the same name beside it [default: report.html in the first folder].
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Test samples whose spikes and membrane potentials are drawn, at most one of each class, 0 to 20.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = samples)]
+    pub samples: usize,
+    /// Test samples to classify for the confusion matrix, evenly spread; 0: all.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub test_samples: usize,
+    /// Folder that holds the data sets' folders [default: the one of the run].
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder for prepared frames of events [default: the one of the run].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -207,6 +234,10 @@ fn sensor(text: &str) -> Result<Sensor, String> {
 fn frames(text: &str) -> Result<usize, String> {
     let most = crate::limits::MAX_TIME_STEPS;
     text.parse().ok().filter(|n| (1..=most).contains(n)).ok_or_else(|| format!("choose 1 to {most}"))
+}
+
+fn samples(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n <= 20).ok_or_else(|| "choose 0 to 20".to_string())
 }
 
 fn inputs(text: &str) -> Result<Inputs, String> {

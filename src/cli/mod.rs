@@ -10,6 +10,7 @@ mod net;
 mod predict;
 mod prepare;
 mod progress;
+mod report;
 mod reproduce;
 mod simulate;
 mod study;
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run_eval(&a),
         Command::Predict(a) => predict::run(&a),
+        Command::Report(a) => report::run(&a),
         Command::Net(a) => net::run(&a),
         Command::Data(a) => data::run(&a),
         Command::Bench(a) => bench::run(&a),

@@ -1,0 +1,205 @@
+//! Line charts as SVG, through the plotters crate.
+//!
+//! Lines differ in colour (Okabe and Ito 2008, which people with any colour vision tell apart), in dashes and in marks, so that a
+//! black-and-white print says the same. Text and axes have the colours [`INK`] and [`GRID`], which the page replaces by those of a
+//! dark or a light ground.
+
+use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::error::{Error, Result};
+
+/// Colours of lines.
+pub const COLOURS: [RGBColor; 7] = [
+    RGBColor(0x00, 0x72, 0xB2),
+    RGBColor(0xD5, 0x5E, 0x00),
+    RGBColor(0x00, 0x9E, 0x73),
+    RGBColor(0xCC, 0x79, 0xA7),
+    RGBColor(0xE6, 0x9F, 0x00),
+    RGBColor(0x56, 0xB4, 0xE9),
+    RGBColor(0x7F, 0x7F, 0x7F),
+];
+/// Text and axes.
+pub const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
+/// Lines that lead the eye.
+pub const GRID: RGBColor = RGBColor(0xD0, 0xD7, 0xDE);
+/// Behind a stretch of the x axis.
+pub const SHADE: RGBColor = RGBColor(0x88, 0x92, 0x9E);
+
+/// Dash and gap in pixels; 0: a whole line.
+const DASHES: [(i32, i32); 4] = [(0, 0), (9, 5), (3, 4), (14, 6)];
+/// Width of a chart; two stand side by side on a screen, and its text is readable on a phone.
+pub const WIDTH: u32 = 520;
+const HEIGHT: u32 = 300;
+/// Height of a line of the legend.
+const LEGEND_LINE: u32 = 22;
+/// Width of a character, about.
+const CHARACTER: u32 = 8;
+/// Size of text (plotters divides it by 1.24).
+pub const TEXT: i32 = 17;
+
+/// Where plotters draws.
+pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What drawing gives.
+pub type Drawn = std::result::Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// A line.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// In the legend.
+    pub name: String,
+    /// x ascending.
+    pub points: Vec<(f64, f64)>,
+}
+
+impl Series {
+    /// Of values at x = 1, 2, ….
+    pub fn counted(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Series {
+        Series { name: name.into(), points: (1..).map(f64::from).zip(values).collect() }
+    }
+}
+
+/// A chart of lines.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    /// What x is.
+    pub x: String,
+    /// What y is, with its unit.
+    pub y: String,
+    /// At least one point in all.
+    pub series: Vec<Series>,
+    /// x may be between whole numbers.
+    pub real: bool,
+    /// The y axis starts at 0.
+    pub from_zero: bool,
+    /// The y axis ends here, if it is not to end at the largest value.
+    pub to: Option<f64>,
+    /// A stretch of x with a shade behind it, and a word for it.
+    pub shaded: Option<(f64, f64, String)>,
+}
+
+/// An SVG document of this size.
+///
+/// # Errors
+/// Bug: plotters cannot draw it.
+pub fn document(size: (u32, u32), paint: impl FnOnce(&Area) -> Drawn) -> Result<String> {
+    let mut svg = String::new();
+    let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+    paint(&area).and_then(|()| area.present()).map_err(|e| Error::bug(format!("a chart cannot be drawn: {e}")))?;
+    drop(area);
+    Ok(svg)
+}
+
+/// Text that is anchored at a side.
+pub fn label(text: impl Into<String>, at: (i32, i32), h: HPos, v: VPos) -> Text<'static, (i32, i32), String> {
+    let style = TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK).pos(Pos::new(h, v));
+    Text::new(text.into(), at, style)
+}
+
+/// Draws a chart of lines.
+///
+/// # Errors
+/// Bug: plotters cannot draw it.
+pub fn lines(chart: &Lines) -> Result<String> {
+    let named = chart.series.len() > 1;
+    let longest = chart.series.iter().map(|s| s.name.chars().count() as u32).max().unwrap_or(0);
+    let columns = (WIDTH / (longest * CHARACTER + 56)).clamp(1, 3);
+    let legend = if named { (chart.series.len() as u32).div_ceil(columns) * LEGEND_LINE + 6 } else { 0 };
+    document((WIDTH, HEIGHT + legend), |area| {
+        let (above, below) = area.split_vertically(HEIGHT);
+        panel(&above, chart, TEXT + 8)?;
+        if named { draw_legend(&below, chart, columns) } else { Ok(()) }
+    })
+}
+
+/// The ends of both axes.
+fn ranges(chart: &Lines) -> ((f64, f64), (f64, f64)) {
+    let points = || chart.series.iter().flat_map(|s| &s.points).filter(|p| p.1.is_finite());
+    let (first, last) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.0), b.max(p.0)));
+    let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.1), b.max(p.1)));
+    let (first, last) = if first > last { (0.0, 1.0) } else { (first, if last > first { last } else { first + 1.0 }) };
+    let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+    let bottom = if chart.from_zero && low >= 0.0 { 0.0 } else { low };
+    let top = chart.to.unwrap_or(high).max(high);
+    let room = if top > bottom { 0.04 * (top - bottom) } else { 0.5 * top.abs().max(1e-6) };
+    let bottom = if chart.from_zero && low >= 0.0 { 0.0 } else { bottom - room };
+    ((first, last), (bottom, if chart.to == Some(top) { top } else { top + room }))
+}
+
+/// Axes and lines, without a legend; `margin` above for the name of y.
+pub fn panel(area: &Area, chart: &Lines, margin: i32) -> Drawn {
+    let ((first, last), (bottom, top)) = ranges(chart);
+    area.draw(&label(&chart.y, (6, 2), HPos::Left, VPos::Top))?;
+    let mut axes = ChartBuilder::on(area);
+    axes.margin_top(margin).margin_right(16).x_label_area_size(46).y_label_area_size(64);
+    let mut axes = axes.build_cartesian_2d(first..last, bottom..top)?;
+    if let Some((from, to, _)) = &chart.shaded {
+        let corners = [(from.max(first), bottom), (to.min(last), top)];
+        axes.draw_series([Rectangle::new(corners, SHADE.mix(0.16).filled())])?;
+    }
+    let text = TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK);
+    let places = if chart.real { decimals(last - first) } else { 0 };
+    let name = |x: &f64| format!("{x:.places$}");
+    let (step, digits) = (top - bottom, decimals(top - bottom));
+    let tick = |y: &f64| if step < 1e-3 { format!("{y:.1e}") } else { format!("{y:.digits$}") };
+    axes.configure_mesh()
+        .x_desc(&chart.x)
+        .x_labels(if chart.real { 9 } else { (last - first + 1.0).min(9.0) as usize })
+        .x_label_formatter(&name)
+        .y_labels(6)
+        .y_label_formatter(&tick)
+        .label_style(text.clone())
+        .axis_desc_style(text)
+        .axis_style(INK)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for (i, s) in chart.series.iter().enumerate() {
+        let points: Vec<(f64, f64)> = s.points.iter().copied().filter(|p| p.1.is_finite()).collect();
+        let ink = COLOURS[i % COLOURS.len()].stroke_width(2);
+        match DASHES[i % DASHES.len()] {
+            (0, _) => axes.draw_series(LineSeries::new(points.iter().copied(), ink)).map(|_| ())?,
+            (dash, gap) => axes.draw_series(DashedLineSeries::new(points.iter().copied(), dash, gap, ink)).map(|_| ())?,
+        }
+        // At most about a dozen marks on a line, and always one at its end.
+        let every = points.len().div_ceil(12).max(1);
+        for at in points.iter().rev().step_by(every) {
+            axes.draw_series([EmptyElement::at(*at) + mark(i, (0, 0))])?;
+        }
+    }
+    Ok(())
+}
+
+/// Digits after the point that tell the ticks of an axis of this length apart.
+fn decimals(length: f64) -> usize {
+    (1.0 - (length / 2.0).log10().floor()).clamp(0.0, 6.0) as usize
+}
+
+/// The mark of line `i`: a disc, a square, a triangle, a ring.
+fn mark<'a>(i: usize, at: (i32, i32)) -> DynElement<'static, SVGBackend<'a>, (i32, i32)> {
+    let colour = COLOURS[i % COLOURS.len()];
+    match i % 4 {
+        0 => Circle::new(at, 4, colour.filled()).into_dyn(),
+        1 => Rectangle::new([(at.0 - 4, at.1 - 4), (at.0 + 4, at.1 + 4)], colour.filled()).into_dyn(),
+        2 => TriangleMarker::new(at, 6, colour.filled()).into_dyn(),
+        _ => Circle::new(at, 4, colour.stroke_width(2)).into_dyn(),
+    }
+}
+
+fn draw_legend(area: &Area, chart: &Lines, columns: u32) -> Drawn {
+    let (width, _) = area.dim_in_pixel();
+    for (i, s) in chart.series.iter().enumerate() {
+        let (column, row) = (i as u32 % columns, i as u32 / columns);
+        let (x, y) = ((12 + column * (width / columns)) as i32, (row * LEGEND_LINE + LEGEND_LINE / 2) as i32);
+        let (ends, ink) = ([(x, y), (x + 34, y)], COLOURS[i % COLOURS.len()].stroke_width(2));
+        match DASHES[i % DASHES.len()] {
+            (0, _) => area.draw(&PathElement::new(ends, ink))?,
+            (dash, gap) => area.draw(&DashedPathElement::new(ends, dash, gap, ink))?,
+        }
+        area.draw(&mark(i, (x + 17, y)))?;
+        area.draw(&label(&s.name, (x + 42, y), HPos::Left, VPos::Center))?;
+    }
+    Ok(())
+}

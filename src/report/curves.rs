@@ -1,0 +1,186 @@
+//! What happened epoch by epoch: accuracy, loss, learning rate, firing rates.
+
+use maud::html;
+
+use super::chart::{self, Lines, Series};
+use super::heat::{self, Map};
+use super::{Figure, Run, Section, Table, short};
+use crate::error::Result;
+use crate::train::EpochLine;
+
+/// Layers that are drawn as lines; more become a map.
+const MOST_LINES: usize = 7;
+
+type Of = fn(&EpochLine) -> Option<f64>;
+
+fn train_accuracy(l: &EpochLine) -> Option<f64> {
+    Some(100.0 * l.train_accuracy)
+}
+fn test_accuracy(l: &EpochLine) -> Option<f64> {
+    l.test_accuracy.map(|a| 100.0 * a)
+}
+fn validation_accuracy(l: &EpochLine) -> Option<f64> {
+    l.validation_accuracy.map(|a| 100.0 * a)
+}
+
+/// Rates on the test set, else on the training batches.
+pub(super) fn rates_of(l: &EpochLine) -> &[f64] {
+    l.test_firing_rates.as_deref().unwrap_or(&l.firing_rates)
+}
+
+pub(super) fn mean(rates: &[f64]) -> f64 {
+    rates.iter().sum::<f64>() / rates.len().max(1) as f64
+}
+
+fn series(name: &str, run: &Run, of: Of) -> Series {
+    let points = run.epochs.iter().filter_map(|l| Some((l.epoch as f64, of(l)?))).collect();
+    Series { name: name.to_string(), points }
+}
+
+/// Each line as columns beside the epoch.
+pub(super) fn table(x: &str, series: &[Series]) -> Table {
+    let mut t = Table::new(std::iter::once(x.to_string()).chain(series.iter().map(|s| s.name.clone())));
+    let mut xs: Vec<f64> = series.iter().flat_map(|s| s.points.iter().map(|p| p.0)).collect();
+    xs.sort_unstable_by(f64::total_cmp);
+    xs.dedup();
+    let at = |s: &Series, x: f64| s.points.iter().find(|p| p.0 == x).map_or(String::new(), |p| short(p.1));
+    t.rows = xs.into_iter().map(|x| std::iter::once(x.to_string()).chain(series.iter().map(|s| at(s, x))).collect()).collect();
+    t
+}
+
+fn figure(name: &str, title: &str, note: &str, chart: Lines) -> Result<Option<Figure>> {
+    let chart = Lines { series: chart.series.into_iter().filter(|s| !s.points.is_empty()).collect(), ..chart };
+    if chart.series.is_empty() {
+        return Ok(None);
+    }
+    let table = table(&chart.x, &chart.series);
+    Ok(Some(Figure { name: name.into(), title: title.into(), note: note.into(), svg: chart::lines(&chart)?, table, wide: false }))
+}
+
+/// The warm-up of a run, to be shaded.
+fn warm_up(run: &Run) -> Option<(f64, f64, String)> {
+    let warm: Vec<&EpochLine> = run.epochs.iter().filter(|l| l.warm_up != "none").collect();
+    Some((warm.first()?.epoch as f64, warm.last()?.epoch as f64, warm[0].warm_up.clone()))
+}
+
+/// Accuracy, loss and learning rate; one run with all it measured, or several beside each other.
+///
+/// # Errors
+/// Bug: a chart cannot be drawn.
+pub fn section(runs: &[Run]) -> Result<Section> {
+    let mut section = Section::new("curves", "Curves by epoch");
+    let shaded = if let [run] = runs { warm_up(run) } else { None };
+    let warm = shaded.as_ref().map_or(String::new(), |(from, to, kind)| format!(" Shaded: {kind} warm-up, epochs {from} to {to}."));
+    let chart = |y: &str, series: Vec<Series>| Lines { x: "epoch".into(), y: y.into(), series, shaded: shaded.clone(), ..Lines::default() };
+    let each = |of: Of| runs.iter().map(|r| series(&r.name, r, of)).collect::<Vec<_>>();
+    let measured = "Training accuracy is measured while the weights change and on augmented samples.";
+    let figures = match runs {
+        [run] => vec![
+            figure(
+                "accuracy",
+                "Accuracy",
+                &format!("{measured}{warm}"),
+                chart(
+                    "accuracy in %",
+                    vec![
+                        series("test", run, test_accuracy),
+                        series("training", run, train_accuracy),
+                        series("validation", run, validation_accuracy),
+                    ],
+                ),
+            )?,
+            figure(
+                "loss",
+                "Loss",
+                &warm,
+                chart(
+                    "mean loss",
+                    vec![
+                        series("test", run, |l| l.test_loss),
+                        series("training", run, |l| Some(l.loss)),
+                        series("validation", run, |l| l.validation_loss),
+                    ],
+                ),
+            )?,
+        ],
+        _ => vec![
+            figure("accuracy", "Test accuracy", "", chart("test accuracy in %", each(test_accuracy)))?,
+            figure("train-accuracy", "Training accuracy", measured, chart("training accuracy in %", each(train_accuracy)))?,
+            figure("validation-accuracy", "Validation accuracy", "", chart("validation accuracy in %", each(validation_accuracy)))?,
+            figure(
+                "loss",
+                "Test loss",
+                "Runs with different losses cannot be compared here.",
+                chart("mean test loss", each(|l| l.test_loss)),
+            )?,
+        ],
+    };
+    figures.into_iter().flatten().for_each(|f| section.figure(f));
+    let rate = Lines { from_zero: true, ..chart("learning rate", each(|l| Some(l.learning_rate))) };
+    figure("learning-rate", "Learning rate", "Of the last step of each epoch.", rate)?.into_iter().for_each(|f| section.figure(f));
+    if runs.iter().all(|r| r.epochs.iter().all(|l| l.validation_accuracy.is_none())) {
+        section.missing.push("No validation curve: no samples were held out (--val-split).".into());
+    }
+    Ok(section)
+}
+
+/// Firing rates by layer and epoch.
+///
+/// # Errors
+/// Bug: a chart cannot be drawn.
+pub fn rates(runs: &[Run]) -> Result<Section> {
+    let mut section = Section::new("rates", "Firing rates");
+    section.words(html! { p {
+        "Spikes / (samples · neurons · T) of each layer, on the test set where it was evaluated, else on the training batches. "
+        "A network that fires less costs less; a layer that hardly fires passes hardly any gradient on."
+    } });
+    if runs.len() > 1 {
+        let all = runs.iter().map(|r| {
+            let points = r.epochs.iter().filter(|l| l.warm_up != "ann").map(|l| (l.epoch as f64, 100.0 * mean(rates_of(l)))).collect();
+            Series { name: r.name.clone(), points }
+        });
+        let chart = Lines {
+            x: "epoch".into(),
+            y: "mean firing rate of layers in %".into(),
+            series: all.collect(),
+            from_zero: true,
+            ..Lines::default()
+        };
+        figure("rates", "Mean firing rate", "Mean over the layers.", chart)?.into_iter().for_each(|f| section.figure(f));
+    }
+    for (i, run) in runs.iter().enumerate() {
+        match of_run(run, if runs.len() > 1 { i + 1 } else { 0 })? {
+            Some(figure) => section.figure(figure),
+            None => section.missing.push(format!("{}: all epochs are of the ann warm-up, in which nothing spikes.", run.name)),
+        }
+    }
+    Ok(section)
+}
+
+fn of_run(run: &Run, number: usize) -> Result<Option<Figure>> {
+    let lines: Vec<&EpochLine> = run.epochs.iter().filter(|l| l.warm_up != "ann").collect();
+    let names = run.layers();
+    let layers = lines.iter().map(|l| rates_of(l).len()).max().unwrap_or(0);
+    if layers == 0 {
+        return Ok(None);
+    }
+    let name = |i: usize| format!("{} {}", i + 1, names.get(i).map_or("layer", String::as_str));
+    let at = |l: &EpochLine, i: usize| rates_of(l).get(i).copied();
+    let all: Vec<Series> = (0..layers)
+        .map(|i| Series { name: name(i), points: lines.iter().filter_map(|l| Some((l.epoch as f64, 100.0 * at(l, i)?))).collect() })
+        .collect();
+    let table = table("epoch", &all);
+    let svg = if layers <= MOST_LINES {
+        chart::lines(&Lines { x: "epoch".into(), y: "firing rate in %".into(), series: all, from_zero: true, ..Lines::default() })?
+    } else {
+        let rows: Vec<_> = all.iter().map(|s| (s.name.clone(), s.points.iter().map(|p| p.1).collect::<Vec<f64>>())).collect();
+        let top = rows.iter().flat_map(|r| &r.1).fold(1e-9, |m: f64, v| m.max(*v));
+        let columns = lines.iter().map(|l| l.epoch.to_string()).collect();
+        heat::draw(&Map { x: "epoch".into(), columns, rows, unit: "firing rate in %".into(), range: (0.0, top), texts: None })?
+    };
+    let (file, title) = match number {
+        0 => ("rates".to_string(), "Firing rate by layer".to_string()),
+        n => (format!("rates-{n}"), format!("Firing rate by layer: {}", run.name)),
+    };
+    Ok(Some(Figure { name: file, title, note: String::new(), svg, table, wide: false }))
+}

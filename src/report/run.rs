@@ -1,0 +1,248 @@
+//! A run folder, read and not touched.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::notation::{Layer, Notation};
+use crate::study::{self, cost::Cost};
+use crate::train::{EpochLine, RunResult};
+
+/// The version of metrics lines we write; lines of later ones are skipped.
+const VERSION: u64 = 1;
+
+/// How errors travelled through the network in one training step: a line of metrics.jsonl of the kind "credit".
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditLine {
+    /// From 1.
+    pub epoch: u64,
+    /// Optimiser steps before it.
+    pub step: u64,
+    /// Samples it was taken from.
+    pub samples: usize,
+    /// In network order.
+    pub layers: Vec<CreditLayer>,
+}
+
+/// One layer of a [`CreditLine`]; sums over samples and neurons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreditLayer {
+    /// As in the notation.
+    pub name: String,
+    /// `[T]`: Σ |e\[t\]|.
+    pub mass: Vec<f64>,
+    /// `[T]`: Σ |g S|, what came from the layer above.
+    pub space: Vec<f64>,
+    /// `[T]`: Σ of what came from the step after, but across a spike.
+    pub time: Vec<f64>,
+    /// `[T]`: Σ over spikes of λ α g |e\[t+1\]|, what came across a spike.
+    pub across: Vec<f64>,
+    /// Share of neurons that fired at no step of any sample.
+    pub silent: f64,
+    /// Share of neurons that fired at every step of every sample.
+    pub saturated: f64,
+    /// Firing rate.
+    pub rate: f64,
+    /// Histogram of u - u_th at spikes, bins of [`MARGIN_BIN`], the last one open.
+    pub margin: Vec<u64>,
+    /// Of consecutive spikes.
+    pub growth: Growth,
+}
+
+/// Width of a bin of [`CreditLayer::margin`].
+pub const MARGIN_BIN: f64 = 0.125;
+
+/// λ α / u\[t\] over pairs of spikes at t and t+1: the factor by which an error grows from one to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Growth {
+    /// Pairs seen.
+    pub pairs: u64,
+    /// Mean factor.
+    pub mean: f64,
+    /// Largest factor.
+    pub largest: f64,
+    /// Share of factors above one.
+    pub above_one: f64,
+}
+
+/// What a run folder says.
+pub struct Run {
+    /// Of the folder; told from those of other runs.
+    pub name: String,
+    /// The folder.
+    pub path: PathBuf,
+    /// Its configuration.
+    pub config: Config,
+    /// The same as it is written.
+    pub config_toml: String,
+    /// At least one.
+    pub epochs: Vec<EpochLine>,
+    /// Of its training steps, if any were kept.
+    pub credit: Vec<CreditLine>,
+    /// Only of a finished run.
+    pub result: Option<RunResult>,
+    /// What it costs, if a study has measured it.
+    pub cost: Option<Cost>,
+    /// What was odd about the files.
+    pub remarks: Vec<String>,
+}
+
+impl Run {
+    /// Reads a run folder. It may still be written to: a line that is not whole yet is left out, and said.
+    ///
+    /// # Errors
+    /// Usage: no folder, no run, or a run without a finished epoch. Format: a file that cannot be understood. Storage: unreadable.
+    pub fn read(path: &Path) -> Result<Run> {
+        if !path.is_dir() {
+            let what = if path.exists() { "this is a file, not a run folder" } else { "there is no such run folder" };
+            return Err(Error::usage(what).at(path.display()).remedy("give the folder that spiketrain train made (--out, or in runs/)"));
+        }
+        let file = path.join("config.toml");
+        if !file.is_file() {
+            return Err(Error::usage("there is no run in this folder (no config.toml)")
+                .at(path.display())
+                .remedy("give the folder that spiketrain train made (--out, or in runs/)"));
+        }
+        let config_toml = text(&file)?;
+        let config = Config::from_toml(&config_toml)
+            .map_err(|e| e.at(file.display()).remedy("if a newer version of spiketrain wrote it, make the report with that version"))?;
+        let (epochs, credit, mut remarks) = metrics(&path.join("metrics.jsonl"), path)?;
+        let result = path.join("result.json");
+        let result = match result.is_file() {
+            true => Some(serde_json::from_str(&text(&result)?).map_err(|e| Error::format(e).at(result.display()))?),
+            false => None,
+        };
+        if result.is_none() {
+            let last = epochs.last().map_or(0, |l| l.epoch);
+            remarks.push(format!("the run is not finished: {last} of {} epochs are done", config.epochs));
+        }
+        let name = std::path::absolute(path).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+        Ok(Run {
+            name: name.unwrap_or_else(|| path.display().to_string()),
+            path: path.to_path_buf(),
+            config,
+            config_toml,
+            epochs,
+            credit,
+            result,
+            cost: study::run::read_json(&path.join("cost.json"))?,
+            remarks,
+        })
+    }
+
+    /// Reads several; where folders have the same name, the one above is named too.
+    ///
+    /// # Errors
+    /// As [`Run::read`]. Usage: a folder is given twice.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Run>> {
+        let mut runs: Vec<Run> = Vec::new();
+        for path in paths {
+            let run = Run::read(path)?;
+            let place = |r: &Run| std::fs::canonicalize(&r.path).ok();
+            if runs.iter().any(|r| place(r) == place(&run)) {
+                return Err(Error::usage("this run is given twice").at(path.display()).remedy("name every run once"));
+            }
+            runs.push(run);
+        }
+        for i in 1..runs.len() {
+            if runs[..i].iter().any(|r| r.name == runs[i].name) {
+                runs[i].name = runs[i].path.display().to_string();
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The last epoch's line.
+    pub fn last(&self) -> &EpochLine {
+        // `metrics` refuses a run without any.
+        &self.epochs[self.epochs.len() - 1]
+    }
+
+    /// Names of the weight layers, in order.
+    pub fn layers(&self) -> Vec<String> {
+        let Ok(notation) = self.config.net.parse::<Notation>() else { return Vec::new() };
+        let weights = notation.layers().iter().filter(|l| matches!(l, Layer::Conv { .. } | Layer::Full(_) | Layer::Voting(_)));
+        weights.map(Layer::to_string).collect()
+    }
+
+    /// Whether no camera saw the data, as far as the folder tells.
+    pub fn simulated(&self) -> bool {
+        self.config.dataset == crate::data::DatasetName::Motions || self.result.as_ref().is_some_and(|r| r.dataset_simulated)
+    }
+
+    /// The data set, with the word that must not be missing.
+    pub fn dataset(&self) -> String {
+        format!("{}{}", self.config.dataset, if self.simulated() { " (simulated)" } else { "" })
+    }
+}
+
+fn text(path: &Path) -> Result<String> {
+    let length = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?.len();
+    if length > limits::MAX_METRICS_BYTES {
+        return Err(Error::format(format!("{length} bytes; at most {} are read", limits::MAX_METRICS_BYTES)).at(path.display()));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading", &e))?;
+    String::from_utf8(bytes)
+        .map_err(|e| Error::format("not UTF-8").at(format!("{}: byte {}", path.display(), e.utf8_error().valid_up_to())))
+}
+
+type Metrics = (Vec<EpochLine>, Vec<CreditLine>, Vec<String>);
+
+fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
+    let bytes = if file.is_file() { text(file)? } else { String::new() };
+    let (mut epochs, mut credit, mut remarks, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for (i, line) in bytes.split_inclusive('\n').enumerate() {
+        let place = || format!("{}: line {}", file.display(), i + 1);
+        let value: Value = match serde_json::from_str(line) {
+            Ok(value) => value,
+            Err(_) if !line.ends_with('\n') => {
+                remarks.push("the last line of metrics.jsonl is cut off and left out".to_string());
+                break;
+            }
+            Err(e) => return Err(Error::format(format!("not a JSON object: {e}")).at(place()).remedy("remove the line")),
+        };
+        let kind = value.get("kind").map(|k| k.as_str().unwrap_or_default().to_string());
+        if value.get("version").and_then(Value::as_u64).is_some_and(|v| v > VERSION) {
+            unknown += 1;
+            continue;
+        }
+        let wrong = |e: serde_json::Error| Error::format(format!("not a line of metrics: {e}")).at(place()).remedy("remove the line");
+        match kind.as_deref() {
+            None => epochs.push(serde_json::from_value(value).map_err(wrong)?),
+            Some("credit") => {
+                credit.push(serde_json::from_value::<CreditLine>(value).map_err(wrong)?.checked().map_err(|e| e.at(place()))?)
+            }
+            Some(_) => unknown += 1,
+        }
+    }
+    if unknown > 0 {
+        remarks.push(format!(
+            "{unknown} lines of metrics.jsonl are of a kind or version that this version of spiketrain does not know; they are left out"
+        ));
+    }
+    if epochs.is_empty() {
+        let why = match (file.is_file(), unknown) {
+            (false, _) => "this run has no metrics.jsonl",
+            (true, 0) => "this run has not finished an epoch",
+            (true, _) => "no line of metrics.jsonl is of a version that is known here",
+        };
+        return Err(Error::usage(why).at(folder.display()).remedy("go on with it: spiketrain train --resume FOLDER, then report"));
+    }
+    Ok((epochs, credit, remarks))
+}
+
+impl CreditLine {
+    /// The pictures rely on every list being as long as the others.
+    fn checked(self) -> Result<Self> {
+        let steps = self.layers.first().map_or(0, |l| l.mass.len());
+        let fits = |l: &CreditLayer| [&l.mass, &l.space, &l.time, &l.across].iter().all(|v| v.len() == steps) && !l.margin.is_empty();
+        if steps == 0 || steps > limits::MAX_TIME_STEPS || self.layers.len() > limits::MAX_LAYERS || !self.layers.iter().all(fits) {
+            return Err(Error::format("a credit line needs layers with lists of 1 to 64 time steps, all as long, and a margin"));
+        }
+        Ok(self)
+    }
+}

@@ -1,0 +1,193 @@
+//! What the runs are and what came out of them; what they ran on.
+
+use maud::{Markup, html};
+
+use super::curves::{mean, rates_of};
+use super::{Part, Run, Section, Table, percent, short};
+use crate::config::BestOn;
+use crate::neuron::Rule;
+
+/// The rule, and α where it counts.
+pub fn rule(run: &Run) -> String {
+    match run.config.rule {
+        Rule::BpsaBpta => format!("bpsa+bpta, α {}", run.config.alpha),
+        other => other.name().to_string(),
+    }
+}
+
+/// The last test accuracy and its epoch.
+pub fn last_test(run: &Run) -> Option<(f64, u64)> {
+    run.epochs.iter().rev().find_map(|l| Some((l.test_accuracy?, l.epoch)))
+}
+
+/// On what the best epoch was chosen.
+fn chosen(on: BestOn) -> &'static str {
+    match on {
+        BestOn::Validation => "chosen on the validation split",
+        BestOn::Test => "chosen on the test set: biased",
+        BestOn::Last => "the last epoch, no choice",
+    }
+}
+
+/// Accuracy of the epoch that was chosen.
+fn best(run: &Run) -> String {
+    match &run.result {
+        Some(r) => format!("{} (epoch {}, {})", percent(r.best_test_accuracy), r.best_epoch, chosen(r.best_chosen_on)),
+        None => "not known before the run ends".to_string(),
+    }
+}
+
+fn accuracy(run: &Run) -> String {
+    last_test(run).map_or("not measured".to_string(), |(a, epoch)| format!("{} (epoch {epoch})", percent(a)))
+}
+
+fn time(run: &Run) -> f64 {
+    run.epochs.iter().map(|l| l.seconds).sum()
+}
+
+/// Hours, minutes and seconds.
+fn duration(seconds: f64) -> String {
+    let s = seconds.round() as u64;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m} min {s} s"),
+        (h, m, _) => format!("{h} h {m} min"),
+    }
+}
+
+fn memory(run: &Run) -> String {
+    run.result.as_ref().and_then(|r| r.peak_rss_mb).map_or("not known".to_string(), |m| format!("{m} MB"))
+}
+
+fn samples(run: &Run) -> String {
+    match &run.result {
+        Some(r) if r.validation_samples > 0 => {
+            format!("{} training, {} validation, {} test", r.train_samples, r.validation_samples, r.test_samples)
+        }
+        Some(r) => format!("{} training, {} test", r.train_samples, r.test_samples),
+        None => "not known before the run ends".to_string(),
+    }
+}
+
+/// One run as a list, or several as rows of a table.
+pub fn section(runs: &[Run]) -> Section {
+    let mut section = Section::new("summary", "Summary");
+    match runs {
+        [run] => {
+            section.words(cards(run));
+            section.parts.push(Part::Table(details(run)));
+        }
+        _ => section.parts.push(Part::Table(compared(runs))),
+    }
+    section
+}
+
+/// The numbers people ask for first.
+fn cards(run: &Run) -> Markup {
+    let last = last_test(run).map_or("–".to_string(), |(a, _)| percent(a));
+    let simulated = if run.simulated() { " on simulated data" } else { "" };
+    html! {
+        div.cards {
+            div.card { strong { (last) } span { "test accuracy" (simulated) ", last epoch" } }
+            div.card { strong { (percent(mean(rates_of(run.last())))) } span { "mean firing rate of layers" } }
+            div.card { strong { (short(run.last().samples_per_s)) } span { "samples/s in training" } }
+            div.card { strong { (duration(time(run))) } span { "for " (run.last().epoch) " epochs" } }
+        }
+    }
+}
+
+fn details(run: &Run) -> Table {
+    let c = &run.config;
+    let rates: Vec<String> = rates_of(run.last()).iter().map(|r| format!("{:.1}", 100.0 * r)).collect();
+    let weighted = run.result.as_ref().map_or(String::new(), |r| format!(", of neurons {}", percent(r.weighted_firing_rate)));
+    let rows = [
+        ("data set", run.dataset()),
+        ("samples", samples(run)),
+        ("network", c.net.clone()),
+        ("rule", rule(run)),
+        ("time steps T", c.time_steps.to_string()),
+        ("warm-up", c.warm_up.to_string()),
+        ("epochs", format!("{} of {}", run.last().epoch, c.epochs)),
+        ("test accuracy, last", accuracy(run)),
+        ("test accuracy, best", best(run)),
+        ("firing rates by layer", format!("{} %", rates.join(" · "))),
+        ("firing rate, mean of layers", format!("{}{weighted}", percent(mean(rates_of(run.last()))))),
+        ("training speed", format!("{} samples/s", short(run.last().samples_per_s))),
+        ("time", format!("{}, evaluation included", duration(time(run)))),
+        ("peak memory", memory(run)),
+        ("seed", c.seed.to_string()),
+    ];
+    let mut table = Table::new(["what", "value"]);
+    table.rows = rows.into_iter().map(|(what, value)| vec![what.to_string(), value]).collect();
+    table
+}
+
+fn compared(runs: &[Run]) -> Table {
+    let columns = [
+        "run",
+        "data set",
+        "rule",
+        "T",
+        "net",
+        "epochs",
+        "test accuracy, last",
+        "test accuracy, best",
+        "mean rate",
+        "samples/s",
+        "time",
+        "memory",
+        "seed",
+    ];
+    let mut table = Table::new(columns);
+    table.rows = runs
+        .iter()
+        .map(|r| {
+            vec![
+                r.name.clone(),
+                r.dataset(),
+                rule(r),
+                r.config.time_steps.to_string(),
+                r.config.net.clone(),
+                format!("{} of {}", r.last().epoch, r.config.epochs),
+                accuracy(r),
+                best(r),
+                percent(mean(rates_of(r.last()))),
+                short(r.last().samples_per_s),
+                duration(time(r)),
+                memory(r),
+                r.config.seed.to_string(),
+            ]
+        })
+        .collect();
+    table
+}
+
+/// Configuration and machine.
+pub fn environment(runs: &[Run]) -> Section {
+    let mut section = Section::new("environment", "Configuration and environment");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    section.words(html! { p {
+        "This report was made by spiketrain " (env!("CARGO_PKG_VERSION")) " on " (std::env::consts::OS) "/" (std::env::consts::ARCH)
+        " with " (threads) " threads and " (crate::engine::cpu::Isa::best().name()) "; the runs may have come from another machine."
+    } });
+    let mut table = Table::new(["run", "spiketrain", "engine", "instruction set", "weights SHA-256", "data set fingerprint"]);
+    for r in runs {
+        let of = |get: fn(&crate::train::RunResult) -> &String| {
+            r.result.as_ref().map_or("not known before the run ends".to_string(), |x| get(x).clone())
+        };
+        let engine = serde_json::to_value(r.config.engine).ok().and_then(|v| Some(v.as_str()?.to_string())).unwrap_or_default();
+        table.rows.push(vec![
+            r.name.clone(),
+            of(|x| &x.version),
+            engine,
+            r.config.isa.name().into(),
+            of(|x| &x.weights_sha256),
+            of(|x| &x.dataset_fingerprint),
+        ]);
+    }
+    section.parts.push(Part::Table(table));
+    for r in runs {
+        section.words(html! { details open[runs.len() == 1] { summary { (r.name) ": config.toml" } pre { code { (r.config_toml) } } } });
+    }
+    section
+}

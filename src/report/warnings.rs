@@ -1,0 +1,111 @@
+//! What to know before believing a result, in plain words.
+
+use super::curves::rates_of;
+use super::summary::last_test;
+use super::{Look, Run, percent};
+use crate::config::BestOn;
+
+/// Below this firing rate a layer is called dead.
+const DEAD: f64 = 0.001;
+/// Above this firing rate spikes carry little and cost much.
+const BUSY: f64 = 0.5;
+/// A fall of the test accuracy below its best that is worth a word.
+const FALL: f64 = 0.02;
+/// A share of factors above one that lets gradients grow.
+const GROWING_PAIRS: f64 = 0.5;
+/// Gradient mass of the first quarter of the steps over that of the last; a leak of 0.9 alone reaches 10.
+const GROWING_MASS: f64 = 30.0;
+
+/// All warnings; with several runs each begins with its run.
+pub fn all(runs: &[Run], look: Option<&Look>) -> Vec<String> {
+    let mut said = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let look = look.filter(|_| i == 0);
+        let named = |w: String| if runs.len() > 1 { format!("{}: {w}", run.name) } else { w };
+        said.extend(of(run, look).into_iter().map(named));
+    }
+    said
+}
+
+fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
+    let (c, mut said) = (&run.config, run.remarks.clone());
+    if run.simulated() || look.is_some_and(|l| l.simulated) {
+        said.push(format!("the events of {} are simulated: no camera saw them, so its accuracies say nothing about recordings", c.dataset));
+    }
+    if c.best_on == BestOn::Test {
+        said.push("the best epoch was chosen on the test set: its accuracy is a biased estimate, too high on average".into());
+    }
+    let limits = [("training", c.train_limit), ("test", c.test_limit)];
+    let cut: Vec<String> = limits.iter().filter_map(|(what, n)| Some(format!("{} {what} samples", (*n)?))).collect();
+    if !cut.is_empty() && c.dataset != crate::data::DatasetName::Glyphs && c.dataset != crate::data::DatasetName::Motions {
+        said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
+    }
+    if let Some(r) = &run.result {
+        said.extend(r.dataset_notes.iter().map(|n| format!("of the data set: {n}")));
+    }
+    said.extend(fall(run));
+    said.extend(rates(run));
+    said.extend(credit(run));
+    said
+}
+
+fn fall(run: &Run) -> Option<String> {
+    let (last, _) = last_test(run)?;
+    let spiking = run.epochs.iter().filter(|l| l.warm_up != "ann");
+    let best = spiking.filter_map(|l| Some((l.test_accuracy?, l.epoch))).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    let words = || {
+        format!(
+            "test accuracy fell from {} in epoch {} to {}: the training is not stable, or the learning rate has just restarted",
+            percent(best.0),
+            best.1,
+            percent(last)
+        )
+    };
+    (best.0 - last > FALL).then(words)
+}
+
+fn rates(run: &Run) -> Vec<String> {
+    let last = run.last();
+    if last.warm_up == "ann" {
+        return vec!["the last epoch is still of the ann warm-up, in which nothing spikes: this is no spiking network yet".into()];
+    }
+    let names = run.layers();
+    let name = |i: usize| format!("layer {} ({})", i + 1, names.get(i).map_or("?", String::as_str));
+    let judge = |(i, &rate): (usize, &f64)| match rate {
+        r if r < DEAD => Some(format!(
+            "{} is dead: it fires at {:.3} % of the steps, and silent neurons get no gradient; a warm-up (tssl or ann) or a lower threshold may wake it",
+            name(i),
+            100.0 * r
+        )),
+        r if r > BUSY => {
+            Some(format!("{} fires at {} of the steps, more often than not: it costs much and says little", name(i), percent(r)))
+        }
+        _ => None,
+    };
+    rates_of(last).iter().enumerate().filter_map(judge).collect()
+}
+
+fn credit(run: &Run) -> Vec<String> {
+    let Some(line) = run.credit.last() else { return Vec::new() };
+    let mut said = Vec::new();
+    for (i, l) in line.layers.iter().enumerate() {
+        let quarter = l.mass.len().div_ceil(4);
+        let sum = |part: &[f64]| part.iter().sum::<f64>();
+        let (early, late) = (sum(&l.mass[..quarter]), sum(&l.mass[l.mass.len() - quarter..]));
+        let name = format!("layer {} ({})", i + 1, l.name);
+        if l.growth.pairs > 0 && l.growth.above_one > GROWING_PAIRS {
+            said.push(format!(
+                "gradients grow across spikes in {name}: {} of the pairs of consecutive spikes enlarge an error, up to {:.2} times each; a lower α damps them",
+                percent(l.growth.above_one),
+                l.growth.largest
+            ));
+        }
+        if l.mass.len() >= 4 && late > 0.0 && early > GROWING_MASS * late {
+            said.push(format!(
+                "gradients grow back in time in {name}: the first steps hold {:.0} times the gradient of the last",
+                early / late
+            ));
+        }
+    }
+    said
+}
