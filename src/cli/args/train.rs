@@ -41,10 +41,10 @@ pub struct RunArgs {
     /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: bpsa+bpta].
     #[arg(long, value_parser = rule)]
     pub rule: Option<Rule>,
-    /// Share of the error that crosses a spike under bpsa+bpta [default: 0.8].
+    /// Share of the error that crosses a spike under bpsa+bpta [default: see below].
     #[arg(long)]
     pub alpha: Option<f64>,
-    /// Firing threshold u_th [default: 0.5].
+    /// Firing threshold u_th [default: see below].
     #[arg(long)]
     pub threshold: Option<f64>,
     /// Decay λ of the membrane potential per step [default: 0.9].
@@ -74,7 +74,7 @@ pub struct RunArgs {
     /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: per-step].
     #[arg(long, value_parser = norm_mode)]
     pub bn: Option<NormMode>,
-    /// Loss on firing rates: mse or ce [default: mse].
+    /// Loss on firing rates: mse or ce [default: see below].
     #[arg(long, value_parser = loss)]
     pub loss: Option<Loss>,
     /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
