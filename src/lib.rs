@@ -16,7 +16,7 @@
 //! - [`credit`]: how much gradient each layer gets, and on which way it came.
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
-//! - [`train`]: the loop.
+//! - [`train`]: the loop. [`watch`]: a run as another process sees it.
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
 //! - [`doctor`]: golden vectors and fixtures that judge every engine.
 //! - [`cli`]: arguments → configuration → a call.
@@ -56,3 +56,4 @@ pub mod simulate;
 pub mod storage;
 pub mod tensorboard;
 pub mod train;
+pub mod watch;

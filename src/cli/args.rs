@@ -37,6 +37,8 @@ const EXIT_CODES: &str =
 pub enum Command {
     /// Train a network, or go on with a stopped run.
     Train(Box<TrainArgs>),
+    /// Watch a run while it trains, from another terminal.
+    Watch(WatchArgs),
     /// Accuracy, loss and firing rates of a checkpoint on its data set.
     Eval(EvalArgs),
     /// Classify pictures or event recordings with a checkpoint.
@@ -248,6 +250,17 @@ impl TrainArgs {
             isa: self.isa,
         })
     }
+}
+
+/// Curves, firing rates and the time left. It only reads the run's folder: q or Ctrl-C leaves, and the training goes on.
+#[derive(Args)]
+pub struct WatchArgs {
+    /// The run's folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Print one frame as plain text; so is done where standard output is no terminal.
+    #[arg(long)]
+    pub once: bool,
 }
 
 #[derive(Args)]

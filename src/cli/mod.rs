@@ -12,6 +12,7 @@ mod prepare;
 mod progress;
 mod simulate;
 mod train;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Data(a) => data::run(&a),
         Command::Bench(a) => bench::run(&a),
         Command::Doctor(a) => doctor::run(&a),
+        Command::Watch(a) => watch::run(&a),
     }
 }
 
