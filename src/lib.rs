@@ -16,7 +16,7 @@
 //! - [`credit`]: how much gradient each layer gets, and on which way it came.
 //! - [`config`]: everything a run is, as one value.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
-//! - [`train`]: the loop.
+//! - [`train`]: the loop. [`watch`]: a run as another process sees it.
 //! - [`study`]: the same training over rules, T, α and seeds; what the networks cost, and how soon they know.
 //! - [`reproduce`]: the paper's tables and figures by such studies, beside its numbers.
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
@@ -62,3 +62,4 @@ pub mod storage;
 pub mod study;
 pub mod tensorboard;
 pub mod train;
+pub mod watch;

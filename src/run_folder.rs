@@ -26,9 +26,12 @@ use crate::storage::{self, Storage, folder_of};
 /// Checkpoints kept besides the best one: the newest, and the one before in case the newest gets damaged.
 pub const KEPT_CHECKPOINTS: usize = 2;
 
-const CONFIG: &str = "config.toml";
-const METRICS: &str = "metrics.jsonl";
-const RESULT: &str = "result.json";
+/// The run's whole configuration.
+pub const CONFIG: &str = "config.toml";
+/// A line per epoch, and per look at credit.
+pub const METRICS: &str = "metrics.jsonl";
+/// What came out.
+pub const RESULT: &str = "result.json";
 /// Where the session under way is ([`crate::train::live`]).
 pub const LIVE: &str = "live.json";
 const BEST: &str = "best.ckpt";

@@ -44,6 +44,8 @@ pub enum Command {
     Study(Box<StudyArgs>),
     /// The paper's tables and figures with the data at hand.
     Reproduce(Box<ReproduceArgs>),
+    /// Watch a run while it trains, from another terminal.
+    Watch(WatchArgs),
     /// Accuracy, loss and firing rates of a checkpoint on its data set.
     Eval(EvalArgs),
     /// Classify pictures or event recordings with a checkpoint.
@@ -58,6 +60,17 @@ pub enum Command {
     Bench(BenchArgs),
     /// Check that this machine computes the paper's numbers.
     Doctor(DoctorArgs),
+}
+
+/// Curves, firing rates and the time left. It only reads the run's folder: q or Ctrl-C leaves, and the training goes on.
+#[derive(Args)]
+pub struct WatchArgs {
+    /// The run's folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Print one frame as plain text; so is done where standard output is no terminal.
+    #[arg(long)]
+    pub once: bool,
 }
 
 #[derive(Args)]

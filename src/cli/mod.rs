@@ -15,6 +15,7 @@ mod reproduce;
 mod simulate;
 mod study;
 mod train;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Data(a) => data::run(&a),
         Command::Bench(a) => bench::run(&a),
         Command::Doctor(a) => doctor::run(&a),
+        Command::Watch(a) => watch::run(&a),
     }
 }
 

@@ -1,0 +1,246 @@
+//! A run on a terminal: curves, bars, and what comes next.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Style, Stylize};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Widget, Wrap};
+
+use super::{EpochPoint, Run, State};
+
+/// Below this there is room for words only.
+const SMALLEST_PICTURE: (u16, u16) = (50, 16);
+/// Most layers whose bars are drawn.
+const MOST_BARS: usize = 10;
+/// Lines of messages.
+const MESSAGES: u16 = 4;
+
+/// A run to be drawn.
+pub struct View<'a> {
+    /// What is drawn.
+    pub run: &'a Run,
+    /// The last line, e.g. which keys there are.
+    pub footer: &'a str,
+}
+
+impl Widget for &View<'_> {
+    fn render(self, area: Rect, buf: &mut Buffer) {
+        if area.width < SMALLEST_PICTURE.0 || area.height < SMALLEST_PICTURE.1 {
+            return Paragraph::new(self.words()).render(area, buf);
+        }
+        let bars = self.bars(area.width as usize);
+        let heights = [
+            Constraint::Length(3),
+            Constraint::Min(6),
+            Constraint::Length(bars.len() as u16 + 1),
+            Constraint::Length(MESSAGES + 1),
+            Constraint::Length(1),
+        ];
+        let [head, curves, rates, messages, footer] = area.layout(&Layout::vertical(heights));
+        Paragraph::new(self.head()).render(head, buf);
+        let [left, right] = curves.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]));
+        self.curve("loss", &[("train", Color::Cyan, self.points(|p| p.loss, |l| Some(l.loss)))], left, buf);
+        let accuracies = [
+            ("train", Color::Cyan, self.points(|p| p.train_accuracy, |l| Some(l.accuracy))),
+            ("validation", Color::Magenta, self.points(|p| p.validation_accuracy, |_| None)),
+            ("test", Color::Yellow, self.points(|p| p.test_accuracy, |_| None)),
+        ];
+        self.curve("accuracy", &accuracies, right, buf);
+        Paragraph::new(bars).block(Block::new().title("firing rates".bold())).render(rates, buf);
+        let lines = Paragraph::new(self.messages(MESSAGES as usize)).block(Block::new().title("messages".bold()));
+        lines.wrap(Wrap { trim: false }).render(messages, buf);
+        Line::from(self.footer).dim().render(footer, buf);
+    }
+}
+
+impl View<'_> {
+    /// What is trained, and where it stands.
+    fn head(&self) -> Vec<Line<'_>> {
+        let c = &self.run.config;
+        let what = format!("{} {} {}  T {}  batch {}  seed {}", c.dataset, c.net, c.rule.name(), c.time_steps, c.batch, c.seed);
+        vec![Line::from(what).bold(), self.state(), self.progress()]
+    }
+
+    fn state(&self) -> Line<'_> {
+        let folder = self.run.folder.display();
+        match self.run.state() {
+            State::Finished => Line::from("finished").green().bold(),
+            State::Training => Line::from("training").green(),
+            State::Evaluating => Line::from(format!("the epoch's steps are done {} ago; evaluating", seconds(self.run.age))).green(),
+            State::Quiet => Line::from(format!("no news for {}: a long step, or it was killed", seconds(self.run.age))).yellow(),
+            State::Still => Line::from(format!("no session is training; go on with: spiketrain train --resume {folder}")).yellow(),
+        }
+    }
+
+    fn progress(&self) -> Line<'_> {
+        if let Some(r) = &self.run.result {
+            return Line::from(format!(
+                "test accuracy after the last epoch {}, best epoch {} {}, {} in all",
+                percent(r.last_test_accuracy),
+                r.best_epoch,
+                percent(r.best_test_accuracy),
+                seconds(r.train_seconds)
+            ));
+        }
+        let Some(l) = &self.run.live else {
+            return Line::from(format!("{} of {} epochs done", self.run.metrics.epochs.len(), self.run.config.epochs));
+        };
+        const CELLS: u64 = 12;
+        let full = (l.step * CELLS / l.steps.max(1)).min(CELLS) as usize;
+        let left = self.run.seconds_left().map_or("? left".to_string(), |s| format!("about {} left", seconds(s)));
+        Line::from(vec![
+            Span::from(format!("epoch {}/{} ", l.epoch, l.epochs)),
+            Span::from("█".repeat(full)).cyan(),
+            Span::from("░".repeat(CELLS as usize - full)).dim(),
+            Span::from(format!(
+                " step {}/{}  {:.0} samples/s  loss {:.4}  acc {}  {left}",
+                l.step,
+                l.steps,
+                l.samples_per_s,
+                l.loss,
+                percent(l.accuracy)
+            )),
+        ])
+    }
+
+    /// The same in a few short lines.
+    fn words(&self) -> Vec<Line<'_>> {
+        let mut lines = vec![self.state()];
+        if let Some(r) = &self.run.result {
+            lines.push(Line::from(format!("test {}", percent(r.last_test_accuracy))));
+        } else if let Some(l) = &self.run.live {
+            lines.push(Line::from(format!("{}/{} {}/{}", l.epoch, l.epochs, l.step, l.steps)));
+            lines.push(Line::from(format!("{:.3} {}", l.loss, percent(l.accuracy))));
+            lines.push(Line::from(self.run.seconds_left().map_or(String::new(), |s| format!("{} left", seconds(s)))));
+        }
+        lines.extend(self.run.metrics.epochs.last().map(|p| Line::from(epoch_words(p, self.run.config.epochs))));
+        lines
+    }
+
+    /// (epoch, value) where it is finite, the epoch under way at its end so far.
+    fn points(&self, of: impl Fn(&EpochPoint) -> Option<f64>, live: impl Fn(&crate::train::live::Live) -> Option<f64>) -> Vec<(f64, f64)> {
+        let done = self.run.metrics.epochs.iter().filter_map(|p| Some((p.epoch as f64, of(p)?)));
+        let last = self.run.metrics.epochs.last().map_or(0, |p| p.epoch);
+        // Evaluated and written down, an epoch need not be shown twice.
+        let under_way = self.run.live.iter().filter(|l| l.epoch > last && self.run.result.is_none());
+        let now = under_way.filter_map(|l| Some((l.epoch as f64 - 1.0 + l.step as f64 / l.steps.max(1) as f64, live(l)?)));
+        done.chain(now).filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
+    }
+
+    fn curve(&self, title: &str, curves: &[(&str, Color, Vec<(f64, f64)>)], area: Rect, buf: &mut Buffer) {
+        let points = || curves.iter().flat_map(|(_, _, points)| points.iter().copied());
+        let block = Block::bordered();
+        let Some(last) = points().map(|(x, _)| x).reduce(f64::max) else {
+            return Paragraph::new("nothing yet").dim().block(block.title(title)).render(area, buf);
+        };
+        let first = points().map(|(x, _)| x).fold(1.0, f64::min);
+        let (low, high) = points().fold((f64::MAX, f64::MIN), |(low, high), (_, y)| (low.min(y), high.max(y)));
+        // A curve of one value lies in the middle.
+        let room = ((high - low) * 0.05).max(1e-6 + high.abs() * 1e-3);
+        let named = curves.iter().filter(|(_, _, points)| !points.is_empty());
+        let (datasets, mut names): (Vec<Dataset>, Vec<Span>) = named
+            .map(|(name, color, points)| {
+                let kind = if points.len() > 1 { GraphType::Line } else { GraphType::Scatter };
+                let style = Style::new().fg(*color);
+                let value = if title == "accuracy" { percent(points[points.len() - 1].1) } else { number(points[points.len() - 1].1) };
+                let dataset = Dataset::default().marker(Marker::Braille).graph_type(kind).style(style).data(points);
+                (dataset, Span::styled(format!(" {name} {value} "), style))
+            })
+            .unzip();
+        names.insert(0, Span::from(title).bold());
+        let label = |v: f64| if title == "accuracy" { percent(v) } else { number(v) };
+        let x = Axis::default().bounds([first, last.max(first + 1.0)]).labels([number(first), format!("epoch {}", number(last))]);
+        let y = Axis::default().bounds([low - room, high + room]).labels([label(low), label(high)]);
+        let chart = Chart::new(datasets).block(block.title(Line::from(names))).x_axis(x).y_axis(y).legend_position(None);
+        chart.render(area, buf);
+    }
+
+    /// A bar for each layer.
+    fn bars(&self, width: usize) -> Vec<Line<'_>> {
+        let rates = self.run.rates();
+        let name = |i: usize| self.run.layers.get(i).map_or("?", String::as_str);
+        let cells = width.saturating_sub(24);
+        let bar = |(i, rate): (usize, &f64)| {
+            let full = ((rate * cells as f64).round() as usize).min(cells);
+            Line::from(vec![
+                Span::from(format!("{:>12} {:>8} ", name(i), percent(*rate))),
+                Span::from("█".repeat(full)).cyan(),
+                Span::from("░".repeat(cells - full)).dim(),
+            ])
+        };
+        let mut bars: Vec<Line> = rates.iter().enumerate().take(MOST_BARS).map(bar).collect();
+        if rates.is_empty() {
+            bars.push(Line::from("nothing yet").dim());
+        }
+        if rates.len() > MOST_BARS {
+            bars.push(Line::from(format!("and {} layers more", rates.len() - MOST_BARS)).dim());
+        }
+        bars
+    }
+
+    /// The last ones, warnings first.
+    fn messages(&self, most: usize) -> Vec<Line<'_>> {
+        let mut lines: Vec<Line> = self.run.warnings().into_iter().map(|w| Line::from(format!("warning: {w}")).yellow()).collect();
+        let unknown = &self.run.metrics.unknown;
+        if !unknown.is_empty() {
+            let kinds = unknown.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            lines.push(Line::from(format!("lines of a kind this version does not know were skipped: {kinds}")));
+        }
+        lines.truncate(most - 1);
+        let epochs = self.run.metrics.epochs.iter().rev().take(most - lines.len());
+        let mut last: Vec<Line> = epochs.map(|p| Line::from(epoch_words(p, self.run.config.epochs))).collect();
+        last.reverse();
+        lines.extend(last);
+        lines
+    }
+}
+
+fn epoch_words(p: &EpochPoint, of: usize) -> String {
+    let share = |name: &str, v: Option<f64>| v.map_or(String::new(), |v| format!("  {name} {}", percent(v)));
+    let phase = if matches!(p.warm_up.as_str(), "" | "none") { String::new() } else { format!("  ({} warm-up)", p.warm_up) };
+    format!(
+        "epoch {}/{of}  loss {}{}{}{}{}{phase}",
+        p.epoch,
+        p.loss.map_or("not finite".to_string(), number),
+        share("train", p.train_accuracy),
+        share("validation", p.validation_accuracy),
+        share("test", p.test_accuracy),
+        p.seconds.map_or(String::new(), |s| format!("  {}", seconds(s))),
+    )
+}
+
+fn percent(v: f64) -> String {
+    format!("{:.2} %", 100.0 * v)
+}
+
+/// Short, with three digits that say something.
+fn number(v: f64) -> String {
+    if v == 0.0 || (v.fract() == 0.0 && v.abs() < 1e6) {
+        return format!("{v:.0}");
+    }
+    match v.abs() {
+        x if (1e-3..1.0).contains(&x) => format!("{v:.4}"),
+        x if (1.0..1e6).contains(&x) => format!("{v:.2}"),
+        _ => format!("{v:.2e}"),
+    }
+}
+
+/// As people say it.
+fn seconds(s: f64) -> String {
+    let whole = s.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+/// One frame as lines of text, without colours.
+pub fn to_text(view: &View, width: u16, height: u16) -> String {
+    let area = Rect::new(0, 0, width, height);
+    let mut buf = Buffer::empty(area);
+    view.render(area, &mut buf);
+    let rows = buf.content().chunks(width as usize).map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+    rows.map(|row| format!("{}\n", row.trim_end())).collect::<String>().trim_end().to_string()
+}
