@@ -55,6 +55,14 @@ pub struct Series {
 }
 
 impl Series {
+    /// The mean of several, where all have a point.
+    pub fn mean(name: impl Into<String>, all: &[Series]) -> Series {
+        let at = |x: f64| all.iter().map(|s| s.points.iter().find(|p| p.0 == x).map(|p| p.1)).sum::<Option<f64>>();
+        let xs = all.first().into_iter().flat_map(|s| s.points.iter().map(|p| p.0));
+        let points = xs.filter_map(|x| Some((x, at(x)? / all.len() as f64))).collect();
+        Series { name: name.into(), points }
+    }
+
     /// Of values at x = 1, 2, ….
     pub fn counted(name: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Series {
         Series { name: name.into(), points: (1..).map(f64::from).zip(values).collect() }
@@ -136,14 +144,22 @@ pub fn panel(area: &Area, chart: &Lines, margin: i32) -> Drawn {
     axes.margin_top(margin).margin_right(16).x_label_area_size(46).y_label_area_size(64);
     let mut axes = axes.build_cartesian_2d(first..last, bottom..top)?;
     if let Some((from, to, _)) = &chart.shaded {
-        let corners = [(from.max(first), bottom), (to.min(last), top)];
+        let corners = [((from - 0.5).max(first), bottom), ((to + 0.5).min(last), top)];
         axes.draw_series([Rectangle::new(corners, SHADE.mix(0.16).filled())])?;
     }
     let text = TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK);
     let places = if chart.real { decimals(last - first) } else { 0 };
     let name = |x: &f64| format!("{x:.places$}");
     let (step, digits) = (top - bottom, decimals(top - bottom));
-    let tick = |y: &f64| if step < 1e-3 { format!("{y:.1e}") } else { format!("{y:.digits$}") };
+    let tick = |y: &f64| {
+        if *y == 0.0 {
+            "0".to_string()
+        } else if step < 1e-3 {
+            format!("{y:.1e}")
+        } else {
+            format!("{y:.digits$}")
+        }
+    };
     axes.configure_mesh()
         .x_desc(&chart.x)
         .x_labels(if chart.real { 9 } else { (last - first + 1.0).min(9.0) as usize })

@@ -3,11 +3,12 @@
 use maud::html;
 
 use super::chart::{self, Lines, Series};
+use super::run::groups;
 use super::summary::{last_test, rule};
 use super::{Figure, Look, Part, Run, Section, Table, curves, percent, short};
 use crate::error::Result;
 use crate::study::Stat;
-use crate::study::cost::Cost;
+use crate::study::cost::{Cost, Exit};
 
 /// Runs whose cost is known: from `cost.json` that a study left, else, of the first, what was measured now.
 fn known<'a>(runs: &'a [Run], look: Option<&'a Look>) -> Vec<(&'a Run, &'a Cost)> {
@@ -105,13 +106,20 @@ pub fn latency(runs: &[Run], look: Option<&Look>) -> Result<Section> {
         section.missing.push("No reading after every step: the network could not be run on its test set, or it does not spike.".into());
         return Ok(section);
     }
-    let samples: Vec<String> = known.iter().map(|(_, c)| c.samples.to_string()).collect();
+    let mut samples: Vec<String> = known.iter().map(|(_, c)| c.samples.to_string()).collect();
+    samples.dedup();
     let note =
         format!("The network is causal: one pass of T steps tells what a shorter one would say. {} test samples.", samples.join(", "));
-    let series = known.iter().map(|(r, c)| Series::counted(&r.name, c.anytime.iter().map(|a| 100.0 * a))).collect();
+    let after =
+        |r: &Run| known.iter().find(|(k, _)| k.path == r.path).map(|(_, c)| Series::counted("", c.anytime.iter().map(|a| 100.0 * a)));
+    let mean = |(name, group): (String, Vec<&Run>)| Some(Series::mean(name, &group.into_iter().map(after).collect::<Option<Vec<_>>>()?));
+    let series = groups(runs).into_iter().filter_map(mean).collect();
     section.figure(lines("anytime", "Accuracy when read out after every step", &note, "time step", series, false)?);
-    let exits = |c: &Cost| c.exits.iter().map(|e| (e.mean_steps, 100.0 * e.accuracy)).collect::<Vec<_>>();
-    let series = known.iter().map(|(r, c)| Series { name: r.name.clone(), points: sorted(exits(c)) }).collect();
+    let exits = |r: &Run| known.iter().find(|(k, _)| k.path == r.path).map(|(_, c)| c.exits.as_slice());
+    let mean = |(name, group): (String, Vec<&Run>)| {
+        Some(Series { name, points: mean_exits(&group.into_iter().map(exits).collect::<Option<Vec<_>>>()?) })
+    };
+    let series = groups(runs).into_iter().filter_map(mean).collect();
     let note = "A sample is done with once the winner has this share of all votes so far; a mark is a share, from 30 % to 99 %.";
     let mut figure = lines("exit", "Early exit: accuracy against mean steps", note, "mean steps per sample", series, true)?;
     figure.table = exit_table(&known);
@@ -120,9 +128,11 @@ pub fn latency(runs: &[Run], look: Option<&Look>) -> Result<Section> {
     Ok(section)
 }
 
-fn sorted(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    points.sort_by(|a, b| a.0.total_cmp(&b.0));
-    points
+/// Mean steps and accuracy over runs at each confidence.
+fn mean_exits(runs: &[&[Exit]]) -> Vec<(f64, f64)> {
+    let least = runs.iter().map(|e| e.len()).min().unwrap_or(0);
+    let mean = |of: &dyn Fn(&[Exit]) -> f64| runs.iter().map(|e| of(e)).sum::<f64>() / runs.len() as f64;
+    (0..least).map(|i| (mean(&|e| e[i].mean_steps), mean(&|e| 100.0 * e[i].accuracy))).collect()
 }
 
 fn lines(name: &str, title: &str, note: &str, x: &str, series: Vec<Series>, real: bool) -> Result<Figure> {
@@ -134,7 +144,7 @@ fn lines(name: &str, title: &str, note: &str, x: &str, series: Vec<Series>, real
 fn exit_table(known: &[(&Run, &Cost)]) -> Table {
     let mut table = Table::new(["run", "confidence", "mean steps", "accuracy"]);
     for (run, cost) in known {
-        let row = |e: &crate::study::cost::Exit| vec![run.name.clone(), percent(e.confidence), short(e.mean_steps), percent(e.accuracy)];
+        let row = |e: &Exit| vec![run.name.clone(), percent(e.confidence), short(e.mean_steps), percent(e.accuracy)];
         table.rows.extend(cost.exits.iter().map(row));
     }
     table

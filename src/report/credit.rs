@@ -5,10 +5,12 @@ use maud::html;
 use super::chart::{self, Lines, Series};
 use super::curves;
 use super::heat::{self, Map};
-use super::run::{CreditLayer, CreditLine, MARGIN_BIN};
 use super::{Figure, Part, Run, Section, Table, percent, short};
+use crate::credit::{CreditLine, LayerCredit, MARGIN_BIN, MARGIN_BINS};
 use crate::error::Result;
 
+/// Runs whose pictures fit on a page.
+const MOST_RUNS: usize = 4;
 /// Decades of the gradient's mass that colours tell apart.
 const DECADES: f64 = 4.0;
 
@@ -27,7 +29,10 @@ pub fn section(runs: &[Run]) -> Result<Section> {
         "How errors travel: e[t] = dL/du[t] of each layer, taken during training. An error reaches a step from the layer above at the same step (space), "
         "from the step after while the neuron was silent (time), or from the step after across a spike, which only α > 0 lets through (the BPTA path)."
     } });
-    for (i, run) in with.iter().enumerate() {
+    if with.len() > MOST_RUNS {
+        section.missing.push(format!("The pictures of the first {MOST_RUNS} runs are shown, of {} with credit lines.", with.len()));
+    }
+    for (i, run) in with.iter().take(MOST_RUNS).enumerate() {
         if with.len() > 1 {
             section.words(html! { h3 { (run.name) } });
         }
@@ -47,7 +52,7 @@ fn of_run(section: &mut Section, run: &Run, suffix: String) -> Result<()> {
             "credit-across",
             "Share that came across a spike, by training step",
             "share across spikes in %",
-            across as fn(&CreditLayer) -> f64,
+            (|l| 100.0 * l.across_share()) as fn(&LayerCredit) -> f64,
         ),
         ("credit-silent", "Silent neurons", "neurons that never fired, in %", |l| 100.0 * l.silent),
         ("credit-saturated", "Saturated neurons", "neurons that always fired, in %", |l| 100.0 * l.saturated),
@@ -72,7 +77,7 @@ fn steps(line: &CreditLine) -> Vec<String> {
 /// Layer by time step: how much gradient there is.
 fn mass(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
     let largest = line.layers.iter().flat_map(|l| &l.mass).fold(f64::MIN_POSITIVE, |m, v| m.max(*v));
-    let logs = |l: &CreditLayer| l.mass.iter().map(|m| (m / largest).log10().max(-DECADES)).collect::<Vec<f64>>();
+    let logs = |l: &LayerCredit| l.mass.iter().map(|m| (m / largest).log10().max(-DECADES)).collect::<Vec<f64>>();
     let svg = heat::draw(&Map {
         x: "time step".into(),
         columns: steps(line),
@@ -91,14 +96,8 @@ fn mass(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
     Ok(Figure { name: format!("credit-mass{suffix}"), title: "Gradient by layer and time step".into(), note, svg, table, wide: false })
 }
 
-fn sums(l: &CreditLayer) -> [f64; 3] {
+fn sums(l: &LayerCredit) -> [f64; 3] {
     [&l.space, &l.time, &l.across].map(|v| v.iter().sum::<f64>())
-}
-
-/// Percent of all that arrived.
-fn across(l: &CreditLayer) -> f64 {
-    let [space, time, across] = sums(l);
-    share(across, space + time + across)
 }
 
 fn share(part: f64, whole: f64) -> f64 {
@@ -107,7 +106,7 @@ fn share(part: f64, whole: f64) -> f64 {
 
 /// Layer by path: what the gradient is made of.
 fn paths(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
-    let shares = |l: &CreditLayer| {
+    let shares = |l: &LayerCredit| {
         let parts = sums(l);
         parts.map(|p| share(p, parts.iter().sum())).to_vec()
     };
@@ -135,7 +134,7 @@ fn paths(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
 }
 
 fn across_by_step(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
-    let shares = |l: &CreditLayer| {
+    let shares = |l: &LayerCredit| {
         let at = |t: usize| share(l.across[t], l.space[t] + l.time[t] + l.across[t]);
         (0..l.mass.len()).map(at).collect::<Vec<f64>>()
     };
@@ -150,7 +149,7 @@ fn across_by_step(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure>
     )
 }
 
-fn by_training_step(run: &Run, name: &str, title: &str, y: &str, of: fn(&CreditLayer) -> f64) -> Result<Figure> {
+fn by_training_step(run: &Run, name: &str, title: &str, y: &str, of: fn(&LayerCredit) -> f64) -> Result<Figure> {
     let layers = run.credit.last().map(names).unwrap_or_default();
     let points = |i: usize| run.credit.iter().filter_map(|c| Some((c.step as f64, of(c.layers.get(i)?)))).collect();
     let series = layers.iter().enumerate().map(|(i, n)| Series { name: n.clone(), points: points(i) }).collect();
@@ -165,11 +164,11 @@ fn lines(name: &str, title: &str, note: &str, x: &str, y: &str, series: Vec<Seri
 
 /// How far above the threshold neurons fire.
 fn margins(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
-    let bins = line.layers.iter().map(|l| l.margin.len()).max().unwrap_or(0);
+    let bins = MARGIN_BINS;
     let bin = |i: usize| if i + 1 == bins { format!("{}+", i as f64 * MARGIN_BIN) } else { (i as f64 * MARGIN_BIN).to_string() };
-    let shares = |l: &CreditLayer| {
+    let shares = |l: &LayerCredit| {
         let all = l.margin.iter().sum::<u64>() as f64;
-        (0..bins).map(|i| share(l.margin.get(i).copied().unwrap_or(0) as f64, all)).collect::<Vec<f64>>()
+        (0..bins).map(|i| share(l.margin[i] as f64, all)).collect::<Vec<f64>>()
     };
     let rows: Vec<(String, Vec<f64>)> = names(line).into_iter().zip(line.layers.iter().map(shares)).collect();
     let top = rows.iter().flat_map(|r| &r.1).fold(1e-9, |m: f64, v| m.max(*v));
@@ -178,7 +177,7 @@ fn margins(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
     table.rows = names(line)
         .into_iter()
         .zip(&line.layers)
-        .map(|(n, l)| std::iter::once(n).chain((0..bins).map(|i| l.margin.get(i).copied().unwrap_or(0).to_string())).collect())
+        .map(|(n, l)| std::iter::once(n).chain((0..bins).map(|i| l.margin[i].to_string())).collect())
         .collect();
     let svg = heat::draw(&Map {
         x: format!("u - u_th, bins of {MARGIN_BIN}"),

@@ -4,12 +4,16 @@ use maud::html;
 
 use super::chart::{self, Lines, Series};
 use super::heat::{self, Map};
-use super::{Figure, Run, Section, Table, short};
+use super::run::groups;
+use super::{Figure, Part, Run, Section, Table, percent, short};
 use crate::error::Result;
 use crate::train::EpochLine;
 
 /// Layers that are drawn as lines; more become a map.
 const MOST_LINES: usize = 7;
+
+/// Runs whose layers are drawn.
+const MOST_RUNS: usize = 4;
 
 type Of = fn(&EpochLine) -> Option<f64>;
 
@@ -72,7 +76,11 @@ pub fn section(runs: &[Run]) -> Result<Section> {
     let shaded = if let [run] = runs { warm_up(run) } else { None };
     let warm = shaded.as_ref().map_or(String::new(), |(from, to, kind)| format!(" Shaded: {kind} warm-up, epochs {from} to {to}."));
     let chart = |y: &str, series: Vec<Series>| Lines { x: "epoch".into(), y: y.into(), series, shaded: shaded.clone(), ..Lines::default() };
-    let each = |of: Of| runs.iter().map(|r| series(&r.name, r, of)).collect::<Vec<_>>();
+    let each = |of: Of| {
+        let mean = |(name, group): (String, Vec<&Run>)| Series::mean(name, &group.iter().map(|r| series("", r, of)).collect::<Vec<_>>());
+        groups(runs).into_iter().map(mean).collect::<Vec<_>>()
+    };
+    let together = if groups(runs).len() < runs.len() { "Runs that differ in their seed only are one line, their mean." } else { "" };
     let measured = "Training accuracy is measured while the weights change and on augmented samples.";
     let figures = match runs {
         [run] => vec![
@@ -104,7 +112,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
             )?,
         ],
         _ => vec![
-            figure("accuracy", "Test accuracy", "", chart("test accuracy in %", each(test_accuracy)))?,
+            figure("accuracy", "Test accuracy", together, chart("test accuracy in %", each(test_accuracy)))?,
             figure("train-accuracy", "Training accuracy", measured, chart("training accuracy in %", each(train_accuracy)))?,
             figure("validation-accuracy", "Validation accuracy", "", chart("validation accuracy in %", each(validation_accuracy)))?,
             figure(
@@ -135,26 +143,37 @@ pub fn rates(runs: &[Run]) -> Result<Section> {
         "A network that fires less costs less; a layer that hardly fires passes hardly any gradient on."
     } });
     if runs.len() > 1 {
-        let all = runs.iter().map(|r| {
-            let points = r.epochs.iter().filter(|l| l.warm_up != "ann").map(|l| (l.epoch as f64, 100.0 * mean(rates_of(l)))).collect();
-            Series { name: r.name.clone(), points }
-        });
-        let chart = Lines {
-            x: "epoch".into(),
-            y: "mean firing rate of layers in %".into(),
-            series: all.collect(),
-            from_zero: true,
-            ..Lines::default()
-        };
-        figure("rates", "Mean firing rate", "Mean over the layers.", chart)?.into_iter().for_each(|f| section.figure(f));
+        compare_rates(&mut section, runs)?;
     }
-    for (i, run) in runs.iter().enumerate() {
+    if runs.len() > MOST_RUNS {
+        section.missing.push(format!("The layers of the first {MOST_RUNS} runs are drawn, of {}.", runs.len()));
+    }
+    for (i, run) in runs.iter().take(MOST_RUNS).enumerate() {
         match of_run(run, if runs.len() > 1 { i + 1 } else { 0 })? {
             Some(figure) => section.figure(figure),
             None => section.missing.push(format!("{}: all epochs are of the ann warm-up, in which nothing spikes.", run.name)),
         }
     }
     Ok(section)
+}
+
+/// The mean rate by epoch, and every layer's last.
+fn compare_rates(section: &mut Section, runs: &[Run]) -> Result<()> {
+    fn mean_rate(l: &EpochLine) -> Option<f64> {
+        (l.warm_up != "ann").then(|| 100.0 * mean(rates_of(l)))
+    }
+    let of = |(name, group): (String, Vec<&Run>)| Series::mean(name, &group.iter().map(|r| series("", r, mean_rate)).collect::<Vec<_>>());
+    let series = groups(runs).into_iter().map(of).collect();
+    let chart = Lines { x: "epoch".into(), y: "mean firing rate of layers in %".into(), series, from_zero: true, ..Lines::default() };
+    figure("rates", "Mean firing rate", "Mean over the layers.", chart)?.into_iter().for_each(|f| section.figure(f));
+    let mut table = Table::new(["run", "mean of layers", "layers in order, after the last epoch, in %"]);
+    for run in runs {
+        let rates = rates_of(run.last());
+        let layers: Vec<String> = run.layers().iter().zip(rates).map(|(n, r)| format!("{n} {:.1}", 100.0 * r)).collect();
+        table.rows.push(vec![run.name.clone(), percent(mean(rates)), layers.join(" · ")]);
+    }
+    section.parts.push(Part::Table(table));
+    Ok(())
 }
 
 fn of_run(run: &Run, number: usize) -> Result<Option<Figure>> {

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
@@ -14,60 +14,6 @@ use crate::train::{EpochLine, RunResult};
 
 /// The version of metrics lines we write; lines of later ones are skipped.
 const VERSION: u64 = 1;
-
-/// How errors travelled through the network in one training step: a line of metrics.jsonl of the kind "credit".
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CreditLine {
-    /// From 1.
-    pub epoch: u64,
-    /// Optimiser steps before it.
-    pub step: u64,
-    /// Samples it was taken from.
-    pub samples: usize,
-    /// In network order.
-    pub layers: Vec<CreditLayer>,
-}
-
-/// One layer of a [`CreditLine`]; sums over samples and neurons.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CreditLayer {
-    /// As in the notation.
-    pub name: String,
-    /// `[T]`: Σ |e\[t\]|.
-    pub mass: Vec<f64>,
-    /// `[T]`: Σ |g S|, what came from the layer above.
-    pub space: Vec<f64>,
-    /// `[T]`: Σ of what came from the step after, but across a spike.
-    pub time: Vec<f64>,
-    /// `[T]`: Σ over spikes of λ α g |e\[t+1\]|, what came across a spike.
-    pub across: Vec<f64>,
-    /// Share of neurons that fired at no step of any sample.
-    pub silent: f64,
-    /// Share of neurons that fired at every step of every sample.
-    pub saturated: f64,
-    /// Firing rate.
-    pub rate: f64,
-    /// Histogram of u - u_th at spikes, bins of [`MARGIN_BIN`], the last one open.
-    pub margin: Vec<u64>,
-    /// Of consecutive spikes.
-    pub growth: Growth,
-}
-
-/// Width of a bin of [`CreditLayer::margin`].
-pub const MARGIN_BIN: f64 = 0.125;
-
-/// λ α / u\[t\] over pairs of spikes at t and t+1: the factor by which an error grows from one to the other.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Growth {
-    /// Pairs seen.
-    pub pairs: u64,
-    /// Mean factor.
-    pub mean: f64,
-    /// Largest factor.
-    pub largest: f64,
-    /// Share of factors above one.
-    pub above_one: f64,
-}
 
 /// What a run folder says.
 pub struct Run {
@@ -180,6 +126,24 @@ impl Run {
     }
 }
 
+/// Runs that differ in nothing but their seed, and a name for them, in the order they were given.
+pub fn groups(runs: &[Run]) -> Vec<(String, Vec<&Run>)> {
+    let mut groups: Vec<Vec<&Run>> = Vec::new();
+    for run in runs {
+        let seed_only = |a: &Run| a.config.differences(&run.config).is_ok_and(|d| d == ["seed"]);
+        match groups.iter_mut().find(|g| g.iter().all(|r| seed_only(r))) {
+            Some(group) => group.push(run),
+            None => groups.push(vec![run]),
+        }
+    }
+    let name = |g: &Vec<&Run>| match g[..] {
+        [one] => one.name.clone(),
+        // Studies name a run by its cell and seed.
+        _ => format!("{}, {} seeds", g[0].name.strip_suffix(&format!("-s{}", g[0].config.seed)).unwrap_or(&g[0].name), g.len()),
+    };
+    groups.into_iter().map(|g| (name(&g), g)).collect()
+}
+
 fn text(path: &Path) -> Result<String> {
     let length = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?.len();
     if length > limits::MAX_METRICS_BYTES {
@@ -213,9 +177,7 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
         let wrong = |e: serde_json::Error| Error::format(format!("not a line of metrics: {e}")).at(place()).remedy("remove the line");
         match kind.as_deref() {
             None => epochs.push(serde_json::from_value(value).map_err(wrong)?),
-            Some("credit") => {
-                credit.push(serde_json::from_value::<CreditLine>(value).map_err(wrong)?.checked().map_err(|e| e.at(place()))?)
-            }
+            Some(CREDIT) => credit.push(checked(serde_json::from_value(value).map_err(wrong)?).map_err(|e| e.at(place()))?),
             Some(_) => unknown += 1,
         }
     }
@@ -235,14 +197,12 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
     Ok((epochs, credit, remarks))
 }
 
-impl CreditLine {
-    /// The pictures rely on every list being as long as the others.
-    fn checked(self) -> Result<Self> {
-        let steps = self.layers.first().map_or(0, |l| l.mass.len());
-        let fits = |l: &CreditLayer| [&l.mass, &l.space, &l.time, &l.across].iter().all(|v| v.len() == steps) && !l.margin.is_empty();
-        if steps == 0 || steps > limits::MAX_TIME_STEPS || self.layers.len() > limits::MAX_LAYERS || !self.layers.iter().all(fits) {
-            return Err(Error::format("a credit line needs layers with lists of 1 to 64 time steps, all as long, and a margin"));
-        }
-        Ok(self)
+/// The pictures rely on every list being as long as the others.
+fn checked(line: CreditLine) -> Result<CreditLine> {
+    let steps = line.layers.first().map_or(0, |l| l.mass.len());
+    let whole = line.layers.iter().all(|l| [&l.mass, &l.space, &l.time, &l.across].iter().all(|v| v.len() == steps));
+    if !whole || !(1..=limits::MAX_TIME_STEPS).contains(&steps) || line.layers.len() > limits::MAX_LAYERS {
+        return Err(Error::format("a credit line needs layers with lists of 1 to 64 time steps, all as long"));
     }
+    Ok(line)
 }

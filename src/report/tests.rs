@@ -1,4 +1,11 @@
+use super::chart::{Lines, Series};
+use super::run::groups;
 use super::*;
+use crate::config::{BestOn, Options};
+use crate::credit::{CREDIT, CreditLine, Growth, LayerCredit, MARGIN_BINS};
+use crate::engine::Layout;
+use crate::shape::Chw;
+use crate::train::EpochLine;
 
 #[test]
 fn csv_quotes_what_would_break_a_line() {
@@ -21,4 +28,137 @@ fn numbers_have_four_digits() {
     for (value, text) in cases {
         assert_eq!(short(value), text);
     }
+}
+
+fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
+    EpochLine {
+        epoch,
+        step: epoch,
+        warm_up: "none".into(),
+        loss: 0.1,
+        train_accuracy: accuracy,
+        test_accuracy: Some(accuracy),
+        test_loss: Some(0.1),
+        validation_accuracy: None,
+        validation_loss: None,
+        learning_rate: 1e-3,
+        firing_rates: rates.to_vec(),
+        test_firing_rates: None,
+        samples_per_s: 1.0,
+        seconds: 1.0,
+    }
+}
+
+fn run(name: &str, options: Options, epochs: Vec<EpochLine>) -> Run {
+    let config = Options { net: Some("20FC-10Voting".into()), ..options }.complete().unwrap();
+    Run {
+        name: name.into(),
+        path: name.into(),
+        config_toml: config.to_toml().unwrap(),
+        config,
+        epochs,
+        credit: Vec::new(),
+        result: None,
+        cost: None,
+        remarks: Vec::new(),
+    }
+}
+
+fn credit(mass: [f64; 4], above_one: f64) -> CreditLine {
+    let layer = LayerCredit {
+        name: "20FC".into(),
+        mass: mass.to_vec(),
+        space: mass.to_vec(),
+        time: vec![0.0; 4],
+        across: vec![0.0; 4],
+        silent: 0.0,
+        saturated: 0.0,
+        rate: 0.1,
+        margin: [1; MARGIN_BINS],
+        growth: Growth { pairs: 10, mean: 1.0, largest: 1.44, above_one },
+    };
+    CreditLine { kind: CREDIT.into(), epoch: 1, step: 1, samples: 8, layers: vec![layer] }
+}
+
+#[test]
+fn every_trouble_is_said_in_words_and_health_is_not() {
+    let healthy = || vec![line(1, 0.9, [0.1, 0.2]), line(2, 0.89, [0.1, 0.2])];
+    assert_eq!(warnings::all(&[run("r", Options::default(), healthy())], None), [""; 0]);
+    let mut growing = run("r", Options::default(), healthy());
+    growing.credit = vec![credit([1.0, 1.0, 1.0, 1.0], 0.1), credit([200.0, 50.0, 8.0, 2.0], 0.7)];
+    let mut calm = run("r", Options::default(), healthy());
+    calm.credit = vec![credit([10.0, 5.0, 2.0, 1.0], 0.3)];
+    assert_eq!(warnings::all(&[calm], None), [""; 0]);
+    let cases = [
+        (run("r", Options::default(), vec![line(1, 0.9, [0.0009, 0.2])]), vec!["layer 1 (20FC) is dead"]),
+        (run("r", Options::default(), vec![line(1, 0.9, [0.1, 0.51])]), vec!["layer 2 (10Voting) fires at 51.00 %"]),
+        (
+            run("r", Options::default(), vec![line(1, 0.9, [0.1; 2]), line(2, 0.87, [0.1; 2])]),
+            vec!["fell from 90.00 % in epoch 1 to 87.00 %"],
+        ),
+        (run("r", Options { best_on: Some(BestOn::Test), ..Options::default() }, healthy()), vec!["chosen on the test set"]),
+        (
+            run("r", Options { dataset: Some(crate::data::DatasetName::Motions), time_steps: Some(8), ..Options::default() }, healthy()),
+            vec!["simulated"],
+        ),
+        (
+            run("r", Options { dataset: Some(crate::data::DatasetName::Mnist), train_limit: Some(500), ..Options::default() }, healthy()),
+            vec!["limited to 500 training samples"],
+        ),
+        (growing, vec!["grow across spikes in layer 1 (20FC): 70.00 %", "the first steps hold 100 times"]),
+    ];
+    for (run, words) in &cases {
+        let said = warnings::all(std::slice::from_ref(run), None);
+        assert_eq!(said.len(), words.len(), "{said:?}");
+        said.iter().zip(words).for_each(|(s, w)| assert!(s.contains(w), "no '{w}' in '{s}'"));
+    }
+    println!("{} troubles", cases.len());
+}
+
+#[test]
+fn runs_that_differ_in_their_seed_are_one_line() {
+    let seeded = |name: &str, seed, alpha, accuracy| {
+        run(name, Options { seed: Some(seed), alpha: Some(alpha), ..Options::default() }, vec![line(1, accuracy, [0.1; 2])])
+    };
+    let runs = [seeded("x-s1", 1, 0.2, 0.5), seeded("y", 1, 0.8, 0.6), seeded("x-s2", 2, 0.2, 0.7)];
+    let names: Vec<String> = groups(&runs).into_iter().map(|g| g.0).collect();
+    assert_eq!(names, ["x, 2 seeds", "y"]);
+    let section = curves::section(&runs).unwrap();
+    let accuracy = section.figures().next().unwrap();
+    assert_eq!(accuracy.table.csv(), "epoch,\"x, 2 seeds\",y\n1,60,60\n");
+}
+
+#[test]
+fn a_chart_bears_what_is_not_finite_and_a_single_point() {
+    let points = vec![(1.0, f64::NAN), (2.0, 3.0)];
+    let series = vec![Series { name: "a <b> & c".into(), points }, Series::counted("d", [f64::INFINITY])];
+    let svg = chart::lines(&Lines { x: "x".into(), y: "y".into(), series, ..Lines::default() }).unwrap();
+    assert!(svg.contains("a &lt;b&gt; &amp; c") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+}
+
+#[test]
+fn colours_grow_darker_with_the_value_and_nothing_is_grey() {
+    let light = |[r, g, b]: [u8; 3]| u32::from(r) + u32::from(g) + u32::from(b);
+    assert!((0..20).all(|i| light(heat::sequential(f64::from(i) / 20.0)) > light(heat::sequential(f64::from(i + 1) / 20.0))));
+    assert_eq!(heat::diverging(0.0), [247, 247, 247]);
+    let [red, _, blue] = heat::diverging(-1.0);
+    assert!(blue > red && heat::diverging(1.0)[0] > heat::diverging(1.0)[2]);
+    assert_eq!(heat::sequential(f64::NAN), [190, 190, 190]);
+}
+
+#[test]
+fn filters_are_tiles_with_gaps_between() {
+    // Two units of two channels of 1x1: a unit is two tiles side by side.
+    let layout = Layout::Conv { out: 2, inp: 2, k: 1 };
+    let svg = pixels::Pixels::filters(layout, &[1.0, -1.0, 0.0, 0.5], 2).svg(100);
+    assert_eq!(svg.matches("h1v1h-1z").count(), 4, "{svg}");
+    let linear = Layout::Linear { out: 3, inp: Chw::new(2, 4, 4) };
+    let svg = pixels::Pixels::filters(linear, &[0.5; 96], 3).svg(100);
+    assert_eq!(svg.matches("h4v1h-4z").count(), 3 * 2 * 4, "{svg}");
+}
+
+#[test]
+fn a_picture_has_runs_of_its_colours() {
+    let svg = pixels::Pixels::picture(&[0.0, 0.0, 1.0, 1.0, 1.0, 1.0], Chw::new(1, 2, 3)).svg(30);
+    assert!(svg.contains("viewBox=\"0 0 3 2\"") && svg.contains("M0 0h2v1h-2z") && svg.contains("M2 0h1v1h-1zM0 1h3v1h-3z"), "{svg}");
 }
