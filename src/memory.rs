@@ -182,7 +182,7 @@ pub fn look(plan: &Plan, load: &Load, recompute: &[bool]) -> usize {
     let shown = |(i, block): (usize, &Block)| {
         let below: usize = (0..i).filter(|&j| !twice(j)).map(|j| currents(plan, load, j)).sum();
         let numbers = load.steps * load.batch * block.output.len();
-        let host = field(load, block.output) + 4 * numbers + 9 * numbers / load.steps;
+        let host = 8 * numbers + 9 * numbers / load.steps;
         below + currents(plan, load, i) + field(load, block.output) + host.max(gradients(load, block))
     };
     let forward = (0..plan.blocks.len()).map(|i| currents(plan, load, i)).sum::<usize>();

@@ -107,7 +107,7 @@ fn a_training_shows_progress_curves_rates_and_the_time_left() {
         &text,
         &["loss train 0.0310", "accuracy train 93.00 %", "test 82.00 %", "16C3  12.00 % ███", "32FC", "10Voting  40.00 %", "q leaves"],
     );
-    shows(&text, &["epoch 2/12  loss 0.0500  train 90.00 %  test 82.00 %  12 s"]);
+    shows(&text, &["epoch 2/12  loss 0.0500  train 90.00 %  test 82.00 %  13 s"]);
     assert!(text.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c)), "a curve in dots:\n{text}");
     shows(&drawn(&run, 20, 5), &["training", "3/12 47/94", "0.031 93.00 %", "2 min 00 s left"]);
     // The epoch under way is no second point of one that is written down.

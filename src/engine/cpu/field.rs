@@ -100,7 +100,7 @@ impl Field {
 }
 
 /// Canonical `[T,B,C,H,W]` from the lanes of (t, b, block, position).
-pub(super) fn canonical(shape: Chw, samples: usize, steps: usize, lane: impl Fn(usize, usize, usize, usize) -> Lane) -> Vec<f32> {
+fn canonical(shape: Chw, samples: usize, steps: usize, lane: impl Fn(usize, usize, usize, usize) -> Lane) -> Vec<f32> {
     let mut out = vec![0.0; steps * samples * shape.len()];
     for (row, values) in out.chunks_exact_mut(shape.area()).enumerate() {
         let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);

@@ -4,7 +4,7 @@
 //! block, in [`Grad::expand`], just before the neuron reads it: the large gradient of a pooled layer never exists for the batch.
 
 use super::buffer::Buffer;
-use super::field::{Acts, Words, blocks, canonical};
+use super::field::{Acts, Words, blocks};
 use super::pool::{self, Windows};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use crate::engine::DropMask;
@@ -124,10 +124,20 @@ impl Grad {
 
     /// As canonical `[T,B,C,H,W]`, after all routes.
     pub fn to_host(&self, isa: Isa) -> Vec<f32> {
-        let (all, area) = (blocks(self.shape.c), self.shape.area());
+        let (channels, area) = (self.shape.c, self.shape.area());
+        let mut out = vec![0.0; self.steps * self.samples * self.shape.len()];
         let mut scratch = Scratch::default();
-        let spread: Vec<Vec<Lane>> = (0..self.samples * all).map(|i| self.expand(isa, i / all, i % all, &mut scratch).to_vec()).collect();
-        canonical(self.shape, self.samples, self.steps, |t, b, block, p| spread[b * all + block][t * area + p])
+        // Block by block: what is spread is never there as a whole.
+        for (b, block) in (0..self.samples).flat_map(|b| (0..blocks(channels)).map(move |block| (b, block))) {
+            let spread = self.expand(isa, b, block, &mut scratch);
+            for (t, step) in spread.chunks_exact(area).enumerate() {
+                for c in block * LANES..channels.min((block + 1) * LANES) {
+                    let row = &mut out[((t * self.samples + b) * channels + c) * area..][..area];
+                    row.iter_mut().zip(step).for_each(|(value, lane)| *value = lane.0[c % LANES]);
+                }
+            }
+        }
+        out
     }
 
     /// One block of one sample, stored by neuron, as `[T][H·W]`.
