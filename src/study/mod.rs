@@ -192,12 +192,15 @@ impl Study {
         })?;
         if let Some(text) = here {
             let other: Study = toml::from_str(&text).map_err(|e| Error::format(e.to_string().trim_end()).at(file.display()))?;
-            if bare(&other) != bare(self) {
+            let begun = ["runs", "tune"].iter().any(|d| folder.join(d).exists());
+            if begun && bare(&other) != bare(self) {
                 return Err(Error::usage(format!("this folder holds another study: {}", different(&bare(&other), &bare(self))?))
                     .at(folder.display())
                     .remedy("give the same options to go on with it, or choose another folder with --out"));
             }
-            return Ok(lock);
+            if begun {
+                return Ok(lock);
+            }
         }
         let text = toml::to_string(self).map_err(|e| Error::bug(format!("study to TOML: {e}")))?;
         storage::write_text(&Disk, &file, &text)?;
