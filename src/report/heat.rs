@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::chart::{self, Area, Drawn, INK, TEXT, WIDTH};
+use super::chart::{self, Area, Drawn, GRID, INK, TEXT, WIDTH};
 use super::short;
 use crate::error::Result;
 
@@ -80,6 +80,7 @@ pub fn draw(map: &Map) -> Result<String> {
                 }
             }
         }
+        area.draw(&Rectangle::new([(left, 6), (WIDTH as i32 - 12, bottom)], GRID.stroke_width(1)))?;
         let longest = map.columns.iter().map(|c| c.chars().count()).max().unwrap_or(1) as i32;
         let every = ((9 * longest + 8) as f64 / wide).ceil().max(1.0) as usize;
         for (x, name) in map.columns.iter().enumerate().step_by(every) {
@@ -97,12 +98,12 @@ fn cell(from: (i32, i32), to: (i32, i32), [r, g, b]: [u8; 3]) -> Rectangle<(i32,
 /// The colours from left to right with the values at their ends.
 fn scale(area: &Area, map: &Map, left: i32, top: i32) -> Drawn {
     const PIECES: i32 = 32;
-    let wide = (WIDTH as i32 - left - 12) / PIECES;
+    let right = WIDTH as i32 - 12;
+    let edge = |i: i32| left + (right - left) * i / PIECES;
     for i in 0..PIECES {
         let colour = sequential(f64::from(i) / f64::from(PIECES - 1));
-        area.draw(&cell((left + i * wide, top), (left + (i + 1) * wide, top + 12), colour))?;
+        area.draw(&cell((edge(i), top), (edge(i + 1), top + 12), colour))?;
     }
-    let right = left + PIECES * wide;
     area.draw(&Rectangle::new([(left, top), (right, top + 12)], INK.stroke_width(1)))?;
     let style = |h| TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK).pos(Pos::new(h, VPos::Top));
     let (low, high) = map.range;

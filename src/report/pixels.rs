@@ -31,23 +31,27 @@ impl Pixels {
         Pixels { width: shape.w, height: shape.h, colours: (0..area).map(|i| Some(colour(i))).collect() }
     }
 
-    /// Tiles of first-layer weights, one block per unit with its input channels side by side; blue is negative, red positive, all on one scale.
+    /// Tiles of first-layer weights, one block per unit with its input channels side by side; blue is negative, red positive, all on one
+    /// scale.
     pub fn filters(layout: Layout, weights: &[f32], units: usize) -> Pixels {
-        let (side_h, side_w, channels) = match layout {
-            Layout::Conv { inp, k, .. } => (k, k, inp),
-            Layout::Linear { inp, .. } => (inp.h, inp.w, inp.c),
-            Layout::PerChannel(_) => (1, 1, 1),
+        // A weight of a small kernel is several pixels wide, so that the gaps are narrower than it.
+        let (side_h, side_w, channels, size) = match layout {
+            Layout::Conv { inp, k, .. } => (k, k, inp, 4),
+            Layout::Linear { inp, .. } => (inp.h, inp.w, inp.c, 1),
+            Layout::PerChannel(_) => (1, 1, 1, 4),
         };
-        let (tile, wide) = (side_h * side_w, channels * (side_w + 1));
-        let per_row = ((units * (side_h + 2)) as f64 / (wide + 1) as f64 * 2.0).sqrt().ceil().max(1.0) as usize;
-        let per_row = per_row.min(units.max(1));
-        let mut all = Pixels::empty(per_row * (wide + 1) - 2, units.div_ceil(per_row) * (side_h + 2) - 2);
+        let tile = side_h * side_w;
+        // With a gap of 1 behind each channel, and of 2 more behind each unit.
+        let (wide, high) = (channels * (side_w * size + 1) + 2, side_h * size + 3);
+        let per_row = ((units * high * 2) as f64 / wide as f64).sqrt().ceil().clamp(1.0, units.max(1) as f64) as usize;
+        let mut all = Pixels::empty(per_row * wide - 3, units.div_ceil(per_row) * high - 3);
         let shown = &weights[..units * channels * tile];
         let largest = shown.iter().fold(f32::MIN_POSITIVE, |m, w| m.max(w.abs()));
         for (i, w) in shown.iter().enumerate() {
             let (unit, channel, y, x) = (i / (channels * tile), i / tile % channels, i % tile / side_w, i % side_w);
-            let (top, left) = (unit / per_row * (side_h + 2) + y, unit % per_row * (wide + 1) + channel * (side_w + 1) + x);
-            all.colours[top * all.width + left] = Some(heat::diverging(f64::from(w / largest)));
+            let (top, left) = (unit / per_row * high + y * size, unit % per_row * wide + channel * (side_w * size + 1) + x * size);
+            let colour = Some(heat::diverging(f64::from(w / largest)));
+            (0..size).for_each(|dy| all.colours[(top + dy) * all.width + left..][..size].fill(colour));
         }
         all
     }

@@ -151,7 +151,7 @@ fn filters_are_tiles_with_gaps_between() {
     // Two units of two channels of 1x1: a unit is two tiles side by side.
     let layout = Layout::Conv { out: 2, inp: 2, k: 1 };
     let svg = pixels::Pixels::filters(layout, &[1.0, -1.0, 0.0, 0.5], 2).svg(100);
-    assert_eq!(svg.matches("h1v1h-1z").count(), 4, "{svg}");
+    assert_eq!(svg.matches("h4v1h-4z").count(), 4 * 4, "{svg}");
     let linear = Layout::Linear { out: 3, inp: Chw::new(2, 4, 4) };
     let svg = pixels::Pixels::filters(linear, &[0.5; 96], 3).svg(100);
     assert_eq!(svg.matches("h4v1h-4z").count(), 3 * 2 * 4, "{svg}");

@@ -16,15 +16,23 @@ const GROWING_PAIRS: f64 = 0.5;
 /// Gradient mass of the first quarter of the steps over that of the last; a leak of 0.9 alone reaches 10.
 const GROWING_MASS: f64 = 30.0;
 
-/// All warnings; with several runs each begins with its run.
+/// All warnings; with several runs each begins with its runs, and what several say is said once.
 pub fn all(runs: &[Run], look: Option<&Look>) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for (i, run) in runs.iter().enumerate() {
-        let look = look.filter(|_| i == 0);
-        let named = |w: String| if runs.len() > 1 { format!("{}: {w}", run.name) } else { w };
-        said.extend(of(run, look).into_iter().map(named));
+        for warning in of(run, look.filter(|_| i == 0)) {
+            match said.iter_mut().find(|(w, _)| *w == warning) {
+                Some((_, names)) => names.push(&run.name),
+                None => said.push((warning, vec![&run.name])),
+            }
+        }
     }
-    said
+    let named = |(warning, names): (String, Vec<&str>)| match names.len() {
+        _ if runs.len() == 1 => warning,
+        n if n == runs.len() => format!("all runs: {warning}"),
+        _ => format!("{}: {warning}", names.join(", ")),
+    };
+    said.into_iter().map(named).collect()
 }
 
 fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
@@ -41,7 +49,7 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
         said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
     }
     if let Some(r) = &run.result {
-        said.extend(r.dataset_notes.iter().map(|n| format!("of the data set: {n}")));
+        said.extend(r.dataset_notes.iter().map(|n| format!("{}: {n}", c.dataset)));
     }
     said.extend(fall(run));
     said.extend(rates(run));
