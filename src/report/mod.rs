@@ -138,12 +138,21 @@ impl Report {
         sections.extend(inside::sections(&runs[0], look)?);
         sections.push(credit::section(runs)?);
         sections.push(summary::environment(runs));
-        Ok(Report { title: names.join(", "), warnings: warnings::all(runs, seen), sections })
+        Ok(Report { title: heading(&names), warnings: warnings::all(runs, seen), sections })
     }
 
     /// All figures in order.
     pub fn figures(&self) -> impl Iterator<Item = &Figure> {
         self.sections.iter().flat_map(Section::figures)
+    }
+}
+
+/// The runs' names, as many as a heading bears.
+fn heading(names: &[&str]) -> String {
+    const MOST: usize = 5;
+    match names.len() {
+        n if n > MOST => format!("{} and {} more runs", names[..MOST - 1].join(", "), n + 1 - MOST),
+        _ => names.join(", "),
     }
 }
 
