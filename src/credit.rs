@@ -13,6 +13,7 @@
 //! Parts of opposite sign cancel: mass ≤ space + across + time. The error e is dL/du, before the ReLU: where a current is below 0,
 //! the ReLU cuts its error off from the weights, but it is counted here.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::neuron::{self, Lif, Surrogate};
@@ -95,44 +96,84 @@ impl LayerCredit {
 /// Walks back through a layer of `neurons` neurons: potentials u and gradients S from above, `[T,B,neurons]` each. What the surrogate
 /// does not read of S may hold anything finite.
 pub fn of_layer(name: String, surrogate: Surrogate, lif: Lif, neurons: usize, steps: usize, u: &[f32], s: &[f32]) -> LayerCredit {
-    let per_step = u.len() / steps;
-    let mut parts = vec![Parts::default(); steps];
-    let (mut spikes, mut margin, mut growth) = (0u64, [0u64; MARGIN_BINS], Growth::default());
-    // How often each neuron fired, over samples and steps.
-    let mut fired_at = vec![0u32; neurons];
-    let (mut e, mut fired_next) = (vec![0.0f64; per_step], vec![false; per_step]);
-    for t in (0..steps).rev() {
-        let at = t * per_step..(t + 1) * per_step;
-        for (i, (&u, &s)) in u[at.clone()].iter().zip(&s[at]).enumerate() {
-            // As the potentials were computed.
-            let fired = neuron::fires(lif.threshold as f32, u);
-            let u = f64::from(u);
-            let error = |s: f64, e_next: f64| neuron::error(surrogate, lif.decay, lif.threshold, u, fired, s, e_next);
-            parts[t].add(fired, error(f64::from(s), 0.0), error(0.0, e[i]), &mut e[i]);
-            if fired {
-                spikes += 1;
-                fired_at[i % neurons] += 1;
-                margin[(((u - lif.threshold) / MARGIN_BIN) as usize).min(MARGIN_BINS - 1)] += 1;
-                if fired_next[i] {
-                    growth.add(error(0.0, 1.0).abs());
+    let samples = u.len() / (steps * neurons);
+    let of_sample = |b: usize| {
+        let mut sums = Sums::new(neurons, steps);
+        let (mut e, mut fired_next) = (vec![0.0f64; neurons], vec![false; neurons]);
+        for t in (0..steps).rev() {
+            let at = (t * samples + b) * neurons..(t * samples + b + 1) * neurons;
+            for (i, (&u, &s)) in u[at.clone()].iter().zip(&s[at]).enumerate() {
+                // As the potentials were computed.
+                let fired = neuron::fires(lif.threshold as f32, u);
+                let u = f64::from(u);
+                let error = |s: f64, e_next: f64| neuron::error(surrogate, lif.decay, lif.threshold, u, fired, s, e_next);
+                e[i] = sums.parts[t].add(fired, error(f64::from(s), 0.0), error(0.0, e[i]));
+                if fired {
+                    sums.fired[i] += 1;
+                    sums.margin[(((u - lif.threshold) / MARGIN_BIN) as usize).min(MARGIN_BINS - 1)] += 1;
+                    if fired_next[i] {
+                        sums.growth.add(error(0.0, 1.0).abs());
+                    }
                 }
+                fired_next[i] = fired;
             }
-            fired_next[i] = fired;
         }
+        sums
+    };
+    // Added up in the order of the samples: the same bits on any number of threads.
+    let all: Vec<Sums> = (0..samples).into_par_iter().map(of_sample).collect();
+    all.into_iter().fold(Sums::new(neurons, steps), Sums::plus).closed(name, samples)
+}
+
+/// Sums over neurons, and over samples.
+struct Sums {
+    /// `[T]`
+    parts: Vec<Parts>,
+    /// How often each neuron fired.
+    fired: Vec<u32>,
+    margin: [u64; MARGIN_BINS],
+    /// `mean` and `above_one` are sums.
+    growth: Growth,
+}
+
+impl Sums {
+    fn new(neurons: usize, steps: usize) -> Self {
+        Sums { parts: vec![Parts::default(); steps], fired: vec![0; neurons], margin: [0; MARGIN_BINS], growth: Growth::default() }
     }
-    let always = u.len() / neurons;
-    let share = |count: usize| fired_at.iter().filter(|&&n| n as usize == count).count() as f64 / neurons as f64;
-    LayerCredit {
-        name,
-        mass: parts.iter().map(|p| p.mass).collect(),
-        space: parts.iter().map(|p| p.space).collect(),
-        time: parts.iter().map(|p| p.time).collect(),
-        across: parts.iter().map(|p| p.across).collect(),
-        silent: share(0),
-        saturated: share(always),
-        rate: spikes as f64 / u.len() as f64,
-        margin,
-        growth: growth.closed(),
+
+    fn plus(mut self, other: Sums) -> Sums {
+        for (p, o) in self.parts.iter_mut().zip(&other.parts) {
+            p.mass += o.mass;
+            p.space += o.space;
+            p.time += o.time;
+            p.across += o.across;
+        }
+        self.fired.iter_mut().zip(&other.fired).for_each(|(n, o)| *n += o);
+        self.margin.iter_mut().zip(&other.margin).for_each(|(n, o)| *n += o);
+        self.growth.pairs += other.growth.pairs;
+        self.growth.mean += other.growth.mean;
+        self.growth.largest = self.growth.largest.max(other.growth.largest);
+        self.growth.above_one += other.growth.above_one;
+        self
+    }
+
+    fn closed(self, name: String, samples: usize) -> LayerCredit {
+        let (steps, neurons) = (self.parts.len(), self.fired.len());
+        let sums = |of: fn(&Parts) -> f64| self.parts.iter().map(of).collect();
+        let share = |count: usize| self.fired.iter().filter(|&&n| n as usize == count).count() as f64 / neurons as f64;
+        let spikes: u64 = self.fired.iter().map(|&n| u64::from(n)).sum();
+        LayerCredit {
+            name,
+            mass: sums(|p| p.mass),
+            space: sums(|p| p.space),
+            time: sums(|p| p.time),
+            across: sums(|p| p.across),
+            silent: share(0),
+            saturated: share(steps * samples),
+            rate: spikes as f64 / (steps * samples * neurons) as f64,
+            margin: self.margin,
+            growth: self.growth.closed(),
+        }
     }
 }
 
@@ -146,11 +187,13 @@ struct Parts {
 }
 
 impl Parts {
-    fn add(&mut self, fired: bool, space: f64, carried: f64, e: &mut f64) {
-        *e = space + carried;
+    /// Counts a neuron's parts; gives their sum e.
+    fn add(&mut self, fired: bool, space: f64, carried: f64) -> f64 {
+        let e = space + carried;
         self.mass += e.abs();
         self.space += space.abs();
         *if fired { &mut self.across } else { &mut self.time } += carried.abs();
+        e
     }
 }
 

@@ -174,15 +174,15 @@ fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, 
 }
 
 /// Bytes of a look at credit assignment on `load.batch` samples: a forward pass, and a backward pass in which every layer is copied to the
-/// host before it is passed (potentials and gradients, f32, and errors, f64). What a pass makes and the next layer does not need is given
-/// back at once, but blocks in `recompute` are computed anew with all samples.
+/// host before it is passed (potentials and gradients, f32; for a neuron its error, f64, and how often it fired). What a pass makes and the
+/// next layer does not need is given back at once, but blocks in `recompute` are computed anew with all samples.
 pub fn look(plan: &Plan, load: &Load, recompute: &[bool]) -> usize {
     let Memory { optimiser, spikes, work, .. } = of(plan, load, &[]);
     let twice = |i: usize| recompute.get(i).copied().unwrap_or(false);
     let shown = |(i, block): (usize, &Block)| {
         let below: usize = (0..i).filter(|&j| !twice(j)).map(|j| currents(plan, load, j)).sum();
         let numbers = load.steps * load.batch * block.output.len();
-        let host = 8 * numbers + 9 * numbers / load.steps;
+        let host = 8 * numbers + 13 * numbers / load.steps;
         below + currents(plan, load, i) + field(load, block.output) + host.max(gradients(load, block))
     };
     let forward = (0..plan.blocks.len()).map(|i| currents(plan, load, i)).sum::<usize>();
@@ -192,8 +192,34 @@ pub fn look(plan: &Plan, load: &Load, recompute: &[bool]) -> usize {
     optimiser + spikes + work + samples_copied + forward.max(backward)
 }
 
+/// Bytes that the C library keeps, at most, of what was given back, where looks and steps take turns: glibc hands blocks below a threshold
+/// out of a heap of which it returns nothing below twice the threshold, which grows with the blocks given back, up to 32 MiB (mallopt(3)).
+fn kept_back(plan: &Plan, load: &Load, samples: usize) -> usize {
+    const LARGEST_THRESHOLD: usize = 32 << 20;
+    let blocks = plan.blocks.iter().flat_map(|b| [load.batch, samples].map(|batch| field(&Load { batch, ..*load }, b.output)));
+    2 * blocks.filter(|&bytes| bytes < LARGEST_THRESHOLD).max().unwrap_or(0)
+}
+
+/// [`fit`] with looks of `most` samples at credit between the steps, or of as many as there is room for: which blocks compute twice, and how
+/// many samples a look takes. The steps come first: 0 samples where looks do not fit beside them.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_looks(plan: &Plan, load: &Load, most: usize, limit: usize) -> Result<(Vec<bool>, usize)> {
+    if most > 0 {
+        let left = limit.saturating_sub(kept_back(plan, load, most));
+        if let Ok(recompute) = fit(plan, load, left) {
+            let samples = look_samples(plan, load, &recompute, most, left);
+            if samples > 0 {
+                return Ok((recompute, samples));
+            }
+        }
+    }
+    Ok((fit(plan, load, limit)?, 0))
+}
+
 /// How many samples a look takes: as many as `most`, or as fit into `limit` bytes; 0 if none does.
-pub fn look_samples(plan: &Plan, load: &Load, recompute: &[bool], most: usize, limit: usize) -> usize {
+fn look_samples(plan: &Plan, load: &Load, recompute: &[bool], most: usize, limit: usize) -> usize {
     (1..=most).rev().find(|&batch| look(plan, &Load { batch, ..*load }, recompute) <= limit).unwrap_or(0)
 }
 
@@ -292,6 +318,14 @@ mod tests {
             assert_eq!(look_samples(&plan, &load, &[], 8, of_samples(n) - 1), n - 1);
         }
         assert_eq!(look_samples(&plan, &load, &[], 4, usize::MAX), 4);
+        let least = (1..).map(|n| n * 50_000_000).find(|&limit| fit(&plan, &load, limit).is_ok()).unwrap();
+        assert_eq!(fit_looks(&plan, &load, 8, least).unwrap(), (fit(&plan, &load, least).unwrap(), 0), "steps come first");
+        assert_eq!(fit_looks(&plan, &load, 8, 10 * least).unwrap(), (vec![false; plan.blocks.len()], 8));
+        for limit in (least..3 * least).step_by(100_000_000) {
+            let (recompute, samples) = fit_looks(&plan, &load, 8, limit).unwrap();
+            assert!(of(&plan, &load, &recompute).total() <= limit);
+            assert!(samples == 0 || look(&plan, &Load { batch: samples, ..load }, &recompute) <= limit);
+        }
     }
 
     #[test]

@@ -18,17 +18,19 @@ pub fn potentials<E: Engine>(
     norm: Option<&Norm<E::Param>>,
 ) -> Vec<f32> {
     let mut u = engine.host_currents(currents);
-    let (neurons, area, affine) = (block.output.len(), block.output.area(), affine(engine, block, norm));
+    let (area, affine) = (block.output.area(), affine(engine, block, norm));
     let (decay, threshold) = (lif.decay as f32, lif.threshold as f32);
     let per_step = u.len() / steps;
     let mut rest = vec![0.0; per_step];
     for (t, step) in u.chunks_exact_mut(per_step).enumerate() {
         let row = &affine[t.min(affine.len() - 1)];
-        for (i, (u, rest)) in step.iter_mut().zip(&mut rest).enumerate() {
-            let [scale, shift] = row[i % neurons / area];
-            let z = *u * scale + shift;
-            *u = neuron::potential(decay, *rest, if block.has_relu() { z.max(0.0) } else { z });
-            *rest = neuron::rest(*u, neuron::fires(threshold, *u));
+        for (i, (u, rest)) in step.chunks_exact_mut(area).zip(rest.chunks_exact_mut(area)).enumerate() {
+            let [scale, shift] = row[i % block.output.c];
+            for (u, rest) in u.iter_mut().zip(rest) {
+                let z = *u * scale + shift;
+                *u = neuron::potential(decay, *rest, if block.has_relu() { z.max(0.0) } else { z });
+                *rest = neuron::rest(*u, neuron::fires(threshold, *u));
+            }
         }
     }
     u

@@ -208,8 +208,11 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
         watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", trainer.dropped_samples()));
     }
     let samples = credit::samples_of(c.batch);
-    if c.credit_every != Some(0) && trainer.credit_samples < samples {
-        watch.note(&format!("credit lines look at {} samples instead of {samples}, to keep within --memory", trainer.credit_samples));
+    match trainer.credit_samples {
+        _ if c.credit_every == Some(0) => {}
+        0 => watch.note("no credit lines: --memory leaves no room for a look beside the steps"),
+        n if n < samples => watch.note(&format!("credit lines look at {n} samples instead of {samples}, to keep within --memory")),
+        _ => {}
     }
     if c.best_on == BestOn::Test {
         watch.note("warning: the best epoch is chosen on the test set (--best-on test); its accuracy is a biased estimate");

@@ -34,13 +34,11 @@ pub struct Fit {
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
 pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Fit> {
     let load = load_of(c);
-    let limit = limit.map(|limit| limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)));
-    let recompute = match limit {
-        Some(limit) => memory::fit(plan, &load, limit)?,
-        None => vec![false; plan.blocks.len()],
-    };
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
-    let credit_samples = memory::look_samples(plan, &load, &recompute, most, limit.unwrap_or(usize::MAX));
+    let (recompute, credit_samples) = match limit {
+        Some(limit) => memory::fit_looks(plan, &load, most, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?,
+        None => (vec![false; plan.blocks.len()], most),
+    };
     // The reference engine has f64 and keeps every step.
     let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
     let needs = |batch| {

@@ -16,7 +16,7 @@ use crate::shape::Chw;
 /// Sixteen spike trains: one position of a block of channels.
 pub type Words = [u64; LANES];
 
-/// Positions of words that a task counts, at least.
+/// Positions of words that a task counts, or numbers that it copies, at least.
 const COUNTED: usize = 1 << 12;
 
 /// Number of 16-lane blocks that hold `channels`.
@@ -100,14 +100,14 @@ impl Field {
 }
 
 /// Canonical `[T,B,C,H,W]` from the lanes of (t, b, block, position).
-fn canonical(shape: Chw, samples: usize, steps: usize, lane: impl Fn(usize, usize, usize, usize) -> Lane) -> Vec<f32> {
+fn canonical(shape: Chw, samples: usize, steps: usize, lane: impl Fn(usize, usize, usize, usize) -> Lane + Sync) -> Vec<f32> {
     let mut out = vec![0.0; steps * samples * shape.len()];
-    for (row, values) in out.chunks_exact_mut(shape.area()).enumerate() {
+    out.par_chunks_exact_mut(shape.area()).with_min_len(COUNTED.div_ceil(shape.area())).enumerate().for_each(|(row, values)| {
         let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
         for (p, value) in values.iter_mut().enumerate() {
             *value = lane(t, b, c / LANES, p).0[c % LANES];
         }
-    }
+    });
     out
 }
 
