@@ -131,7 +131,12 @@ fn ranges(chart: &Lines) -> ((f64, f64), (f64, f64)) {
     let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
     let bottom = if chart.from_zero && low >= 0.0 { 0.0 } else { low };
     let top = chart.to.unwrap_or(high).max(high);
-    let room = if top > bottom { 0.04 * (top - bottom) } else { 0.5 * top.abs().max(1e-6) };
+    let room = match top {
+        _ if top > bottom => 0.04 * (top - bottom),
+        // All values are the same.
+        0.0 => 1.0,
+        _ => 0.01 * top.abs(),
+    };
     let bottom = if chart.from_zero && low >= 0.0 { 0.0 } else { bottom - room };
     ((first, last), (bottom, if chart.to == Some(top) { top } else { top + room }))
 }

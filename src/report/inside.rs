@@ -181,7 +181,9 @@ fn worst(c: &Confusion, names: &[String]) -> maud::Markup {
 
 fn show_filters(section: &mut Section, look: &Look) {
     let (units, inputs, what) = match look.layout {
-        Layout::Conv { out, inp, k } => (out, inp * k * k, format!("{k}x{k} weights of {inp} input channels")),
+        Layout::Conv { out, inp, k } => {
+            (out, inp * k * k, format!("{k}x{k} weights of {inp} input channel{}", if inp == 1 { "" } else { "s" }))
+        }
         Layout::Linear { out, inp } => (out, inp.len(), format!("weights to the {inp} inputs")),
         Layout::PerChannel(_) => return,
     };
