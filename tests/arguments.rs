@@ -66,7 +66,7 @@ fn playground() -> tempfile::TempDir {
     fs::write(work.join("config.toml"), "epochs = 1\nnet = \"2C3-MP4-10Voting\"\n").unwrap();
     let mut train = command(dir.path());
     train.args(["train", "--out", "run", "-j1"]);
-    SMALL.iter().filter(|(name, _)| *name != "steps").for_each(|(name, value)| drop(train.arg(format!("--{name}={value}"))));
+    train.args(SMALL.iter().filter(|(name, _)| *name != "steps").map(|(name, value)| format!("--{name}={value}")));
     let out = train.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     dir
