@@ -159,7 +159,7 @@ fn zip_archives_that_lie_are_refused() {
     nmnist_attack(
         "overlapping members",
         |honest| archive(&[honest, Member { offset: Some(0), ..named("Train/4/00002.bin") }]).0,
-        broken(&["two members share bytes"]),
+        broken(&["share bytes of the archive"]),
     );
     nmnist_attack(
         "shorter than announced",
@@ -276,11 +276,7 @@ fn tar_archives_write_nothing() {
         tar_member("DvsGesture/user03_led_labels.csv", T::Regular, "", 1 << 33, b""),
         Refused(&["expected 1048576 bytes at most"]),
     );
-    gesture_attack(
-        "longer than any number",
-        tar_member("DvsGesture/x", T::Regular, "", u64::MAX, b""),
-        Refused(&["come out of this archive"]),
-    );
+    gesture_attack("longer than any number", tar_member("DvsGesture/x", T::Regular, "", u64::MAX, b""), Refused(&["DvsGesture.tar.gz"]));
     println!("9 archives");
 }
 

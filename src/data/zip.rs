@@ -73,8 +73,8 @@ impl Zip {
             (u64::from(u16_at(&tail, end + 10)), u64::from(u32_at(&tail, end + 12)), u64::from(u32_at(&tail, end + 16)));
         if end >= LOCATOR_BYTES && u32_at(&tail, end - LOCATOR_BYTES) == LOCATOR_64 {
             let mut record = [0; 56];
-            file.seek(SeekFrom::Start(u64_at(&tail, end - LOCATOR_BYTES + 8))).map_err(failed)?;
-            file.read_exact(&mut record).map_err(|_| bad("the 64-bit end record lies outside the archive"))?;
+            let at = SeekFrom::Start(u64_at(&tail, end - LOCATOR_BYTES + 8));
+            file.seek(at).and_then(|_| file.read_exact(&mut record)).map_err(|_| bad("the 64-bit end record lies outside the archive"))?;
             if u32_at(&record, 0) != END_64 {
                 return Err(bad("there is no 64-bit end record where it should be"));
             }
@@ -90,8 +90,8 @@ impl Zip {
         file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut list)).map_err(failed)?;
         let members = members(&list).filter(|m| m.len() as u64 == count);
         let members = members.ok_or_else(|| bad(&format!("the list of {count} members is not what its lengths say")))?;
-        if overlap(&members) {
-            return Err(bad("two members share bytes of the archive"));
+        if overlap(&members, start) {
+            return Err(bad("two members, or a member and the list of them, share bytes of the archive"));
         }
         Ok(Zip { path: path.to_owned(), file, length, members })
     }
@@ -177,10 +177,11 @@ fn members(list: &[u8]) -> Option<Vec<Member>> {
     Some(members)
 }
 
-/// Whether bytes of the archive are unpacked for two members: so a small archive becomes as large as its maker likes.
-fn overlap(members: &[Member]) -> bool {
+/// Whether bytes of the archive are unpacked for two members (so a small archive becomes as large as its maker likes), or are behind
+/// `start`, where the list begins.
+fn overlap(members: &[Member], start: u64) -> bool {
     let span = |m: &Member| (m.offset, m.offset.saturating_add(LOCAL_BYTES as u64).saturating_add(m.packed));
-    let mut spans: Vec<(u64, u64)> = members.iter().map(span).collect();
+    let mut spans: Vec<(u64, u64)> = members.iter().map(span).chain([(start, u64::MAX)]).collect();
     spans.sort_unstable();
     spans.windows(2).any(|pair| pair[1].0 < pair[0].1)
 }

@@ -51,7 +51,6 @@ pub fn archive(members: &[Member]) -> (Vec<u8>, usize) {
             [b"PK\x03\x04", &common[..], &m.path, &m.extra, &packed].iter().for_each(|part| out.extend_from_slice(part));
         }
         list.extend([b"PK\x01\x02\x14\x03", &common[..], &[0; 6]].concat());
-        list.extend([0; 2]);
         list.extend((m.mode.unwrap_or(0o100_644) << 16).to_le_bytes());
         list.extend(offset.to_le_bytes());
         list.extend([&m.path[..], &m.extra].concat());

@@ -192,7 +192,8 @@ impl Cache {
         }
         let mut bytes = vec![0; entry.bytes as usize];
         match read_at(&self.file, &mut bytes, entry.offset) {
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Err(self.damaged(index)),
+            // Behind the end, or where no file can have an end.
+            Err(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidInput) => return Err(self.damaged(index)),
             read => read.map_err(|e| Error::io(&self.path, "reading", &e))?,
         }
         if crc32c::crc32c(&bytes) == entry.crc { Ok(bytes) } else { Err(self.damaged(index)) }
