@@ -19,6 +19,7 @@ use crate::loss::Loss;
 use crate::network::Method;
 use crate::neuron::{Lif, Rule};
 use crate::schedule::{Schedule, WarmUp};
+use crate::storage;
 
 /// BatchNorm statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,7 +265,7 @@ impl Options {
     /// # Errors
     /// Storage: unreadable. Usage: not TOML, or an unknown key or value (the parser names line and column).
     pub fn read(path: &Path) -> Result<Options> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading", &e))?;
+        let text = storage::read_text(path, limits::MAX_TEXT_BYTES)?.ok_or_else(|| storage::not_there(path))?;
         Self::from_toml(&text).map_err(|e| e.at(path.display()))
     }
 

@@ -24,8 +24,8 @@ pub const CREDIT_SAMPLES: usize = 8;
 pub const MAX_EPOCHS: usize = 100_000;
 /// Classes of a data set (labels are stored as u16).
 pub const MAX_CLASSES: usize = 10_000;
-/// Bytes of one decompressed data file: ten times the largest official one (CIFAR10's tar is 184 MB).
-pub const MAX_DECOMPRESSED: u64 = 2 << 30;
+/// Bytes of one decompressed data file: nearly three times the largest official one (CIFAR10's tar is 184 MB).
+pub const MAX_DECOMPRESSED: u64 = 512 << 20;
 /// Bytes of a user's picture after decoding.
 pub const MAX_IMAGE_BYTES: u64 = 512 << 20;
 /// Bytes of a checkpoint's header; the tensors behind it are bounded by MAX_PARAMETERS.
@@ -38,6 +38,8 @@ pub const MAX_SET_BYTES: u64 = 16 << 30;
 pub const MAX_RECORDING_BYTES: u64 = 512 << 20;
 /// Bytes of a list beside recordings (labels, trials): those of DVS-Gesture have a few hundred.
 pub const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// Gestures in one labels file of DVS-Gesture: its own have twelve.
+pub const MAX_GESTURES: usize = 1000;
 /// Bytes that may come out of an archive of recordings: five times DVS-Gesture, ten times N-MNIST.
 pub const MAX_ARCHIVE_BYTES: u64 = 16 << 30;
 /// Bytes of a zip archive's list of members: N-MNIST's 60,000 take 4 MB.
@@ -56,5 +58,13 @@ pub const MAX_EVENTS: usize = 1 << 27;
 pub const MAX_NPY_HEADER: usize = 1 << 16;
 /// Pixels of all frames of a recording that are drawn at one time: 64 of the largest event sensors, 1280x720.
 pub const MAX_DRAWN_PIXELS: usize = 1 << 26;
+/// Bytes of a fixture: twenty times the largest that this repository has.
+pub const MAX_FIXTURE_BYTES: u64 = 2 << 20;
+/// Members of an .npz: SpikingJelly's have four arrays, others may lie beside them.
+pub const MAX_NPZ_MEMBERS: usize = 64;
+/// Bytes of a line of metrics.jsonl: a credit line of 200 layers at 64 time steps has a quarter. Read as JSON it takes up to fifty times that.
+pub const MAX_METRICS_LINE: usize = 4 << 20;
+/// Bytes of result.json, cost.json, study.json and live.json: a study of a thousand runs has ten.
+pub const MAX_JSON_BYTES: u64 = 64 << 20;
 /// Bytes of a run's metrics.jsonl that a report reads: 100,000 epochs of a deep network with credit lines between them.
 pub const MAX_METRICS_BYTES: u64 = 1 << 30;

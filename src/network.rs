@@ -292,9 +292,17 @@ impl<E: Engine> Network<E> {
     }
 
     /// Running statistics after the batch on the tape.
-    pub fn updated_running(&self, tape: &Tape<E>) -> Vec<Option<Running>> {
+    ///
+    /// # Errors
+    /// Diverged: they are not finite in f32; names the layer.
+    pub fn updated_running(&self, tape: &Tape<E>) -> Result<Vec<Option<Running>>> {
         let pairs = self.running.iter().zip(&tape.traces);
-        pairs.map(|(r, t)| Some(r.as_ref()?.updated(t.moments.as_ref()?))).collect()
+        let running: Vec<Option<Running>> = pairs.map(|(r, t)| Some(r.as_ref()?.updated(t.moments.as_ref()?))).collect();
+        let good = |r: &Option<Running>| r.iter().all(|r| r.mean.iter().chain(&r.var).all(|v| v.is_finite()));
+        match running.iter().position(|r| !good(r)) {
+            Some(i) => Err(not_finite(&self.plan.blocks[i], "running statistics")),
+            None => Ok(running),
+        }
     }
 
     /// Back through the tape from dL/d(rates) `[B, classes]`.
@@ -366,10 +374,10 @@ impl<E: Engine> Network<E> {
         grads
     }
 
-    /// The first parameter of `tensors` with an entry that is not finite, by name.
-    pub fn first_not_finite(&self, engine: &E, tensors: &[Tensors<E::Param>]) -> Option<String> {
+    /// The first of `tensors` with an entry beyond ±`bound` (or NaN), by name.
+    pub fn first_beyond(&self, engine: &E, tensors: &[Tensors<E::Param>], bound: f32) -> Option<String> {
         self.plan.blocks.iter().zip(tensors).find_map(|(block, t)| {
-            let bad = t.each().zip(tensor_names(block)).find(|(p, _)| !engine.is_finite(p))?;
+            let bad = t.each().zip(tensor_names(block)).find(|(p, _)| !engine.all_within(p, bound))?;
             Some(format!("{} ({})", bad.1.0, block.name()))
         })
     }

@@ -20,7 +20,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::checkpoint::{self, Header, Newest, TensorEntry};
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::storage::{self, Storage, folder_of};
 
 /// Checkpoints kept besides the best one: the newest, and the one before in case the newest gets damaged.
@@ -126,6 +128,15 @@ impl RunFolder {
         storage::write_text(self.storage(), &self.config(), toml).map(|_| ())
     }
 
+    /// Reads `config.toml`.
+    ///
+    /// Errors: Format if it is no complete configuration; Storage if it cannot be read.
+    pub fn read_config(&self) -> Result<Config> {
+        let path = self.config();
+        let text = storage::read_text(&path, limits::MAX_TEXT_BYTES)?.ok_or_else(|| storage::not_there(&path))?;
+        Config::from_toml(&text).map_err(|e| e.at(path.display()))
+    }
+
     /// Writes `result.json`, indented for people.
     pub fn write_result(&self, result: &impl Serialize) -> Result<()> {
         let mut json = serde_json::to_string_pretty(result).map_err(|e| Error::bug(format!("{RESULT}: {e}")))?;
@@ -171,7 +182,10 @@ impl RunFolder {
         let path = self.metrics();
         let mut bytes = Vec::new();
         match self.storage.open(&path) {
-            Ok((mut file, _)) => file.read_to_end(&mut bytes).map_err(|e| Error::io(&path, "reading", &e)).map(|_| bytes),
+            Ok((_, length)) if length > limits::MAX_METRICS_BYTES => {
+                Err(Error::format(format!("{length} bytes; at most {} are read", limits::MAX_METRICS_BYTES)).at(path.display()))
+            }
+            Ok((file, length)) => file.take(length).read_to_end(&mut bytes).map_err(|e| Error::io(&path, "reading", &e)).map(|_| bytes),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(bytes),
             Err(e) => Err(Error::io(&path, "opening", &e)),
         }
@@ -238,8 +252,11 @@ impl Line {
     }
 }
 
-/// A line of metrics, if it is whole and says its epoch or its kind.
+/// A line of metrics, if it is whole, not too long, and says its epoch or its kind.
 fn metrics_line(line: &[u8]) -> Option<Line> {
+    if line.len() > limits::MAX_METRICS_LINE {
+        return None;
+    }
     let value: Value = serde_json::from_slice(line).ok()?;
     let number = |key| value.get(key).and_then(Value::as_u64);
     let kind = value.get("kind").and_then(Value::as_str).map(str::to_string);

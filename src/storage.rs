@@ -76,12 +76,17 @@ impl Storage for Disk {
         })
     }
     fn open(&self, path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
-        let file = File::open(path)?;
-        let about = file.metadata()?;
+        // Asked before: opening a pipe waits for whoever writes into it.
+        let about = fs::metadata(path)?;
         if about.is_dir() {
             return Err(ErrorKind::IsADirectory.into());
         }
-        Ok((Box::new(file), about.len()))
+        if !about.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "not a file"));
+        }
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        Ok((Box::new(file), length))
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
@@ -99,6 +104,43 @@ impl Storage for Disk {
         names.sort();
         Ok(names)
     }
+}
+
+/// The bytes of a file, `cap` of them at most; `None` if it is not there. Pipes and devices, which need never end, are not opened.
+///
+/// # Errors
+/// Storage: it cannot be read, or is no file. Format: it is longer.
+pub fn read_whole(path: &Path, cap: u64) -> Result<Option<Vec<u8>>> {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(Error::io(path, "reading", &e)),
+    };
+    if !about.is_file() {
+        return Err(Error::storage("reading failed: this is not a file").at(path.display()).remedy("check the path"));
+    }
+    let mut bytes = Vec::with_capacity(about.len().min(cap) as usize + 1);
+    let read = File::open(path).and_then(|file| file.take(cap + 1).read_to_end(&mut bytes));
+    read.map_err(|e| Error::io(path, "reading", &e))?;
+    if bytes.len() as u64 > cap {
+        return Err(Error::format(format!("expected a file of {cap} bytes at most, found a longer one")).at(path.display()));
+    }
+    Ok(Some(bytes))
+}
+
+/// The text of a file, `cap` bytes at most; `None` if it is not there.
+///
+/// # Errors
+/// As [`read_whole`]; Format: it is not UTF-8.
+pub fn read_text(path: &Path, cap: u64) -> Result<Option<String>> {
+    let Some(bytes) = read_whole(path, cap)? else { return Ok(None) };
+    let text = String::from_utf8(bytes);
+    text.map(Some).map_err(|e| Error::format("not UTF-8").at(format!("{}: byte {}", path.display(), e.utf8_error().valid_up_to())))
+}
+
+/// The error for a file that must be there.
+pub fn not_there(path: &Path) -> Error {
+    Error::io(path, "reading", &ErrorKind::NotFound.into())
 }
 
 /// The folder a file lies in; `.` for a bare name.

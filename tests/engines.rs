@@ -124,7 +124,7 @@ fn pass_anew<E: Engine>(engine: &E, c: &Case, threshold: f64, anew: &[usize]) ->
     let masks = net.masks(c.seed, 1, c.batch.samples);
     let (out, tape) = net.forward(engine, &c.batch, &masks, &method).unwrap();
     let (_, d_rates) = c.loss.of(&out.rates, &c.labels);
-    net.running = net.updated_running(&tape);
+    net.running = net.updated_running(&tape).unwrap();
     let grads = net.backward(engine, tape, &d_rates, &masks, &method);
     let named = |(b, g)| -> Vec<(String, Vec<f32>)> {
         let (b, g): (&spiketrain::plan::Block, &spiketrain::network::Tensors<E::Param>) = (b, g);

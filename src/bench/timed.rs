@@ -127,8 +127,8 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn host_grad(&self, d: &E::Grad) -> Vec<f32> {
         self.inner.host_grad(d)
     }
-    fn is_finite(&self, p: &Self::Param) -> bool {
-        self.time(Phase::Checks, || self.inner.is_finite(&p.inner))
+    fn all_within(&self, p: &Self::Param, bound: f32) -> bool {
+        self.time(Phase::Checks, || self.inner.all_within(&p.inner, bound))
     }
 
     fn input(&self, batch: &Batch) -> E::Acts {

@@ -15,6 +15,7 @@ use crate::memory::{self, Load};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::shape::Chw;
+use crate::storage;
 
 /// Measures and prints.
 pub fn run(a: &BenchArgs) -> Result<u8> {
@@ -151,7 +152,7 @@ fn phases(m: &Measured) -> String {
 
 /// The last JSON object of a file.
 fn rival(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "reading", &e))?;
+    let text = storage::read_text(path, limits::MAX_TEXT_BYTES)?.ok_or_else(|| storage::not_there(path))?;
     let last = text.lines().rev().find_map(|l| serde_json::from_str::<Value>(l).ok().filter(Value::is_object));
     last.ok_or_else(|| Error::format("no line is a JSON object").at(path.display()).remedy("give the output of bench/opponent.py"))
 }

@@ -19,7 +19,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::error::{Error, Result};
 use args::{Cli, Command};
@@ -43,6 +43,11 @@ pub fn main() -> ExitCode {
 pub fn understands(arguments: &[&str]) -> Result<()> {
     let words = std::iter::once("spiketrain").chain(arguments.iter().copied());
     Cli::try_parse_from(words).map(|_| ()).map_err(Error::usage)
+}
+
+/// Every command and option there is; for tests that try them all.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 fn run(cli: Cli) -> Result<u8> {
@@ -70,14 +75,28 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| Error::bug(format!("thread pool: {e}")))
 }
 
-/// Says something on standard error; one that was closed is no reason to stop a run.
+/// Says something on standard error; one that was closed is no reason to stop a run. Names in archives and words in files may hold
+/// what a terminal takes for commands: shown, not sent.
 fn say(text: impl std::fmt::Display) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(&text.to_string()));
+}
+
+/// Text without control characters but for ends of lines and tabs.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is not an error.
 fn print(text: impl std::fmt::Display) {
     use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", harmless(&text.to_string()));
 }

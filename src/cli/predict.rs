@@ -108,8 +108,7 @@ impl<E: Engine> Trained<'_, E> {
         if self.config.dataset == DatasetName::Motions {
             return Err(Error::usage("motions are made as frames, visit by visit; there are no recordings of them").at(name));
         }
-        let bytes = std::fs::read(file).map_err(|e| Error::io(file, "reading", &e))?;
-        let mut recording = events::read(&bytes, &name)?;
+        let mut recording = events::open(file)?;
         if self.config.dataset == DatasetName::DvsCifar10 {
             recording.events.iter_mut().for_each(turn);
         }

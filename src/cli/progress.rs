@@ -40,7 +40,7 @@ impl Terminal {
         if self.plain {
             super::say(text);
         } else {
-            self.bar.println(text);
+            self.bar.println(super::harmless(text));
         }
     }
 }

@@ -78,8 +78,7 @@ fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
             .remedy("give -j, --memory, --data-dir and --cache at most"));
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
-    let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
-    let mut config = Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?;
+    let mut config = folder.read_config()?;
     config.data_dir = said.data_dir.or(config.data_dir);
     config.cache = said.cache.or(config.cache);
     let data = load(&config)?;

@@ -1,6 +1,6 @@
 //! Reading data files with a cap on what comes out of them.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -27,12 +27,12 @@ pub(super) fn read_whole(path: &Path) -> Result<Vec<u8>> {
 
 /// Opens a regular file.
 pub(super) fn open(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
-    let meta = file.metadata().map_err(|e| Error::io(path, "opening", &e))?;
+    // Asked before: opening a pipe waits for whoever writes into it.
+    let meta = fs::metadata(path).map_err(|e| Error::io(path, "opening", &e))?;
     if !meta.is_file() {
         return Err(Error::usage("not a file").at(path.display()).remedy("a folder or device stands where the data file belongs"));
     }
-    Ok(file)
+    File::open(path).map_err(|e| Error::io(path, "opening", &e))
 }
 
 fn read_plain(reader: impl Read, path: &Path, cap: u64) -> Result<Vec<u8>> {

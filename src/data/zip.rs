@@ -47,6 +47,8 @@ pub struct Member {
 pub struct Zip {
     path: PathBuf,
     file: BufReader<File>,
+    /// Of the archive, in bytes.
+    length: u64,
     members: Vec<Member>,
 }
 
@@ -71,8 +73,8 @@ impl Zip {
             (u64::from(u16_at(&tail, end + 10)), u64::from(u32_at(&tail, end + 12)), u64::from(u32_at(&tail, end + 16)));
         if end >= LOCATOR_BYTES && u32_at(&tail, end - LOCATOR_BYTES) == LOCATOR_64 {
             let mut record = [0; 56];
-            file.seek(SeekFrom::Start(u64_at(&tail, end - LOCATOR_BYTES + 8))).map_err(failed)?;
-            file.read_exact(&mut record).map_err(|_| bad("the 64-bit end record lies outside the archive"))?;
+            let at = SeekFrom::Start(u64_at(&tail, end - LOCATOR_BYTES + 8));
+            file.seek(at).and_then(|_| file.read_exact(&mut record)).map_err(|_| bad("the 64-bit end record lies outside the archive"))?;
             if u32_at(&record, 0) != END_64 {
                 return Err(bad("there is no 64-bit end record where it should be"));
             }
@@ -88,7 +90,10 @@ impl Zip {
         file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut list)).map_err(failed)?;
         let members = members(&list).filter(|m| m.len() as u64 == count);
         let members = members.ok_or_else(|| bad(&format!("the list of {count} members is not what its lengths say")))?;
-        Ok(Zip { path: path.to_owned(), file, members })
+        if overlap(&members, start) {
+            return Err(bad("two members, or a member and the list of them, share bytes of the archive"));
+        }
+        Ok(Zip { path: path.to_owned(), file, length, members })
     }
 
     /// In the order of the central directory.
@@ -117,8 +122,10 @@ impl Zip {
         let skip = i64::from(u16_at(&head, 26)) + i64::from(u16_at(&head, 28));
         self.file.seek_relative(skip).map_err(|e| Error::io(&self.path, "reading", &e))?;
         let packed = self.file.by_ref().take(member.packed);
+        // What is packed as tightly as recordings usually are gets its memory at once; more is only believed as it comes out.
+        let there = member.packed.min(self.length.saturating_sub(member.offset));
         // One byte more than announced, to see whether there is more.
-        let mut bytes = Vec::with_capacity(member.bytes.min(member.packed.saturating_mul(1100)) as usize + 1);
+        let mut bytes = Vec::with_capacity(member.bytes.min(4 * there) as usize + 1);
         let read = match member.method {
             0 => packed.take(member.bytes + 1).read_to_end(&mut bytes),
             8 => DeflateDecoder::new(packed).take(member.bytes + 1).read_to_end(&mut bytes),
@@ -146,7 +153,7 @@ impl Zip {
 
 /// The entries of a central directory; `None` if its lengths do not fit together.
 fn members(list: &[u8]) -> Option<Vec<Member>> {
-    let (mut members, mut rest) = (Vec::new(), list);
+    let (mut members, mut rest) = (Vec::with_capacity(list.len() / CENTRAL_BYTES), list);
     while !rest.is_empty() && rest.get(..4)? == CENTRAL.to_le_bytes() {
         let (head, behind) = rest.split_at_checked(CENTRAL_BYTES)?;
         let (name, behind) = behind.split_at_checked(u16_at(head, 28).into())?;
@@ -168,6 +175,15 @@ fn members(list: &[u8]) -> Option<Vec<Member>> {
         members.push(Member { path, bytes, is_file, method: u16_at(head, 10), crc: u32_at(head, 16), packed, offset });
     }
     Some(members)
+}
+
+/// Whether bytes of the archive are unpacked for two members (so a small archive becomes as large as its maker likes), or are behind
+/// `start`, where the list begins.
+fn overlap(members: &[Member], start: u64) -> bool {
+    let span = |m: &Member| (m.offset, m.offset.saturating_add(LOCAL_BYTES as u64).saturating_add(m.packed));
+    let mut spans: Vec<(u64, u64)> = members.iter().map(span).chain([(start, u64::MAX)]).collect();
+    spans.sort_unstable();
+    spans.windows(2).any(|pair| pair[1].0 < pair[0].1)
 }
 
 /// The content of one extra field.

@@ -63,7 +63,7 @@ impl Fixture {
         let notation: String = meta.get("notation")?;
         let [c, h, w] = meta.get::<[usize; 3]>("shape")?;
         let (steps, samples): (usize, usize) = (meta.get("T")?, meta.get("batch")?);
-        if !(1..=limits::MAX_TIME_STEPS).contains(&steps) || samples == 0 {
+        if !(1..=limits::MAX_TIME_STEPS).contains(&steps) || !(1..=limits::MAX_BATCH).contains(&samples) {
             return Err(Error::format(format!("T = {steps}, batch = {samples}")));
         }
         let plan = Plan::new(notation.parse()?, format!("{c}x{h}x{w}").parse()?)?;

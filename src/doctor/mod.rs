@@ -9,9 +9,11 @@ use std::path::Path;
 
 use crate::engine::{Batch, Cell, Engine, Input, Layout, Need, Neuron};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::network::{Network, Running, Tensors, tensor_names};
 use crate::neuron::Lif;
 use crate::shape::Chw;
+use crate::storage;
 use crate::train::step::adamw;
 use fixture::Fixture;
 
@@ -77,7 +79,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Fixture>> {
             .remedy("give the folder the fixtures were written to"));
     }
     let read = |p: &std::path::PathBuf| {
-        let bytes = std::fs::read(p).map_err(|e| Error::io(p, "reading", &e))?;
+        let bytes = storage::read_whole(p, limits::MAX_FIXTURE_BYTES)?.ok_or_else(|| storage::not_there(p))?;
         Fixture::read(&p.file_stem().unwrap_or_default().to_string_lossy(), &bytes).map_err(|e| e.at(p.display()))
     };
     paths.iter().map(read).collect()
@@ -107,7 +109,7 @@ pub fn run<E: Engine>(engine: &E, f: &Fixture) -> Result<Vec<Check>> {
     for step in 1..=f.iterations as u64 {
         let (out, tape) = net.forward(engine, &f.batch, &f.masks, &f.method)?;
         let (loss, d_rates) = f.loss.of(&out.rates, &f.labels);
-        let running = net.updated_running(&tape);
+        let running = net.updated_running(&tape)?;
         let grads = net.backward(engine, tape, &d_rates, &f.masks, &f.method);
         if step == 1 {
             checks.push(absolute("rates", &out.rates, f.tensor("rates")?, 1e-5)?);

@@ -22,7 +22,7 @@ pub const BN_EPS: f64 = 1e-5;
 /// Output neurons that vote for one class.
 pub const VOTERS: usize = 10;
 
-/// The largest gradient that a step can be made of.
+/// The largest gradient that a step can be made of: its square, which AdamW sums in f32, is finite.
 pub const LARGEST: f32 = 1e18;
 
 /// A batch on the host, ready for any engine.
@@ -240,8 +240,8 @@ pub trait Engine: Sync {
     fn host_currents(&self, y: &Self::Currents) -> Vec<f32>;
     /// A gradient back to the host, `[T,B,C,H,W]`; entries that were not needed ([`Need`]) hold anything finite.
     fn host_grad(&self, d: &Self::Grad) -> Vec<f32>;
-    /// Whether all entries are within ±[`LARGEST`]: finite, and so are their squares, which AdamW sums in f32.
-    fn is_finite(&self, p: &Self::Param) -> bool;
+    /// Whether all entries are within ±`bound` (NaN is not).
+    fn all_within(&self, p: &Self::Param, bound: f32) -> bool;
 
     /// Brings a batch to the device.
     fn input(&self, batch: &Batch) -> Self::Acts;

@@ -3,9 +3,7 @@
 //! It is the oracle the fast engine is tested against, and is itself tested against the fixtures.
 //! Read it to learn what each primitive of the contract means.
 
-use super::{
-    AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Input, LARGEST, Layout, Moments, Need, Neuron, Norm, NormGrads, VOTERS,
-};
+use super::{AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Input, Layout, Moments, Need, Neuron, Norm, NormGrads, VOTERS};
 use crate::neuron::{self, Lif, Surrogate};
 use crate::shape::Chw;
 
@@ -190,8 +188,8 @@ impl Engine for Reference {
         self.host_acts(d)
     }
 
-    fn is_finite(&self, p: &Param) -> bool {
-        p.data.iter().all(|v| v.abs() <= f64::from(LARGEST))
+    fn all_within(&self, p: &Param, bound: f32) -> bool {
+        p.data.iter().all(|v| v.abs() <= f64::from(bound))
     }
 
     fn input(&self, batch: &Batch) -> Tensor {

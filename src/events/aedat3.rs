@@ -6,8 +6,6 @@
 //! polarity (ON = 1), y bits 2-16, x bits 17-31; eventTSOverflow counts how often the 31 bits of the time have overflowed.
 //! (inivation.com, "AEDAT file formats", 3.1; `events/common.h` and `events/polarity.h` of libcaer.)
 
-use std::collections::BTreeMap;
-
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::Result;
 
@@ -60,23 +58,25 @@ struct Packet<'a> {
 pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recording> {
     events.clear();
     let (start, sensor) = header(bytes, name)?;
-    let mut skipped = BTreeMap::<u16, (usize, usize)>::new();
-    let mut packets = Vec::new();
+    // (packets, events) by kind; the last place is for kinds without a name.
+    let mut found = [(0usize, 0usize); KINDS.len() + 1];
     let mut at = start;
     while at < bytes.len() {
         let p = packet(bytes, at, name)?;
+        let (count, events) = &mut found[usize::from(p.kind).min(KINDS.len())];
+        (*count, *events) = (*count + 1, *events + p.number);
         at = p.end;
-        if p.kind == POLARITY {
-            packets.push(p);
-        } else {
-            let (count, events) = skipped.entry(p.kind).or_default();
-            (*count, *events) = (*count + 1, *events + p.number);
-        }
     }
-    events.reserve(packets.iter().map(|p| p.number).sum());
+    events.reserve_exact(found[usize::from(POLARITY)].1);
     let (mut invalid, mut believed) = (0, 0);
-    for p in &packets {
-        match decode(p, name, &mut events)? {
+    at = start;
+    while at < bytes.len() {
+        let p = packet(bytes, at, name)?;
+        at = p.end;
+        if p.kind != POLARITY {
+            continue;
+        }
+        match decode(&p, name, &mut events)? {
             valid if valid == p.number => {}
             0 if p.valid == p.number => believed += p.number,
             valid => {
@@ -93,8 +93,8 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
     if invalid > 0 {
         notes.push(format!("{invalid} events marked as invalid left out"));
     }
-    for (kind, (count, events)) in skipped {
-        let kind = KINDS.get(usize::from(kind)).map_or(format!("type {kind}"), |k| k.to_string());
+    for (kind, (count, events)) in found.into_iter().enumerate().filter(|(kind, (count, _))| *kind != usize::from(POLARITY) && *count > 0) {
+        let kind = KINDS.get(kind).copied().unwrap_or("unknown");
         notes.push(format!("skipped {count} packets of kind {kind} ({events} events)"));
     }
     Ok(Recording { format: Format::Aedat3, sensor, events, invalid, notes })

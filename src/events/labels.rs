@@ -4,12 +4,17 @@
 //! events with start ≤ t < end. `trials_to_train.txt` and `trials_to_test.txt` name a recording per line. (Amir et al., "A low power,
 //! fully event-based gesture recognition system", CVPR 2017; the README of the set.)
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result};
+use crate::limits;
 
 /// Classes of the set; they are numbered from 1.
 pub const CLASSES: u16 = 11;
 /// First field of the line of names, which may be missing.
 const TITLE: &str = "class";
+/// Characters of a line that an error message shows.
+const SHOWN: usize = 100;
 
 /// One gesture in a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,10 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Labels> {
     let mut labels = Vec::new();
     let mut notes = Vec::new();
     for (number, line) in lines(bytes, name)? {
+        if labels.len() == limits::MAX_GESTURES {
+            let found = format!("expected {} gestures at most, found more", limits::MAX_GESTURES);
+            return Err(Error::format(found).at(format!("{name}: line {number}")).remedy("unpack the set again"));
+        }
         if labels.is_empty() && line.split(',').next().is_some_and(|f| f.trim().eq_ignore_ascii_case(TITLE)) {
             continue;
         }
@@ -70,7 +79,7 @@ fn label(line: &str) -> Result<Label> {
         return Err(Error::format(format!("expected 3 fields, found {}", fields.len())).remedy(REMEDY));
     };
     let number = |text: &str| {
-        text.parse::<u64>().map_err(|_| Error::format(format!("expected a whole number, found \"{}\"", text.escape_debug())).remedy(REMEDY))
+        text.parse::<u64>().map_err(|_| Error::format(format!("expected a whole number, found \"{}\"", shown(text))).remedy(REMEDY))
     };
     let (class, start, end) = (number(class)?, number(start)?, number(end)?);
     if !(1..=u64::from(CLASSES)).contains(&class) {
@@ -87,13 +96,13 @@ fn label(line: &str) -> Result<Label> {
 /// # Errors
 /// Format: no name at all, a name that leads to another folder, or a name that stands there twice.
 pub fn parse_trials(bytes: &[u8], name: &str) -> Result<Vec<String>> {
-    let mut trials = Vec::<String>::new();
+    let (mut trials, mut seen) = (Vec::<String>::new(), HashSet::new());
     for (number, line) in lines(bytes, name)? {
-        let wrong = |what: &str| Error::format(format!("{what}: {}", line.escape_debug())).at(format!("{name}: line {number}"));
+        let wrong = |what: &str| Error::format(format!("{what}: {}", shown(line))).at(format!("{name}: line {number}"));
         if line.contains(['/', '\\', ':']) || line == "." || line == ".." {
             return Err(wrong("expected the name of a recording, found a path").remedy("name files of the same folder only"));
         }
-        if trials.iter().any(|t| t == line) {
+        if !seen.insert(line) {
             return Err(wrong("this recording stands there twice").remedy("remove one of the lines"));
         }
         trials.push(line.to_string());
@@ -102,6 +111,11 @@ pub fn parse_trials(bytes: &[u8], name: &str) -> Result<Vec<String>> {
         return Err(Error::format("expected names of recordings, found none").at(name).remedy("unpack the set again"));
     }
     Ok(trials)
+}
+
+/// The beginning of a text for an error message.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).flat_map(char::escape_debug).collect()
 }
 
 /// The lines that are not blank, trimmed, with their numbers from 1.

@@ -14,7 +14,7 @@ pub mod npz;
 pub mod picture;
 pub mod summary;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
@@ -142,10 +142,11 @@ pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Reco
 /// Storage: it cannot be read. Format: as [`read`], or it has more than [`limits::MAX_RECORDING_BYTES`].
 pub fn open(path: &Path) -> Result<Recording> {
     let failed = |e: std::io::Error| Error::io(path, "reading", &e);
-    let file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    // Asked before: opening a pipe waits for whoever writes into it.
+    if !fs::metadata(path).map_err(|e| Error::io(path, "opening", &e))?.is_file() {
         return Err(Error::usage("not a file").at(path.display()).remedy("give a recording"));
     }
+    let file = File::open(path).map_err(|e| Error::io(path, "opening", &e))?;
     let mut bytes = Vec::new();
     file.take(limits::MAX_RECORDING_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > limits::MAX_RECORDING_BYTES {

@@ -16,6 +16,8 @@ use crate::limits;
 
 /// First bytes of every zip that is not empty.
 pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
+/// First bytes of every entry of the list of members.
+const CENTRAL: &[u8] = b"PK\x01\x02";
 /// Said of arrays that are not what is expected.
 const REMEDY: &str = "write numpy arrays t, x, y and p of one length: whole numbers, not negative, p 0 or 1";
 
@@ -116,6 +118,11 @@ pub fn read_frames(bytes: &[u8], name: &str) -> Result<Frames> {
 }
 
 fn open<'a>(bytes: &'a [u8], name: &str) -> Result<Archive<'a>> {
+    // The list of members is held in memory, some hundred bytes for each, before anything can be asked.
+    if bytes.windows(CENTRAL.len()).filter(|w| *w == CENTRAL).nth(limits::MAX_NPZ_MEMBERS).is_some() {
+        let found = format!("expected an archive of {} members at most, found more", limits::MAX_NPZ_MEMBERS);
+        return Err(Error::format(found).at(name).remedy(REMEDY));
+    }
     ZipArchive::new(Cursor::new(bytes))
         .map_err(|e| bad(name, 0, format!("expected a zip: {e}")).remedy("the file is cut off or damaged: download or write it again"))
 }

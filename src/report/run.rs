@@ -9,6 +9,7 @@ use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
+use crate::storage;
 use crate::study::{self, cost::Cost};
 use crate::train::{EpochLine, RunResult};
 
@@ -53,13 +54,13 @@ impl Run {
                 .at(path.display())
                 .remedy("give the folder that spiketrain train made (--out, or in runs/)"));
         }
-        let config_toml = text(&file)?;
+        let config_toml = text(&file, limits::MAX_TEXT_BYTES)?;
         let config = Config::from_toml(&config_toml)
             .map_err(|e| e.at(file.display()).remedy("if a newer version of spiketrain wrote it, make the report with that version"))?;
         let (epochs, credit, mut remarks) = metrics(&path.join("metrics.jsonl"), path)?;
         let result = path.join("result.json");
         let result = match result.is_file() {
-            true => Some(serde_json::from_str(&text(&result)?).map_err(|e| Error::format(e).at(result.display()))?),
+            true => Some(serde_json::from_str(&text(&result, limits::MAX_JSON_BYTES)?).map_err(|e| Error::format(e).at(result.display()))?),
             false => None,
         };
         if result.is_none() {
@@ -144,23 +145,21 @@ pub fn groups(runs: &[Run]) -> Vec<(String, Vec<&Run>)> {
     groups.into_iter().map(|g| (name(&g), g)).collect()
 }
 
-fn text(path: &Path) -> Result<String> {
-    let length = std::fs::metadata(path).map_err(|e| Error::io(path, "reading", &e))?.len();
-    if length > limits::MAX_METRICS_BYTES {
-        return Err(Error::format(format!("{length} bytes; at most {} are read", limits::MAX_METRICS_BYTES)).at(path.display()));
-    }
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, "reading", &e))?;
-    String::from_utf8(bytes)
-        .map_err(|e| Error::format("not UTF-8").at(format!("{}: byte {}", path.display(), e.utf8_error().valid_up_to())))
+fn text(path: &Path, cap: u64) -> Result<String> {
+    storage::read_text(path, cap)?.ok_or_else(|| storage::not_there(path))
 }
 
 type Metrics = (Vec<EpochLine>, Vec<CreditLine>, Vec<String>);
 
 fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
-    let bytes = if file.is_file() { text(file)? } else { String::new() };
+    let bytes = if file.is_file() { text(file, limits::MAX_METRICS_BYTES)? } else { String::new() };
     let (mut epochs, mut credit, mut remarks, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for (i, line) in bytes.split_inclusive('\n').enumerate() {
         let place = || format!("{}: line {}", file.display(), i + 1);
+        if line.len() > limits::MAX_METRICS_LINE {
+            let what = format!("expected a line of {} bytes at most, found {}", limits::MAX_METRICS_LINE, line.len());
+            return Err(Error::format(what).at(place()).remedy("remove the line"));
+        }
         let value: Value = match serde_json::from_str(line) {
             Ok(value) => value,
             Err(_) if !line.ends_with('\n') => {

@@ -10,7 +10,6 @@
 //! again.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +18,7 @@ use rayon::prelude::*;
 use super::{Kind, Manner, Studio};
 use crate::error::{Error, Result};
 use crate::events::{Event, Sensor, aedat2, nmnist};
+use crate::limits;
 use crate::shape::Chw;
 use crate::storage::{self, Storage};
 
@@ -38,14 +38,12 @@ const COMPLETE: &str = "state        complete\n";
 /// Usage: they are simulated, and not all of them were made. Storage: reading fails.
 pub fn is_simulated(folder: &Path) -> Result<bool> {
     let marker = folder.join(SIMULATED);
-    match fs::read_to_string(&marker) {
-        Ok(about) if about.ends_with(UNFINISHED) => {
+    match storage::read_text(&marker, limits::MAX_TEXT_BYTES)? {
+        Some(about) if about.ends_with(UNFINISHED) => {
             let remedy = "run the `spiketrain data simulate` command that began it once more: it goes on";
             Err(Error::usage("this simulation was interrupted").at(marker.display()).remedy(remedy))
         }
-        Ok(_) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(Error::io(&marker, "reading", &e)),
+        about => Ok(about.is_some()),
     }
 }
 
@@ -180,7 +178,7 @@ fn claim(storage: &dyn Storage, out: &Path, about: &str) -> Result<fs::File> {
     };
     if !ours {
         storage::write_text(storage, &marker, &(about.to_string() + UNFINISHED))?;
-    } else if !fs::read_to_string(&marker).map_err(|e| Error::io(&marker, "reading", &e))?.starts_with(about) {
+    } else if !storage::read_text(&marker, limits::MAX_TEXT_BYTES)?.is_some_and(|text| text.starts_with(about)) {
         let what = "this folder was simulated from another source or with other parameters";
         return Err(Error::usage(what).at(marker.display()).remedy("choose a new --out, or remove the folder"));
     }

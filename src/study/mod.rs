@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Options};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::neuron::Rule;
 use crate::schedule::WarmUp;
 use crate::storage::{self, Disk};
@@ -212,7 +213,7 @@ impl Study {
 fn is_study(folder: &Path) -> Result<Option<String>> {
     let file = folder.join("study.toml");
     if file.is_file() {
-        return std::fs::read_to_string(&file).map(Some).map_err(|e| Error::io(&file, "reading", &e));
+        return storage::read_text(&file, limits::MAX_TEXT_BYTES);
     }
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

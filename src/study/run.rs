@@ -10,6 +10,7 @@ use crate::config::{Config, EngineName};
 use crate::data::{Dataset, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::run_folder::RunFolder;
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
@@ -57,12 +58,8 @@ pub fn finished(path: &Path) -> Result<Option<Finished>> {
 /// # Errors
 /// Format: it cannot be understood. Storage: it cannot be read.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path, "reading", &e)),
-    };
-    let value = serde_json::from_str(&text);
+    let Some(bytes) = storage::read_whole(path, limits::MAX_JSON_BYTES)? else { return Ok(None) };
+    let value = serde_json::from_slice(&bytes);
     value.map(Some).map_err(|e| {
         Error::format(format!("not as this version writes it: {e}")).at(path.display()).remedy("remove the file's folder to run it again")
     })
@@ -141,8 +138,7 @@ fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observ
         return Ok(folder);
     }
     let folder = RunFolder::open(Box::new(Disk), path)?;
-    let text = std::fs::read_to_string(folder.config()).map_err(|e| Error::io(&folder.config(), "reading", &e))?;
-    let other = trainer.config.differences(&Config::from_toml(&text).map_err(|e| e.at(folder.config().display()))?)?;
+    let other = trainer.config.differences(&folder.read_config()?)?;
     if !other.is_empty() {
         return Err(Error::usage(format!("this folder holds a run with other options: {}", other.join(", ")))
             .at(path.display())

@@ -1,6 +1,6 @@
 //! One optimiser step of any network on any engine.
 
-use crate::engine::{AdamW, Batch, DropMask, Engine};
+use crate::engine::{AdamW, Batch, DropMask, Engine, LARGEST};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::network::{LESS, Method, Network, Output, Tensors};
@@ -24,11 +24,11 @@ pub fn adamw(lr: f64, weight_decay: f64, step: u64) -> AdamW {
     AdamW { lr, weight_decay, beta1: 0.9, beta2: 0.999, eps: 1e-8, step }
 }
 
-/// Forward, backward, AdamW; gives the loss and the forward pass's output. Nothing is changed unless loss and all gradients are
-/// finite.
+/// Forward, backward, AdamW; gives the loss and the forward pass's output. Nothing is changed unless all currents and their statistics,
+/// the loss, all gradients, weights and moments are finite.
 ///
 /// # Errors
-/// Diverged: a current, the loss or a gradient is not finite; names the layer.
+/// Diverged: one of them is not; names the layer.
 pub fn optimise<E: Engine>(
     engine: &E,
     net: &mut Network<E>,
@@ -41,10 +41,15 @@ pub fn optimise<E: Engine>(
     if !loss.is_finite() {
         return Err(Error::diverged(format!("the loss is {loss}")).remedy(LESS));
     }
-    let running = net.updated_running(&tape);
+    let running = net.updated_running(&tape)?;
     let grads = net.backward(engine, tape, &d_rates, task.masks, task.method);
-    if let Some(name) = net.first_not_finite(engine, &grads) {
-        return Err(Error::diverged(format!("the gradient of {name} is not finite")).remedy(LESS));
+    // What AdamW reads. A weight that is NaN may hide: a neuron that gets NaN is silent, and an input that is silent adds nothing.
+    let read =
+        [("gradient", &grads, LARGEST), ("value", &net.params, f32::MAX), ("first moment", m, f32::MAX), ("second moment", v, f32::MAX)];
+    for (what, tensors, bound) in read {
+        if let Some(name) = net.first_beyond(engine, tensors, bound) {
+            return Err(Error::diverged(format!("the {what} of {name} is not finite")).remedy(LESS));
+        }
     }
     net.running = running;
     for (i, g) in grads.iter().enumerate() {

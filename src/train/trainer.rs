@@ -144,10 +144,10 @@ impl<'a, E: Engine> Trainer<'a, E> {
         self.config.lr * self.config.schedule.factor(epoch, i as f64 / self.steps_per_epoch() as f64, self.config.epochs)
     }
 
-    /// One optimiser step on the samples `indices`. Nothing is changed unless loss and all gradients are finite.
+    /// One optimiser step on the samples `indices`. Nothing is changed unless everything it is made of is finite ([`optimise`]).
     ///
     /// # Errors
-    /// Diverged: a current, the loss or a gradient is not finite; names layer and step. Storage or Format: a sample cannot be read.
+    /// Diverged: something is not finite; names layer and step. Storage or Format: a sample cannot be read.
     pub fn step(&mut self, epoch: usize, indices: &[u32], lr: f64) -> Result<()> {
         let started = Instant::now();
         let batch = self.feed.training(epoch, indices, self.config.method(epoch).ann);

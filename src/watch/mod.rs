@@ -11,8 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::notation::{Layer, Notation};
 use crate::run_folder::{CONFIG, LIVE, METRICS, RESULT};
+use crate::storage;
 use crate::train::RunResult;
 use crate::train::live::Live;
 
@@ -75,14 +77,15 @@ impl Run {
     }
 
     fn with(folder: &Path, metrics: Metrics) -> Result<Run> {
-        let Some(text) = read::whole(&folder.join(CONFIG))? else {
+        let Some(text) = storage::read_whole(&folder.join(CONFIG), limits::MAX_TEXT_BYTES)? else {
             let what =
                 if folder.is_dir() { format!("there is no run in this folder (no {CONFIG})") } else { "there is no such folder".into() };
             return Err(Error::usage(what).at(folder.display()).remedy("give the folder of a run, as `spiketrain train` names it"));
         };
         let config = Config::from_toml(&String::from_utf8_lossy(&text)).map_err(|e| e.at(folder.join(CONFIG).display()))?;
-        let live: Option<Live> = read::whole(&folder.join(LIVE))?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let result = match read::whole(&folder.join(RESULT))? {
+        let live: Option<Live> =
+            storage::read_whole(&folder.join(LIVE), limits::MAX_JSON_BYTES)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let result = match storage::read_whole(&folder.join(RESULT), limits::MAX_JSON_BYTES)? {
             Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| Error::format(e).at(folder.join(RESULT).display()))?),
             None => None,
         };

@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
+use crate::limits;
+use crate::storage;
 
 /// The version of the lines that we know; lines of it do not say so.
 const VERSION: u64 = 1;
@@ -75,7 +77,8 @@ impl Metrics {
             Err(e) => return Err(Error::io(path, "reading", &e)),
         };
         if stamp != self.stamp {
-            *self = Metrics::of(&whole(path)?.unwrap_or_default()).map_err(|e| e.at(path.display()))?;
+            *self = Metrics::of(&storage::read_whole(path, limits::MAX_METRICS_BYTES)?.unwrap_or_default())
+                .map_err(|e| e.at(path.display()))?;
             self.stamp = stamp;
         }
         Ok(())
@@ -94,6 +97,9 @@ impl Metrics {
     }
 
     fn take(&mut self, line: &[u8]) -> Result<()> {
+        if line.len() > limits::MAX_METRICS_LINE {
+            return Err(Error::format(format!("expected a line of {} bytes at most, found {}", limits::MAX_METRICS_LINE, line.len())));
+        }
         let wrong = |e: serde_json::Error| Error::format(format!("no line of a run's metrics: {e}"));
         let head: Head = serde_json::from_slice(line).map_err(wrong)?;
         let known = head.kind.as_deref().is_none_or(|k| k == CREDIT);
@@ -109,17 +115,5 @@ impl Metrics {
             (Some(_), _) => self.credit = Some(serde_json::from_slice(line).map_err(wrong)?),
         }
         Ok(())
-    }
-}
-
-/// The bytes of a file; `None` if it is not there.
-///
-/// # Errors
-/// Storage: it cannot be read.
-pub(super) fn whole(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(Error::io(path, "reading", &e)),
     }
 }

@@ -26,6 +26,7 @@ use super::DatasetName;
 use crate::error::{Error, Kind, Result};
 use crate::events::Sensor;
 use crate::frames::{FrameSource, Quality, SplitBy, cells};
+use crate::limits;
 use crate::storage::Digest256;
 
 /// First bytes of a cache, and the version of everything behind them.
@@ -60,6 +61,21 @@ pub struct About {
     pub simulated: bool,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+impl About {
+    /// What batches and networks rely on. Checksums guard against accidents, not against whoever computes them anew.
+    fn check(&self, entries: &[Entry]) -> std::result::Result<(), &'static str> {
+        let side = 1..=limits::MAX_SIDE;
+        if !(1..=limits::MAX_TIME_STEPS).contains(&self.steps) || !side.contains(&self.width.into()) || !side.contains(&self.height.into())
+        {
+            return Err("damaged: frames of this size are never made");
+        }
+        if self.classes.len() > limits::MAX_CLASSES || entries.iter().any(|e| usize::from(e.place.label) >= self.classes.len()) {
+            return Err("damaged: a sample of a class that is not there");
+        }
+        Ok(())
+    }
 }
 
 /// Where a sample comes from and goes to.
@@ -133,7 +149,8 @@ impl Cache {
         }
         let (index, about) = bytes.split_at(index as usize);
         let about: About = serde_json::from_slice(about).map_err(|e| bad(&format!("damaged: {e}")))?;
-        let entries = index.chunks_exact(ENTRY).map(Entry::from_bytes).collect();
+        let entries: Vec<Entry> = index.chunks_exact(ENTRY).map(Entry::from_bytes).collect();
+        about.check(&entries).map_err(bad)?;
         Ok(Some(Cache { path: path.to_owned(), file, about, entries }))
     }
 
@@ -175,7 +192,8 @@ impl Cache {
         }
         let mut bytes = vec![0; entry.bytes as usize];
         match read_at(&self.file, &mut bytes, entry.offset) {
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Err(self.damaged(index)),
+            // Behind the end, or where no file can have an end.
+            Err(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidInput) => return Err(self.damaged(index)),
             read => read.map_err(|e| Error::io(&self.path, "reading", &e))?,
         }
         if crc32c::crc32c(&bytes) == entry.crc { Ok(bytes) } else { Err(self.damaged(index)) }

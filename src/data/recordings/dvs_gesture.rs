@@ -4,7 +4,7 @@
 //! the lists `trials_to_train.txt` and `trials_to_test.txt`. A sample is a line of labels: the events with start ≤ t < end. Samples
 //! stand in the order of the lists and, within a recording, of the lines.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::listing::{Listing, twice};
@@ -79,10 +79,11 @@ pub(super) fn plan_tar(path: &Path, list: TarList, allow_partial: bool) -> Resul
 fn plan(parts: Parts, allow_partial: bool) -> Result<Plan> {
     let mut notes = parts.notes;
     let trials = trials(&parts.texts).map_err(|e| e.at(&parts.place))?;
+    let listed: HashSet<&str> = trials.iter().map(|(name, _)| name.as_str()).collect();
     let mut recordings: Vec<Planned> = Vec::with_capacity(parts.recordings.len());
     let mut number = HashMap::new();
     for (name, place, bytes) in parts.recordings {
-        if !trials.iter().any(|(listed, _)| *listed == name) {
+        if !listed.contains(name.as_str()) {
             let what = format!("{name} is neither in {} nor in {}", LISTS[0], LISTS[1]);
             partial(what, allow_partial, &mut notes).map_err(|e| {
                 e.at(&parts.place).remedy("remove the recording or put it into one of the lists; or leave it out: --allow-partial")
@@ -113,13 +114,13 @@ fn plan(parts: Parts, allow_partial: bool) -> Result<Plan> {
 
 /// (recording, whether it is for the test), train before test.
 fn trials(texts: &HashMap<String, Vec<u8>>) -> Result<Vec<(String, bool)>> {
-    let mut trials: Vec<(String, bool)> = Vec::new();
+    let (mut trials, mut seen) = (Vec::new(), HashSet::new());
     for (test, list) in [(false, LISTS[0]), (true, LISTS[1])] {
         let Some(text) = texts.get(list) else {
             return Err(Error::usage(format!("expected {list} beside the recordings, found none")).remedy("unpack the set again"));
         };
         for name in labels::parse_trials(text, list)? {
-            if trials.iter().any(|(other, _)| *other == name) {
+            if !seen.insert(name.clone()) {
                 return Err(Error::format(format!("{name} is in both lists")).at(list).remedy("remove it from one of them"));
             }
             trials.push((name, test));

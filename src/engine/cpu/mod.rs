@@ -106,8 +106,8 @@ impl Engine for Cpu {
         d.to_host(self.isa)
     }
 
-    fn is_finite(&self, p: &Param) -> bool {
-        p.is_finite()
+    fn all_within(&self, p: &Param, bound: f32) -> bool {
+        p.all_within(bound)
     }
 
     fn input(&self, batch: &Batch) -> Acts {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::buffer::Buffer;
 use super::field::blocks;
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut};
-use crate::engine::{AdamW, LARGEST, Layout};
+use crate::engine::{AdamW, Layout};
 use crate::shape::Chw;
 
 /// Numbers per task of the elementwise passes: large enough to hide a task's cost, fixed so that threads cannot matter.
@@ -101,9 +101,9 @@ impl Param {
         host
     }
 
-    /// Whether all entries are within ±[`LARGEST`].
-    pub fn is_finite(&self) -> bool {
-        all_within(&self.data, LARGEST)
+    /// Whether all entries are within ±`bound` (NaN is not).
+    pub fn all_within(&self, bound: f32) -> bool {
+        all_within(&self.data, bound)
     }
 }
 

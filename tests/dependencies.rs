@@ -1,0 +1,122 @@
+//! Every package that is linked in has a licence from a list, comes from crates.io with a checksum, and is none of those we refuse.
+//!
+//! `cargo deny check` does the same from deny.toml, and more; this holds where it is not installed.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Licences that ask for no more than their text and a name. deny.toml has the same list.
+const LICENCES: [&str; 12] = [
+    "MIT",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "Unlicense",
+    "BSL-1.0",
+    "Unicode-3.0",
+    // Root certificates, which are data (webpki-roots).
+    "CDLA-Permissive-2.0",
+];
+/// C libraries in disguise, and what would bring a second of something that is here. deny.toml has the same list.
+const REFUSED: [&str; 8] = ["openssl-sys", "native-tls", "curl-sys", "libz-sys", "tokio", "openblas-src", "bincode", "serde_pickle"];
+const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// Whether one way through an SPDX expression is allowed. `/` is an old spelling of OR.
+fn allowed(expression: &str) -> bool {
+    let expression = expression.replace('/', " OR ");
+    if let Some((left, right)) = split(&expression, " AND ") {
+        return allowed(left) && allowed(right);
+    }
+    if let Some((left, right)) = split(&expression, " OR ") {
+        return allowed(left) || allowed(right);
+    }
+    let one = expression.trim();
+    match one.strip_prefix('(').and_then(|e| e.strip_suffix(')')) {
+        Some(inner) => allowed(inner),
+        None => LICENCES.contains(&one),
+    }
+}
+
+/// Splits at the first `by` outside of parentheses.
+fn split<'e>(expression: &'e str, by: &str) -> Option<(&'e str, &'e str)> {
+    let mut depth = 0;
+    for (at, c) in expression.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 && expression[at..].starts_with(by) => return Some((&expression[..at], &expression[at + by.len()..])),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[test]
+fn expressions_are_understood() {
+    for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR GPL-3.0) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception OR MIT"] {
+        assert!(allowed(good), "{good}");
+    }
+    for bad in ["GPL-3.0", "MIT AND GPL-3.0", "(MIT OR ISC) AND MPL-2.0", "", "LGPL-3.0/GPL-3.0"] {
+        assert!(!allowed(bad), "{bad}");
+    }
+}
+
+#[test]
+fn licences_are_on_the_list() {
+    let cargo = std::env::var("CARGO").unwrap_or("cargo".into());
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let about = String::from_utf8(rustc.stdout).unwrap();
+    let host = about.lines().find_map(|l| l.strip_prefix("host: ")).unwrap();
+    // The packages of other systems need not have been fetched.
+    let words = ["metadata", "--offline", "--locked", "--format-version=1", "--filter-platform", host];
+    let out = Command::new(cargo).args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let metadata: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let mut bad = Vec::new();
+    for p in packages {
+        let licence = p["license"].as_str().unwrap_or_default();
+        if !allowed(licence) {
+            bad.push(format!("{} {}: {licence:?}", p["name"], p["version"]));
+        }
+    }
+    assert!(bad.is_empty(), "licences that are not on the list: {}", bad.join(", "));
+    println!("{} packages on {host}", packages.len());
+}
+
+#[test]
+fn packages_come_from_the_registry_with_a_checksum() {
+    let lock: toml::Table = include_str!("../Cargo.lock").parse().unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let mut versions = BTreeMap::<&str, Vec<&str>>::new();
+    for p in packages {
+        let (name, version) = (p["name"].as_str().unwrap(), p["version"].as_str().unwrap());
+        versions.entry(name).or_default().push(version);
+        if name == env!("CARGO_PKG_NAME") {
+            continue;
+        }
+        assert_eq!(p.get("source").and_then(|s| s.as_str()), Some(REGISTRY), "{name} {version} comes from elsewhere");
+        assert!(p.get("checksum").is_some(), "{name} {version} has no checksum");
+        assert!(!REFUSED.contains(&name), "{name} is refused");
+    }
+    let twice: Vec<String> = versions.iter().filter(|(_, v)| v.len() > 1).map(|(name, v)| format!("{name} {}", v.join(" and "))).collect();
+    println!("{} packages on all systems; in more than one version: {}", packages.len(), twice.join(", "));
+}
+
+#[test]
+fn deny_toml_has_the_same_lists() {
+    let deny: toml::Table = include_str!("../deny.toml").parse().unwrap();
+    let words = |table: &str, key: &str| -> Vec<String> {
+        let list = deny[table][key].as_array().unwrap();
+        list.iter().map(|v| v.as_str().unwrap().to_string()).collect()
+    };
+    let plain = LICENCES.map(String::from).to_vec();
+    assert_eq!(words("licenses", "allow"), plain);
+    assert_eq!(words("bans", "deny"), REFUSED.map(String::from).to_vec());
+}
