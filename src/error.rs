@@ -64,6 +64,10 @@ impl Error {
     pub fn memory(what: impl fmt::Display) -> Self {
         Self::new(Kind::Memory, what)
     }
+    /// The system starts no further thread: there is no memory for its stack, or there are too many.
+    pub fn no_thread(e: &dyn fmt::Display) -> Self {
+        Self::memory(format!("a thread cannot be started: {e}")).remedy("choose fewer threads (-j), or allow more memory (ulimit -v)")
+    }
     /// Says where: a file, `file: byte 40`, `column 7`, `--batch`.
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         let outer = place.to_string();

@@ -140,6 +140,9 @@ pub struct Blamed<'a, E: Engine> {
     pub d: &'a E::Grad,
 }
 
+/// Looks at blocks (from 0) before they are walked back through.
+pub type See<'a, E> = &'a mut dyn FnMut(usize, Blamed<E>);
+
 /// A training pass half done: forward has been walked.
 pub struct Tape<E: Engine> {
     traces: Vec<Trace<E>>,
@@ -319,7 +322,7 @@ impl<E: Engine> Network<E> {
         d_rates: &[f64],
         masks: &[DropMask],
         method: &Method,
-        mut see: Option<&mut dyn FnMut(usize, Blamed<E>)>,
+        mut see: Option<See<E>>,
     ) -> Grads<E> {
         let mut grad = Some(engine.vote_backward(&tape.votes, d_rates));
         drop(tape.votes);

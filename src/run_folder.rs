@@ -149,8 +149,13 @@ impl RunFolder {
     pub fn save_checkpoint<'a>(&self, header: &Header, values: impl FnMut(&TensorEntry) -> Result<Cow<'a, [f32]>>) -> Result<PathBuf> {
         let path = self.checkpoint(header.step);
         checkpoint::save(self.storage(), &path, header, values)?;
-        checkpoint::prune(self.storage(), &self.path, header.step, KEPT_CHECKPOINTS)?;
+        self.prune(header.step)?;
         Ok(path)
+    }
+
+    /// Removes all checkpoints but the newest [`KEPT_CHECKPOINTS`] up to that after `step` steps ([`checkpoint::prune`]).
+    pub fn prune(&self, step: u64) -> Result<()> {
+        checkpoint::prune(self.storage(), &self.path, step, KEPT_CHECKPOINTS)
     }
 
     /// Saves `best.ckpt`.
@@ -200,23 +205,27 @@ impl RunFolder {
         self.storage.append(&path, &bytes).map_err(|e| Error::io(&path, "appending", &e))
     }
 
-    /// On resume from a checkpoint with `epochs` complete epochs after `steps` steps: drops a cut last line, the lines of later epochs and
-    /// those of another kind that came before later steps from `metrics.jsonl` (rewritten atomically, the other lines byte for byte)
+    /// On resume from a checkpoint with `epochs` complete epochs after `steps` steps: drops a cut or torn last line, the lines of later epochs
+    /// and those of another kind that came before later steps from `metrics.jsonl` (rewritten atomically, the other lines byte for byte)
     /// and returns the lines kept.
     ///
     /// Errors: Format if a line in between is no JSON object with an `epoch` or a `kind`.
     pub fn truncate_metrics(&self, epochs: u64, steps: u64) -> Result<Vec<Value>> {
         let (path, bytes) = (self.metrics(), self.read_metrics()?);
-        let (mut kept, mut lines) = (Vec::with_capacity(bytes.len()), Vec::new());
+        let (mut kept, mut lines, mut read, mut last_epoch) = (Vec::with_capacity(bytes.len()), Vec::new(), 0, 0);
         for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
+            read += line.len();
             match metrics_line(line) {
                 Some(line_read) if line_read.is_before(epochs, steps) => {
                     kept.extend(line.trim_ascii_end());
                     kept.push(b'\n');
+                    last_epoch = if line_read.kind.is_none() { line_read.epoch.unwrap_or(0) } else { last_epoch };
                     lines.push(line_read.value);
                 }
                 Some(_) => {}
                 None if !line.ends_with(b"\n") => {}
+                // It was being written when the power went, and sectors before its end did not arrive: it came after the checkpoint.
+                None if read == bytes.len() && last_epoch == epochs => {}
                 None => {
                     return Err(Error::format("this line is not a JSON object with an epoch or a kind")
                         .at(format!("{}: line {}", path.display(), i + 1))

@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use format::{load, save};
 
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 use crate::storage::{self, Storage};
 
 /// What a checkpoint is good for.
@@ -152,13 +152,19 @@ pub fn steps(storage: &dyn Storage, folder: &Path) -> Result<Vec<u64>> {
 
 /// Loads the newest `checkpoint-<step>.ckpt` of `folder` that verifies. Newer ones that do not are named in the
 /// warnings; when none does, the error tells the reason for each.
+///
+/// # Errors
+/// Storage: none verifies, and one or more could not be read; Format: all were read and are damaged; Usage: there is none.
 pub fn load_newest(storage: &dyn Storage, folder: &Path) -> Result<Newest> {
-    let mut warnings = Vec::new();
+    let (mut warnings, mut unread) = (Vec::new(), false);
     for step in steps(storage, folder)? {
         let path = folder.join(file_name(step));
         match load(storage, &path) {
             Ok(checkpoint) => return Ok(Newest { checkpoint, path, warnings }),
-            Err(e) => warnings.push(format!("cannot use {e}")),
+            Err(e) => {
+                unread |= e.kind == error::Kind::Storage;
+                warnings.push(format!("cannot use {e}"));
+            }
         }
     }
     if warnings.is_empty() {
@@ -166,7 +172,13 @@ pub fn load_newest(storage: &dyn Storage, folder: &Path) -> Result<Newest> {
             .at(folder.display())
             .remedy("check the path, or start afresh without --resume"));
     }
-    Err(Error::format(format!("no checkpoint in this folder is usable:\n  {}", warnings.join("\n  ")))
+    let all = warnings.join("\n  ");
+    if unread {
+        return Err(Error::storage(format!("no checkpoint in this folder can be read:\n  {all}"))
+            .at(folder.display())
+            .remedy("check the disk and the permissions, then run the same command again"));
+    }
+    Err(Error::format(format!("no checkpoint in this folder is usable:\n  {all}"))
         .at(folder.display())
         .remedy("restore one from a backup, or start afresh in another folder (--out)"))
 }

@@ -241,6 +241,9 @@ fn a_damaged_newest_falls_back_to_the_one_before_and_says_so() {
     let error = load_newest(&Disk, folder).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Format);
     assert!([9, 10, 100].iter().all(|&s| error.what.contains(&file_name(s))), "{error}");
+    // What could not be read may well be sound.
+    let error = load_newest(&FaultyDisk::new(Fault::Forever, 1), folder).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Storage);
     let empty = tempfile::tempdir().unwrap();
     assert!(load_newest(&Disk, empty.path()).unwrap_err().what.contains("no checkpoint"));
 }

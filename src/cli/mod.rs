@@ -18,14 +18,18 @@ mod train;
 mod watch;
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{CommandFactory, Parser};
+use signal_hook::consts::SIGABRT;
 
 use crate::error::{Error, Result};
 use args::{Cli, Command};
 
 /// Parses the command line, runs the command, prints what went wrong, and says how to exit.
 pub fn main() -> ExitCode {
+    let _ = abort_for_lack_of_memory();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => ExitCode::from(code),
@@ -34,6 +38,20 @@ pub fn main() -> ExitCode {
             ExitCode::from(e.exit_code())
         }
     }
+}
+
+/// Where the system refuses memory, Rust's library says so and aborts the process: it shall end with the exit code of such errors. After a
+/// panic, which is a defect, an abort stays one.
+fn abort_for_lack_of_memory() -> std::io::Result<()> {
+    let armed = Arc::new(AtomicBool::new(true));
+    let code = Error::memory("").exit_code();
+    signal_hook::flag::register_conditional_shutdown(SIGABRT, code.into(), Arc::clone(&armed))?;
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        armed.store(false, Ordering::SeqCst);
+        report(panic);
+    }));
+    Ok(())
 }
 
 /// Whether these words (without the program's name) are a command line; for the tests of the documentation.
@@ -72,7 +90,7 @@ fn set_threads(threads: Option<usize>) -> Result<()> {
     if threads > 1024 {
         return Err(Error::usage(format!("{threads} threads")).at("--threads").remedy("choose at most 1024; the number of cores is best"));
     }
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| Error::bug(format!("thread pool: {e}")))
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| Error::no_thread(&e))
 }
 
 /// Says something on standard error; one that was closed is no reason to stop a run. Names in archives and words in files may hold

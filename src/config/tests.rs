@@ -49,7 +49,8 @@ fn every_set_has_defaults_that_survive_a_file() {
     for dataset in DatasetName::ALL {
         let config = options(dataset).complete().unwrap();
         assert_eq!(Config::from_toml(&config.to_toml().unwrap()).unwrap(), config);
-        assert_eq!(config.alpha, 0.8);
+        // The paper's α on every set but our own, which was made to be learned in minutes.
+        assert_eq!(config.alpha, if dataset == DatasetName::Motions { 0.2 } else { 0.8 });
     }
     assert_eq!(DEFAULTS.map(|d| d.dataset), DatasetName::ALL);
 }

@@ -152,6 +152,14 @@ fn cut_and_later_metrics_are_dropped_the_others_stay_to_the_byte() {
         assert_eq!(folder.truncate_metrics(2, 0).unwrap().len(), 2, "{cut}");
         assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), good, "{cut}");
     }
+    // A line of 1,200 bytes of which the power cut has left the last sector.
+    let torn = [&[0; 1024][..], b"5, 0.5]}\n"].concat();
+    fs::write(folder.metrics(), [good.as_bytes(), &torn].concat()).unwrap();
+    assert_eq!(folder.truncate_metrics(2, 0).unwrap().len(), 2);
+    assert_eq!(fs::read_to_string(folder.metrics()).unwrap(), good);
+    // Torn where the checkpoint's own last epoch should be: not dropped in silence.
+    fs::write(folder.metrics(), [b"{\"epoch\": 1}\n", &torn[..]].concat()).unwrap();
+    assert_eq!(error(folder.truncate_metrics(2, 0)).kind, Kind::Format);
     // Whole but for its line end: kept and ended.
     fs::write(folder.metrics(), good.trim_end()).unwrap();
     assert_eq!(folder.truncate_metrics(2, 0).unwrap()[1], json!({"epoch": 2}));

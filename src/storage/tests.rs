@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::faulty::{Fault, FaultyDisk};
+use super::faulty::{Fault, FaultyDisk, SmallDisk};
 use super::*;
 use crate::error::Kind;
 
@@ -67,6 +67,47 @@ fn a_killed_writer_leaves_old_or_new_and_what_is_left_over_is_swept() {
         }
     }
     assert!(left_over >= 3, "{left_over}");
+}
+
+#[test]
+fn every_honest_fault_at_any_operation_leaves_old_or_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("result.json");
+    let (old, new) = ("old".repeat(1000), "new".repeat(10_000));
+    let mut cases = 0;
+    for fault in Fault::HONEST {
+        for n in 0.. {
+            fs::write(&path, &old).unwrap();
+            let storage = FaultyDisk::new(fault, n);
+            let result = write_text(&storage, &path, &new);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text == old || text == new, "{fault:?} at {n}");
+            assert!(result.is_err() || text == new, "{fault:?} at {n}");
+            sweep(&Disk, folder.path()).unwrap();
+            assert_eq!(names(folder.path()), ["result.json"]);
+            if !storage.fired() {
+                break;
+            }
+            cases += 1;
+        }
+    }
+    println!("{cases} cases");
+    assert!(cases >= 30, "{cases}");
+}
+
+#[test]
+fn a_disk_without_room_leaves_the_old_file_and_takes_the_new_one_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("result.json");
+    for room in 0..=100 {
+        fs::write(&path, "old").unwrap();
+        let disk = SmallDisk::new(room);
+        let result = write_text(&disk, &path, &"n".repeat(100));
+        assert_eq!(result.is_ok(), room == 100, "{room}");
+        assert_eq!(fs::read(&path).unwrap()[0], if room == 100 { b'n' } else { b'o' }, "{room}");
+        assert_eq!(names(folder.path()), ["result.json"]);
+        assert_eq!(disk.room(), if room == 100 { 3 } else { room }, "what is removed makes room");
+    }
 }
 
 #[test]

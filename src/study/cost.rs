@@ -92,7 +92,7 @@ pub fn measure<E: Engine>(
     let mut sums = Sums { nonzero: vec![0; blocks.len()], spikes: vec![0; blocks.len()], right: Vec::new(), exits };
     let (mut direct, mut steps) = (false, 1);
     let done = thread::scope(|scope| -> Result<bool> {
-        let batches = ahead(scope, indices.chunks(config.batch), |chunk| feed.plain(split, chunk, method.ann));
+        let batches = ahead(scope, indices.chunks(config.batch), |chunk| feed.plain(split, chunk, method.ann))?;
         for labelled in batches {
             if stop.requested().is_some() {
                 return Ok(false);

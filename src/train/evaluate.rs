@@ -42,7 +42,7 @@ pub fn evaluate<E: Engine>(
     let classes = net.plan.classes();
     let (mut correct, mut loss, mut spikes, mut steps) = (0usize, 0.0, vec![0u64; net.plan.blocks.len()], 1);
     let done = thread::scope(|scope| -> Result<bool> {
-        let batches = ahead(scope, indices.chunks(config.batch), |chunk| feed.plain(split, chunk, method.ann));
+        let batches = ahead(scope, indices.chunks(config.batch), |chunk| feed.plain(split, chunk, method.ann))?;
         for labelled in batches {
             if stop.requested().is_some() {
                 return Ok(false);

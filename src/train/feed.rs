@@ -1,7 +1,7 @@
 //! Batches, made one ahead of their use.
 
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::Scope;
+use std::thread::{Builder, Scope};
 
 use crate::config::Config;
 use crate::data::{Dataset, Preparation, Split};
@@ -77,21 +77,25 @@ pub fn preparation(config: &Config, data: &dyn Dataset) -> Preparation {
 
 /// Makes one batch after the other in the background: the next while the last is used, and no more than that. What is made does
 /// not depend on when. Ends when `chunks` do, or when the receiver is dropped.
+///
+/// # Errors
+/// Memory: the system starts no further thread.
 pub fn ahead<'scope, 'env, T: Send + 'scope>(
     scope: &'scope Scope<'scope, 'env>,
     chunks: impl Iterator<Item = &'scope [u32]> + Send + 'scope,
     mut make: impl FnMut(&[u32]) -> Result<T> + Send + 'scope,
-) -> Receiver<Result<T>> {
+) -> Result<Receiver<Result<T>>> {
     // A channel without room: its sender holds the one batch that is ahead.
     let (sender, receiver) = sync_channel(0);
-    scope.spawn(move || {
+    let work = move || {
         for chunk in chunks {
             if sender.send(make(chunk)).is_err() {
                 break;
             }
         }
-    });
-    receiver
+    };
+    Builder::new().spawn_scoped(scope, work).map_err(|e| Error::no_thread(&e))?;
+    Ok(receiver)
 }
 
 /// The next batch.

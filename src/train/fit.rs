@@ -49,15 +49,16 @@ pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) ->
     };
     let fit = |recompute| Fit { recompute, credit_samples };
     let Some(room) = available_memory() else { return Ok(fit(recompute)) };
-    if needs(c.batch) <= room {
+    if needs(c.batch) <= room.bytes {
         return Ok(fit(recompute));
     }
-    let fits = (1..c.batch).rev().find(|&b| needs(b) <= room);
+    let fits = (1..c.batch).rev().find(|&b| needs(b) <= room.bytes);
     let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {
-        format!("choose --batch {b}, --memory {}M (layers compute twice), or fewer time steps", room / 1_000_000)
+        format!("choose --batch {b}, --memory {}M (layers compute twice), or fewer time steps", room.bytes / 1_000_000)
     });
     let mb = |bytes: u64| bytes / 1_000_000;
-    Err(Error::memory(format!("a step needs about {} MB, this machine has {} MB left", mb(needs(c.batch)), mb(room)))
+    let who = if room.limited { "this process may take only" } else { "this machine has only" };
+    Err(Error::memory(format!("a step needs about {} MB, {who} {} MB more", mb(needs(c.batch)), mb(room.bytes)))
         .at(format!("--batch {} -T {}", c.batch, c.time_steps))
         .remedy(advice))
 }

@@ -87,6 +87,8 @@ pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop,
             return Ok(Outcome::Stopped(signal));
         }
     }
+    // A power cut can undo the removal of checkpoints, and a run that goes on from its end saves no further one.
+    folder.prune(trainer.progress.step)?;
     let result = result(trainer)?;
     folder.write_result(&result)?;
     Ok(Outcome::Finished(Box::new(result)))
@@ -107,7 +109,7 @@ fn steps<E: Engine>(
     let chunks = order.chunks(trainer.config.batch).take(per_epoch).skip(done);
     let (feed, ann) = (trainer.feed.clone(), trainer.config.method(epoch).ann);
     thread::scope(|scope| {
-        let batches = ahead(scope, chunks, move |indices| feed.training(epoch, indices, ann));
+        let batches = ahead(scope, chunks, move |indices| feed.training(epoch, indices, ann))?;
         for i in done..per_epoch {
             let mut started = Instant::now();
             let labelled = next(&batches);

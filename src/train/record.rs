@@ -99,9 +99,27 @@ pub fn peak_rss_mb() -> Option<u64> {
     status_kb("/proc/self/status", "VmHWM:").map(|kb| kb / 1024)
 }
 
-/// Memory the system could still give, in bytes, where it tells (Linux).
-pub fn available_memory() -> Option<u64> {
-    status_kb("/proc/meminfo", "MemAvailable:").map(|kb| kb * 1024)
+/// Memory that this process could still get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How much.
+    pub bytes: u64,
+    /// Whether it is the process that is limited (`ulimit -v`), and not the machine.
+    pub limited: bool,
+}
+
+/// Memory that this process could still get, where the system tells (Linux).
+pub fn available_memory() -> Option<Room> {
+    let machine = status_kb("/proc/meminfo", "MemAvailable:").map(|kb| Room { bytes: kb * 1024, limited: false });
+    let used = status_kb("/proc/self/status", "VmSize:").map(|kb| kb * 1024);
+    let process = address_space().zip(used).map(|(limit, used)| Room { bytes: limit.saturating_sub(used), limited: true });
+    [machine, process].into_iter().flatten().min_by_key(|room| room.bytes)
+}
+
+/// Bytes of addresses this process may have; `None`: as many as it likes, or the system does not tell.
+fn address_space() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/limits").ok()?;
+    text.lines().find_map(|l| l.strip_prefix("Max address space"))?.split_whitespace().next()?.parse().ok()
 }
 
 fn status_kb(file: &str, key: &str) -> Option<u64> {

@@ -16,6 +16,9 @@ const MOST_BARS: usize = 10;
 /// Lines of messages.
 const MESSAGES: u16 = 4;
 
+/// Name, colour, and points of epoch and value.
+type Curve<'a> = (&'a str, Color, Vec<(f64, f64)>);
+
 /// A run to be drawn.
 pub struct View<'a> {
     /// What is drawn.
@@ -128,7 +131,7 @@ impl View<'_> {
         done.chain(now).filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
     }
 
-    fn curve(&self, title: &str, curves: &[(&str, Color, Vec<(f64, f64)>)], area: Rect, buf: &mut Buffer) {
+    fn curve(&self, title: &str, curves: &[Curve], area: Rect, buf: &mut Buffer) {
         let points = || curves.iter().flat_map(|(_, _, points)| points.iter().copied());
         let block = Block::bordered();
         let Some(last) = points().map(|(x, _)| x).reduce(f64::max) else {

@@ -55,11 +55,14 @@ pub(super) fn build(plan: &Plan, cut: Cut, part: &mut Part, from: usize, watch: 
     let (queue, budget) = (&queue, &budget);
     thread::scope(|scope| {
         let reader = outcomes.clone();
-        scope.spawn(move || read_all(plan, cut, from, budget, jobs, reader));
+        // Workers first: they end when the reader, which would not be there, sends nothing.
         for _ in 0..rayon::current_num_threads().min(plan.recordings.len()) {
             let outcomes = outcomes.clone();
-            scope.spawn(move || work(plan, cut, queue, outcomes));
+            let started = thread::Builder::new().spawn_scoped(scope, move || work(plan, cut, queue, outcomes));
+            started.map_err(|e| Error::no_thread(&e))?;
         }
+        let reading = move || read_all(plan, cut, from, budget, jobs, reader);
+        thread::Builder::new().spawn_scoped(scope, reading).map_err(|e| Error::no_thread(&e))?;
         drop(outcomes);
         let written = write_all(plan, cut, part, from, budget, finished, watch);
         // Wakes the reader; without it, the others come to their end.

@@ -18,7 +18,7 @@ fn what_is_made_ahead_is_what_would_have_been_made() {
     };
     let mut batches = 0;
     thread::scope(|scope| {
-        let made = ahead(scope, order.chunks(16), |chunk| feed.training(2, chunk, false));
+        let made = ahead(scope, order.chunks(16), |chunk| feed.training(2, chunk, false)).unwrap();
         for (chunk, made) in order.chunks(16).zip(made) {
             assert_eq!(values(made.unwrap()), values(feed.training(2, chunk, false).unwrap()));
             batches += 1;
@@ -37,7 +37,8 @@ fn one_batch_is_made_ahead_and_none_after_the_receiver_is_gone() {
         let batches = ahead(scope, order.chunks(1), |_| {
             made.fetch_add(1, Ordering::SeqCst);
             Ok(())
-        });
+        })
+        .unwrap();
         for used in 1..=3 {
             next(&batches).unwrap();
             thread::sleep(Duration::from_millis(30));
@@ -52,7 +53,8 @@ fn one_batch_is_made_ahead_and_none_after_the_receiver_is_gone() {
 fn a_batch_that_cannot_be_made_is_an_error_when_it_is_due() {
     let order = [0u32, 1, 2];
     thread::scope(|scope| {
-        let batches = ahead(scope, order.chunks(1), |chunk| if chunk[0] == 1 { Err(Error::format("damaged")) } else { Ok(chunk[0]) });
+        let batches =
+            ahead(scope, order.chunks(1), |chunk| if chunk[0] == 1 { Err(Error::format("damaged")) } else { Ok(chunk[0]) }).unwrap();
         assert_eq!(next(&batches).unwrap(), 0);
         assert_eq!(next(&batches).unwrap_err().what, "damaged");
         assert_eq!(next(&batches).unwrap(), 2);
