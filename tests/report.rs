@@ -132,9 +132,9 @@ fn a_report_says_everything_and_fetches_nothing() {
 #[test]
 fn runs_are_compared_on_one_page() {
     let dir = tempfile::tempdir().unwrap();
-    train(dir.path(), "a", &["--rule=stbp"]);
+    train(dir.path(), "a", &["--rule=stbp", "--credit-every=0"]);
     fs::create_dir(dir.path().join("other")).unwrap();
-    train(dir.path(), "other/a", &["--rule=bpsa"]);
+    train(dir.path(), "other/a", &["--rule=bpsa", "--credit-every=0"]);
     report(dir.path(), &["a", "other/a", "--html", "both.html", "--test-samples", "20"]);
     let page = fs::read_to_string(dir.path().join("both.html")).unwrap();
     balanced(&page);
@@ -175,7 +175,7 @@ fn a_run_that_is_still_written_to_is_shown_as_far_as_it_is_whole() {
 fn bad_input_is_named_and_nothing_is_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    train(dir.path(), "run", &[]);
+    train(dir.path(), "run", &["--credit-every=0"]);
     report(dir.path(), &["run"]);
     let before = fs::read(at("run/report.html")).unwrap();
     let copy = |name: &str| {

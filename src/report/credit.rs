@@ -22,7 +22,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
     let mut section = Section::new("credit", "Credit assignment");
     let with: Vec<&Run> = runs.iter().filter(|r| !r.credit.is_empty()).collect();
     if with.is_empty() {
-        section.missing.push("Left out: no credit lines in metrics.jsonl (train with --credit-every N).".into());
+        section.missing.push("Left out: no credit lines in metrics.jsonl (spiketrain train --credit-every N writes them).".into());
         return Ok(section);
     }
     section.words(html! { p {
