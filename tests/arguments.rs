@@ -43,7 +43,7 @@ const LEFT_OUT: [&str; 2] = ["full", "what"];
 fn command(dir: &Path) -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
     c.current_dir(dir.join("work")).env("HOME", dir.join("home")).env("TMPDIR", dir.join("tmp"));
-    c.env_remove("SPIKETRAIN_DATA").env_remove("XDG_DATA_HOME").stdin(Stdio::null());
+    c.env("SPIKETRAIN_DATA", dir.join("work/data")).env_remove("XDG_DATA_HOME").stdin(Stdio::null());
     c
 }
 

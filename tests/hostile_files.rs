@@ -255,7 +255,7 @@ fn configurations() {
     let complete = Options::default().complete().unwrap().to_toml().unwrap();
     let files = [
         complete.clone().into_bytes(),
-        b"dataset = \"motions\"\nsize = [34, 34]\nwarm-up = \"ann:3\"\nschedule = \"restarts:9:0.5\"\n".to_vec(),
+        b"dataset = \"motions\"\nsize = [34, 34]\nwarm-up = \"ann:3\"\nschedule = \"restarts:9:2\"\n".to_vec(),
     ];
     // What the TOML parser makes of a file of at most 1 MiB.
     let trial = Trial { memory: |input| 2 * FREE + 160 * input, mutants: 25_000, ..Trial::of("options") };

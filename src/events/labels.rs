@@ -74,9 +74,9 @@ pub fn parse(bytes: &[u8], name: &str) -> Result<Labels> {
 
 fn label(line: &str) -> Result<Label> {
     const REMEDY: &str = "write class,start,end: a class of 1 to 11 and times in µs, start before end";
-    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-    let &[class, start, end] = fields.as_slice() else {
-        return Err(Error::format(format!("expected 3 fields, found {}", fields.len())).remedy(REMEDY));
+    let mut fields = line.split(',').map(str::trim);
+    let (Some(class), Some(start), Some(end), None) = (fields.next(), fields.next(), fields.next(), fields.next()) else {
+        return Err(Error::format(format!("expected 3 fields, found {}", line.split(',').count())).remedy(REMEDY));
     };
     let number = |text: &str| {
         text.parse::<u64>().map_err(|_| Error::format(format!("expected a whole number, found \"{}\"", shown(text))).remedy(REMEDY))

@@ -28,7 +28,7 @@ impl Made {
     /// Trains it.
     pub fn new() -> Made {
         let dir = super::trial::folder();
-        let words = "study ablation --rules bpsa+bpta --seeds 1 --net 2C3-MP7-10Voting --epochs 2 -T 2 --train-limit 32 --test-limit 10 --batch 16 \
+        let words = "study ablation --rules bpsa+bpta --seeds 1 --net 2C3-MP7-10Voting --epochs 2 -T 2 --train-limit 120 --test-limit 10 --batch 16 \
                      --credit-every 2 --threads 1 --out study";
         let mut command = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
         let done = command.args(words.split_whitespace()).current_dir(dir.path()).env("HOME", dir.path()).output().unwrap();

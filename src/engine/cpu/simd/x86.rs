@@ -6,11 +6,15 @@
 use super::{Kernel, LANES, Lane, Simd};
 use std::arch::x86_64::*;
 
+/// # Safety
+/// The machine has what is enabled here.
 #[target_feature(enable = "avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
 pub unsafe fn with_avx2<K: Kernel>(kernel: K) -> K::Out {
     kernel.run::<Avx2>()
 }
 
+/// # Safety
+/// The machine has what is enabled here.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma,popcnt,bmi1,bmi2,lzcnt")]
 pub unsafe fn with_avx512<K: Kernel>(kernel: K) -> K::Out {
     kernel.run::<Avx512>()
