@@ -294,7 +294,7 @@ fn caches_of_frames() {
     }
     part.finish(about, &[Place { label: 0, test: false }, Place { label: 1, test: true }]).unwrap();
     // A cache is mapped by its list; its JSON is small.
-    let trial = Trial { memory: |input| FREE + 16 * input, mend: Some(mend_cache), ..Trial::of("cache") };
+    let trial = Trial { memory: |input| FREE + 16 * input, mend: Some(|bytes| mend_cache(bytes)), ..Trial::of("cache") };
     trial.run(&[fs::read(&path).unwrap()], &mut |bytes| {
         let Some(cache) = Cache::open(scratch.put(bytes), &key)? else { return Ok(()) };
         let (sensor, steps) = (cache.sensor(), cache.about().steps);
@@ -307,7 +307,7 @@ fn caches_of_frames() {
 }
 
 /// The checksum over index, text and lengths.
-fn mend_cache(bytes: &mut Vec<u8>) {
+fn mend_cache(bytes: &mut [u8]) {
     let Some(crc_at) = bytes.len().checked_sub(4).filter(|_| bytes.len() > 64) else { return };
     let length = |at: usize| u64::from_le_bytes(bytes[crc_at - at..][..8].try_into().unwrap());
     let behind = length(16).saturating_add(length(8)).min(crc_at as u64 - 16) as usize;

@@ -50,7 +50,7 @@ impl Made {
     /// Its checkpoint; a digest stands behind every part, so the parts of every second mutant get theirs anew.
     pub fn checkpoint(&self) {
         let scratch = Scratch::new("a.ckpt");
-        let trial = Trial { memory: of_json, mend: Some(mend_checkpoint), ..Trial::of("checkpoint") };
+        let trial = Trial { memory: of_json, mend: Some(|bytes| mend_checkpoint(bytes)), ..Trial::of("checkpoint") };
         trial.run(&[self.read("best.ckpt")], &mut |bytes| checkpoint::load(&Disk, scratch.put(bytes)).map(drop));
     }
 
@@ -95,7 +95,7 @@ impl Made {
 }
 
 /// Digest after the header, and after each tensor as far as the header can be understood.
-fn mend_checkpoint(bytes: &mut Vec<u8>) {
+fn mend_checkpoint(bytes: &mut [u8]) {
     let Some(length) = bytes.get(12..20).map(|b| u64::from_le_bytes(b.try_into().unwrap())) else { return };
     let Some(end) = usize::try_from(length).ok().and_then(|n| n.checked_add(20)).filter(|end| end.saturating_add(32) <= bytes.len()) else {
         return;
