@@ -202,7 +202,10 @@ impl RunFolder {
         let mut bytes = serde_json::to_vec(line).map_err(|e| Error::bug(format!("{METRICS}: {e}")))?;
         bytes.push(b'\n');
         let path = self.metrics();
-        self.storage.append(&path, &bytes).map_err(|e| Error::io(&path, "appending", &e))
+        let new = !path.exists();
+        self.storage.append(&path, &bytes).map_err(|e| Error::io(&path, "appending", &e))?;
+        // Else a power cut could leave the checkpoint that comes next without the lines before it.
+        if new { self.storage.sync_folder(&self.path).map_err(|e| Error::io(&self.path, "syncing the folder", &e)) } else { Ok(()) }
     }
 
     /// On resume from a checkpoint with `epochs` complete epochs after `steps` steps: drops a cut or torn last line, the lines of later epochs

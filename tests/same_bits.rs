@@ -65,16 +65,16 @@ fn combinations(epochs: usize) -> Vec<(usize, usize, usize, bool)> {
 
 #[test]
 fn in_process() {
-    let limits = LoadOptions { train_limit: Some(90), test_limit: Some(20), ..LoadOptions::default() };
+    let limits = LoadOptions { train_limit: Some(60), test_limit: Some(20), ..LoadOptions::default() };
     let data = data::load(DatasetName::Glyphs, &limits).unwrap();
     let options = Options {
-        net: Some("5C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into()),
+        net: Some("5C3-MP4-DP-17C3-AP2-9FC-DP-{n}Voting".into()),
         time_steps: Some(4),
         batch: Some(16),
         epochs: Some(2),
         val_split: Some(0.2),
         augment: Some(true),
-        train_limit: Some(90),
+        train_limit: Some(60),
         test_limit: Some(20),
         ..Options::default()
     };
