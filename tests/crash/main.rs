@@ -130,7 +130,7 @@ fn a_power_cut_at_any_call_loses_what_was_not_synced_and_no_more() {
         assert!(matches!(tiny.session(journal.clone(), &run, &mut Watch::default()), Ok(Outcome::Finished(_))));
         End::of(&run).must_be(&want, begin);
         let after = parent.path().join(format!("{begin}-cut"));
-        cases += power_cuts(before, Device::holding(&image), &journal.calls(), 40 * soak(), |case, device, image| {
+        cases += power_cuts(before, Device::holding(&image), &journal.calls(), 60 * soak(), |case, device, image| {
             lay_out(image, &after);
             let saved = newest(&after).unwrap_or_else(|e| panic!("{begin}, {case}: {e}"));
             let certain = device.certain().filter_map(|n| checkpoint::step_of(n)).max().unwrap_or(0);
