@@ -21,8 +21,9 @@ fn spiketrain(dir: &Path, args: &[&str]) -> (i32, String, String) {
 
 /// A run of seconds on built-in digits.
 fn train(dir: &Path, out: &str, more: &[&str]) {
-    let fixed = ["train", "--epochs=2", "-T=4", "--train-limit=160", "--test-limit=60", "--batch=16", "--net=4C3-MP4-20FC-10Voting"];
-    let args: Vec<&str> = fixed.iter().chain(&["--out", out]).chain(more).copied().collect();
+    let fixed = ["train", "--epochs=2", "-T=4", "--train-limit=160", "--test-limit=60", "--batch=16"];
+    let net: &[&str] = if more.contains(&"--dataset=motions") { &["--net=AP16-11Voting"] } else { &["--net=4C3-MP4-20FC-10Voting"] };
+    let args: Vec<&str> = fixed.iter().chain(net).chain(&["--out", out]).chain(more).copied().collect();
     let (code, _, err) = spiketrain(dir, &args);
     assert_eq!(code, 0, "{err}");
 }
@@ -210,7 +211,7 @@ fn bad_input_is_named_and_nothing_is_overwritten() {
     refused(dir.path(), &["run", "--samples", "21"], &["choose 0 to 20"]);
     refused(dir.path(), &["run", "--html", "page.txt"], &["does not end in .html"]);
     refused(dir.path(), &["run", "--html", "nowhere/page.html"], &["there is no such folder"]);
-    train(dir.path(), "motions", &["--dataset=motions", "--net=AP16-11Voting"]);
+    train(dir.path(), "motions", &["--dataset=motions"]);
     refused(dir.path(), &["run", "motions"], &["motions: this run tells 11 classes", "run has 10 classes"]);
     assert_eq!(fs::read(at("run/report.html")).unwrap(), before);
     report(dir.path(), &["motions", "--samples", "1"]);
