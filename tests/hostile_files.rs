@@ -175,6 +175,12 @@ fn npz_and_npy() {
     // The reader of archives, and deflate's window; what is unpacked (up to 1032 times) becomes events of 16 bytes.
     let trial = Trial { memory: |input| 3 * FREE + 16 * 1032 * input, ..Trial::of("npz of events") };
     trial.run(&files, &mut |bytes| events::read(bytes, "a.npz").map(drop));
+    // A list of members takes several times its length, so a long one is not looked at.
+    let many: Vec<(String, Vec<u8>)> = (0..2000).map(|i| (i.to_string(), Vec::new())).collect();
+    let many: Vec<(&str, Vec<u8>)> = many.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+    let many = zipped(&many, zip::CompressionMethod::Stored);
+    let (read, taken) = memory::peak(|| events::read(&many, "a.npz"));
+    assert!(read.is_err() && taken <= FREE, "{taken} bytes for {}", many.len());
     let trial = Trial { memory: |input| 3 * FREE + 2 * 1032 * input, ..Trial::of("npz of frames") };
     let files = [
         zipped(&[("frames.npy", frames.clone())], zip::CompressionMethod::Stored),
@@ -258,12 +264,12 @@ fn configurations() {
         b"dataset = \"motions\"\nsize = [34, 34]\nwarm-up = \"ann:3\"\nschedule = \"restarts:9:2\"\n".to_vec(),
     ];
     // What the TOML parser makes of a file of at most 1 MiB.
-    let trial = Trial { memory: |input| 2 * FREE + 160 * input, mutants: 25_000, ..Trial::of("options") };
+    let trial = Trial { memory: |input| 2 * FREE + 80 * input, mutants: 25_000, ..Trial::of("options") };
     trial.run(&files, &mut |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Options::from_toml(text)?.complete().map(drop),
         Err(_) => Ok(()),
     });
-    let trial = Trial { memory: |input| 2 * FREE + 160 * input, mutants: 25_000, ..Trial::of("config") };
+    let trial = Trial { memory: |input| 2 * FREE + 80 * input, mutants: 25_000, ..Trial::of("config") };
     trial.run(&[complete.into_bytes()], &mut |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Config::from_toml(text).map(drop),
         Err(_) => Ok(()),
