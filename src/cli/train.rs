@@ -64,7 +64,10 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
 
 /// With absolute folders: a run may be resumed from another one.
 pub(super) fn absolute(mut options: Options) -> Result<Options> {
-    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache].into_iter().flatten() {
+    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache, &mut options.init]
+        .into_iter()
+        .flatten()
+    {
         *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
     }
     Ok(options)
@@ -134,6 +137,10 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let fit = fit(&start.config, &*start.data, &plan, start.memory)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
     trainer.set_fit(fit);
+    // Asked before a folder is made.
+    if let (Some(path), false) = (trainer.config.init.clone(), matches!(start.mode, Mode::Resume(_))) {
+        trainer.begin_with(&path)?;
+    }
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);
     let folder = match start.mode {
@@ -192,8 +199,9 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     let name = preset.map_or(String::new(), |p| format!("{p} = "));
     watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), trainer.engine.name()));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
+    let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(
-        "rule {}{alpha}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
+        "rule {}{alpha}{relu}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
         c.rule.name(),
         c.time_steps,
         c.batch,

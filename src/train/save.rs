@@ -1,10 +1,11 @@
 //! A trainer into a checkpoint and back.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use super::Observer;
 use super::trainer::{Progress, Trainer};
-use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
+use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
 use crate::engine::{Engine, Layout};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::network::{Network, Running, Tensors, tensor_names};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
+use crate::storage::{Disk, Storage};
 
 /// Prefixes of the tensors' names: parameters, first and second moments.
 const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
@@ -74,20 +76,27 @@ impl<E: Engine> Trainer<'_, E> {
 
     /// The values of each tensor of [`Trainer::header`], to be asked for in order.
     pub fn values<'s>(&'s self, kind: Kind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
-        let mut places = places(&self.net.plan, kind).into_iter();
-        move |_| {
-            let (_, place) = places.next().ok_or_else(|| Error::bug("more tensors than places"))?;
-            let running = |block: usize| self.net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
-            Ok(match place {
-                Place::Device { role, block, tensor } => {
-                    let source = [&self.net.params, &self.moments[0], &self.moments[1]][role];
-                    let p = source[block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
-                    Cow::Owned(self.engine.host(p))
-                }
-                Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
-                Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
-            })
+        values(self.engine, &self.net, kind, [&self.net.params, &self.moments[0], &self.moments[1]])
+    }
+
+    /// Begins with the weights and statistics of a checkpoint instead of fresh ones.
+    ///
+    /// # Errors
+    /// As of [`checkpoint::load`]; Usage: they are of another network.
+    pub fn begin_with(&mut self, path: &Path) -> Result<()> {
+        let mut c = checkpoint::load(&Disk, path)?;
+        let (shape, plan) = (self.net.plan.shape.to_string(), self.net.plan.clone());
+        if c.header.network != self.config.net || c.header.input_shape != shape {
+            return Err(Error::usage(format!(
+                "the checkpoint is of {} on {}, the run of {} on {shape}",
+                c.header.network, c.header.input_shape, self.config.net
+            ))
+            .at(path.display())
+            .remedy("train the same network (--net), on samples of the same shape"));
         }
+        let (mut unused_m, mut unused_v) = (Vec::new(), Vec::new());
+        fill(self.engine, &mut c, &plan, Kind::WeightsOnly, [&mut self.net.params, &mut unused_m, &mut unused_v], &mut self.net.running)
+            .map_err(|e| e.at(path.display()))
     }
 
     /// Goes on from the newest checkpoint of a run folder, or begins anew where there is none yet.
@@ -139,6 +148,58 @@ impl<E: Engine> Trainer<'_, E> {
     }
 }
 
+/// The values of each tensor of a checkpoint of `net`, to be asked for in order; `roles` are parameters and moments.
+fn values<'s, E: Engine>(
+    engine: &'s E,
+    net: &'s Network<E>,
+    kind: Kind,
+    roles: [&'s [Tensors<E::Param>]; 3],
+) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
+    let mut places = places(&net.plan, kind).into_iter();
+    move |_| {
+        let (_, place) = places.next().ok_or_else(|| Error::bug("more tensors than places"))?;
+        let running = |block: usize| net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
+        Ok(match place {
+            Place::Device { role, block, tensor } => {
+                let p = roles[role][block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
+                Cow::Owned(engine.host(p))
+            }
+            Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
+            Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
+        })
+    }
+}
+
+/// Saves a network that no run of ours has trained, as a checkpoint of weights.
+///
+/// # Errors
+/// As [`checkpoint::save`].
+pub fn foreign<E: Engine>(
+    storage: &dyn Storage,
+    path: &Path,
+    engine: &E,
+    net: &Network<E>,
+    config: &Config,
+    classes: &[String],
+) -> Result<()> {
+    let header = Header {
+        kind: Kind::WeightsOnly,
+        config_toml: config.to_toml()?,
+        network: net.plan.notation.to_string(),
+        input_shape: net.plan.shape.to_string(),
+        classes: classes.to_vec(),
+        dataset: config.dataset.to_string(),
+        // Of none that is known.
+        dataset_fingerprint: String::new(),
+        step: 0,
+        // As after a whole run, so that no warm-up is under way.
+        progress: serde_json::to_value(Progress { epoch: config.epochs, ..Progress::default() })
+            .map_err(|e| Error::bug(format!("progress: {e}")))?,
+        tensors: places(&net.plan, Kind::WeightsOnly).into_iter().map(|(entry, _)| entry).collect(),
+    };
+    checkpoint::save(storage, path, &header, values(engine, net, Kind::WeightsOnly, [&net.params, &[], &[]])).map(|_| ())
+}
+
 fn fill<E: Engine>(
     engine: &E,
     c: &mut Checkpoint,
@@ -180,7 +241,7 @@ pub fn network<E: Engine>(engine: &E, c: &mut Checkpoint) -> Result<(Config, Net
     if notation.classes() != c.header.classes.len() {
         return Err(Error::format(format!("the network votes for {} classes, {} are named", notation.classes(), c.header.classes.len())));
     }
-    let plan = Plan::new(notation, c.header.input_shape.parse()?)?;
+    let plan = config.lay_out(notation, c.header.input_shape.parse()?)?;
     let mut net = Network::init(engine, plan.clone(), config.seed);
     let (mut unused_m, mut unused_v) = (Vec::new(), Vec::new());
     fill(engine, c, &plan, Kind::WeightsOnly, [&mut net.params, &mut unused_m, &mut unused_v], &mut net.running)?;
