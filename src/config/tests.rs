@@ -36,7 +36,10 @@ fn options(dataset: DatasetName) -> Options {
 #[test]
 fn files_of_earlier_runs_still_load() {
     let config = Config::from_toml(OLD).unwrap();
-    assert_eq!((config.split_by, config.resize, config.event_drop, config.strict), (SplitBy::Number, Resize::None, 0.0, false));
+    assert_eq!(
+        (config.split_by, config.resize, config.event_drop, config.strict, config.relu),
+        (SplitBy::Number, Resize::None, 0.0, false, true)
+    );
     let again = Config::from_toml(&config.to_toml().unwrap()).unwrap();
     assert!(config.differences(&again).unwrap().is_empty());
     let more_lines = Config { credit_every: Some(1), ..config.clone() };
