@@ -52,7 +52,7 @@ pub enum Command {
     Eval(EvalArgs),
     /// Classify pictures or event recordings with a checkpoint.
     Predict(PredictArgs),
-    /// Write a trained network as NIR, safetensors or npz; read it back and compare.
+    /// Write a trained network as NIR, safetensors, npz or C; read it back and compare.
     Export(Box<ExportArgs>),
     /// Make a checkpoint of a NIR graph, a PyTorch state_dict or an npz.
     Import(Box<ImportArgs>),

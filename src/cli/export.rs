@@ -10,11 +10,11 @@ use super::{print, say, set_threads};
 use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::data::{Dataset, Split};
-use crate::engine::Engine;
 use crate::engine::cpu::Cpu;
+use crate::engine::{Batch, Engine};
 use crate::error::{Error, Result};
-use crate::export::agree::{self, Agreement};
-use crate::export::{self, Format, Hints, Model};
+use crate::export::agree::{self, Agreement, Answers};
+use crate::export::{self, Format, Hints, Integer, Model};
 use crate::network::{Method, Network};
 use crate::storage::{self, Disk, Published};
 use crate::train::feed::{Feed, Labelled, preparation};
@@ -31,6 +31,14 @@ struct Source<'d> {
     method: Method,
     data: Option<&'d dyn Dataset>,
     samples: usize,
+}
+
+/// What the file computes.
+enum Back {
+    /// As read from it.
+    Network(Model),
+    /// As its C code does, operation by operation.
+    Integer(Integer),
 }
 
 /// Exports a checkpoint.
@@ -67,9 +75,12 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         .at(out.display()));
     }
     let written = export::write(&Disk, &out, &model, &source.config, a.format, a.profile)?;
-    let back = export::read(&out, &Hints::default())?;
+    let back = match a.format {
+        Format::C => Back::Integer(Integer::of(&model)?),
+        _ => Back::Network(export::read(&out, &Hints::default())?),
+    };
     let agreement = source.compare(&back)?;
-    finish(a, &c, &out, &written, &agreement, &source)
+    finish(a, &c, &out, &written, &back, &agreement, &source)
 }
 
 /// The data set of the run, if it is here and of the network's kind.
@@ -116,14 +127,23 @@ impl Source<'_> {
         self.net.plan.blocks.iter().map(|b| b.name()).collect()
     }
 
+    /// How what was read back answers.
+    fn answers<'s>(&'s self, back: &'s Back) -> Box<dyn FnMut(&Batch) -> Result<Answers> + 's> {
+        match back {
+            Back::Integer(net) => Box::new(|b| Ok(net.run(b))),
+            Back::Network(model) => {
+                let (net, method) = (model.network(&self.engine), Method { lif: model.lif, ..self.method });
+                Box::new(move |b| agree::answers(&self.engine, &net, &method, b))
+            }
+        }
+    }
+
     /// The network beside what was read back.
-    fn compare(&self, back: &Model) -> Result<Agreement> {
-        let other = back.network(&self.engine);
-        let theirs = Method { lif: back.lif, ..self.method };
+    fn compare(&self, back: &Back) -> Result<Agreement> {
         let size = agree::batch_size(&self.net.plan, self.config.time_steps);
         agree::compare(
             &self.names(),
-            (&mut |b| agree::answers(&self.engine, &self.net, &self.method, b), &mut |b| agree::answers(&self.engine, &other, &theirs, b)),
+            (&mut |b| agree::answers(&self.engine, &self.net, &self.method, b), &mut *self.answers(back)),
             self.batches(size)?,
             self.data.is_some(),
             &self.inputs(),
@@ -132,16 +152,27 @@ impl Source<'_> {
 }
 
 /// What the receiver gets beside the file: `<file>.agreement.json`, `<file>.trace.npz`; and what the user sees.
-fn finish(a: &ExportArgs, c: &Checkpoint, out: &Path, written: &Published, agreement: &Agreement, source: &Source) -> Result<u8> {
+fn finish(
+    a: &ExportArgs,
+    c: &Checkpoint,
+    out: &Path,
+    written: &Published,
+    back: &Back,
+    agreement: &Agreement,
+    source: &Source,
+) -> Result<u8> {
     let beside = |ending: &str| PathBuf::from(format!("{}.{ending}", out.display()));
-    let back = export::read(out, &Hints::default())?;
     let Some(first) = source.batches(TRACED.min(source.samples))?.next() else { return Err(Error::bug("no samples")) };
     let batch = first?.batch;
-    let said = agree::answers(&source.engine, &back.network(&source.engine), &Method { lif: back.lif, ..source.method }, &batch)?;
-    agree::trace(&back.plan, &batch, &said)?.publish(&Disk, &beside("trace.npz"))?;
+    let said = source.answers(back)(&batch)?;
+    let (plan, relu) = match back {
+        Back::Network(m) => (&m.plan, m.has_relu()),
+        Back::Integer(net) => (&net.plan, net.plan.blocks.iter().any(|b| b.relu)),
+    };
+    agree::trace(plan, &batch, &said)?.publish(&Disk, &beside("trace.npz"))?;
     let report = json!({
         "file": out.display().to_string(), "format": a.format.name(), "bytes": written.bytes, "sha256": crate::data::hex(&written.sha256),
-        "network": c.header.network, "step": c.header.step, "relu": back.has_relu(), "exact": agreement.exact(), "agreement": agreement,
+        "network": c.header.network, "step": c.header.step, "relu": relu, "exact": agreement.exact(), "agreement": agreement,
     });
     let text = serde_json::to_string_pretty(&report).map_err(|e| Error::bug(format!("agreement: {e}")))?;
     storage::write_text(&Disk, &beside("agreement.json"), &format!("{text}\n"))?;

@@ -3,10 +3,13 @@
 //! - [`model`]: a network on the host, and BatchNorm folded into its weights.
 //! - [`graph`] → [`nir`]: as a NIR graph, and that as HDF5; [`unchain`]: a NIR graph as a network.
 //! - [`tensors`], [`npz`]: parameters by name.
+//! - [`integer`] → [`c`]: with int8 weights, and that as C.
 //! - [`agree`]: whether the file computes what the network does, and a golden trace for whoever receives it.
 
 pub mod agree;
+pub mod c;
 pub mod graph;
+pub mod integer;
 pub mod model;
 pub mod nir;
 pub mod npz;
@@ -15,6 +18,7 @@ pub mod unchain;
 
 use std::path::Path;
 
+pub use integer::Integer;
 pub use model::Model;
 
 use crate::config::Config;
@@ -33,11 +37,14 @@ pub enum Format {
     Safetensors,
     /// The same arrays for numpy.
     Npz,
+    /// C99 with int8 weights; nothing reads it back but a compiler.
+    C,
 }
 
 impl Format {
     /// All, by name.
-    pub const ALL: [(&'static str, Format); 3] = [("nir", Format::Nir), ("safetensors", Format::Safetensors), ("npz", Format::Npz)];
+    pub const ALL: [(&'static str, Format); 4] =
+        [("nir", Format::Nir), ("safetensors", Format::Safetensors), ("npz", Format::Npz), ("c", Format::C)];
 
     /// Name, and the ending of its files.
     pub fn name(self) -> &'static str {
@@ -50,7 +57,7 @@ impl Format {
     /// Usage: none that we read.
     pub fn of(path: &Path) -> Result<Format> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        Self::ALL.iter().find(|f| f.0 == ending).map(|f| f.1).ok_or_else(|| {
+        Self::ALL.iter().find(|f| f.0 == ending && f.1 != Format::C).map(|f| f.1).ok_or_else(|| {
             Error::usage(format!("no format is known by the ending '{ending}'"))
                 .at(path.display())
                 .remedy("what is read are files that end in .nir, .safetensors or .npz")
@@ -96,6 +103,7 @@ pub fn write(storage: &dyn Storage, path: &Path, model: &Model, config: &Config,
         Format::Nir => nir::write(storage, path, &graph::of(model, profile)?),
         Format::Safetensors => tensors::write_safetensors(storage, path, model, &about(model, config)),
         Format::Npz => tensors::write_npz(storage, path, model, &about(model, config)),
+        Format::C => c::write(storage, path, &Integer::of(model)?, config.time_steps),
     }
 }
 
@@ -123,6 +131,7 @@ pub fn read(path: &Path, hints: &Hints) -> Result<Model> {
         Format::Nir => return nir::read(path).and_then(unchain::model).map_err(|e| at(e, path)),
         Format::Safetensors => tensors::read_safetensors(path)?,
         Format::Npz => tensors::read_npz(path)?,
+        Format::C => return Err(Error::bug("C is not read")),
     };
     let missing = |what: &str, option: &str| {
         Error::usage(format!("the file does not say {what}")).at(path.display()).remedy(format!("say it with {option}"))

@@ -13,7 +13,7 @@ use crate::shape::Chw;
 pub struct ExportArgs {
     /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
-    /// What to write: nir, safetensors, npz.
+    /// What to write: nir, safetensors, npz, c.
     #[arg(long, value_parser = format)]
     pub format: Format,
     /// The file [default: that of the checkpoint with another ending]. <file>.agreement.json and <file>.trace.npz are written beside it.
