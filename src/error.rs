@@ -38,7 +38,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     fn new(kind: Kind, what: impl fmt::Display) -> Self {
-        Error { kind, place: String::new(), what: what.to_string(), remedy: String::new() }
+        Error { kind, place: String::new(), what: readable(what.to_string()), remedy: String::new() }
     }
     /// A defect of our own.
     pub fn bug(what: impl fmt::Display) -> Self {
@@ -102,6 +102,21 @@ impl Error {
     }
 }
 
+/// A line of an error longer than this is cut: it shows a part of a file, and a line of a file may be as long as the file.
+const LONGEST_LINE: usize = 1000;
+
+/// The text with its long lines cut.
+fn readable(text: String) -> String {
+    if text.lines().all(|line| line.len() <= LONGEST_LINE) {
+        return text;
+    }
+    let cut = |line: &str| match &line[..line.floor_char_boundary(LONGEST_LINE)] {
+        all if all.len() == line.len() => line.to_string(),
+        start => format!("{}… ({} more bytes)", start.trim_end(), line.len() - start.len()),
+    };
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.place.is_empty() {
@@ -116,3 +131,16 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_cut_between_characters() {
+        let long = format!("first\nä{}", "ö".repeat(5000));
+        let e = Error::format(&long);
+        assert!(e.what.starts_with("first\näö") && e.what.len() < 1100 && e.what.ends_with("… (9002 more bytes)"), "{}", e.what);
+        assert_eq!(Error::format("short\n lines").what, "short\n lines");
+    }
+}

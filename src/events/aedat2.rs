@@ -78,7 +78,7 @@ fn header(bytes: &[u8], name: &str) -> Result<usize> {
         if let Some(chip) = line[1..].trim_ascii().strip_prefix(CHIP_LINE).map(<[u8]>::trim_ascii)
             && !chip.ends_with(b"DVS128")
         {
-            return Err(other_camera(bad(name, start, format!("recorded with {}", chip.escape_ascii()))));
+            return Err(other_camera(bad(name, start, format!("recorded with {}", chip[..chip.len().min(80)].escape_ascii()))));
         }
         start += length + 1;
     }
