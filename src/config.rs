@@ -289,11 +289,35 @@ impl Options {
             .map_err(|e| Error::usage(e.to_string().trim_end()).remedy("the keys are the options of `spiketrain train` without the dashes"))
     }
 
+    /// TOML has no whole numbers above 2^63 - 1.
+    ///
+    /// # Errors
+    /// Usage: there is a larger one, which no config.toml could hold.
+    pub fn writable(&self) -> Result<()> {
+        let numbers = [
+            ("--time-steps", self.time_steps),
+            ("--batch", self.batch),
+            ("--epochs", self.epochs),
+            ("--train-limit", self.train_limit),
+            ("--test-limit", self.test_limit),
+            ("--eval-every", self.eval_every),
+            ("--checkpoint-every", self.checkpoint_every),
+            ("--credit-every", self.credit_every),
+        ];
+        let numbers = numbers.map(|(option, n)| (option, n.map(|n| n as u64)));
+        let largest = i64::MAX as u64;
+        match numbers.into_iter().chain([("--seed", self.seed)]).find(|(_, n)| n.is_some_and(|n| n > largest)) {
+            Some((option, n)) => Err(out_of_range(option, n.unwrap_or_default(), &format!("at most {largest}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Fills in the defaults of the data set and checks every value.
     ///
     /// # Errors
     /// Usage: a value out of range, naming the option.
     pub fn complete(self) -> Result<Config> {
+        self.writable()?;
         let dataset = self.dataset.unwrap_or(DatasetName::Glyphs);
         let Some(d) = DEFAULTS.iter().find(|d| d.dataset == dataset) else {
             return Err(Error::bug(format!("no defaults for {dataset}")));
@@ -440,7 +464,6 @@ impl Config {
         whole("--batch", self.batch, 1, limits::MAX_BATCH)?;
         whole("--epochs", self.epochs, 1, limits::MAX_EPOCHS)?;
         whole("--eval-every", self.eval_every, 1, limits::MAX_EPOCHS)?;
-        whole("--credit-every", self.credit_every.unwrap_or(0), 0, i64::MAX as usize)?; // as for the seed, below
         whole("--train-limit", self.train_limit.unwrap_or(1), 1, usize::MAX)?;
         whole("--test-limit", self.test_limit.unwrap_or(1), 1, usize::MAX)?;
         real("--alpha", self.alpha, (0.0..=10.0).contains(&self.alpha), "0 to 10")?;
@@ -451,7 +474,6 @@ impl Config {
         real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
         real("--event-drop", self.event_drop, (0.0..1.0).contains(&self.event_drop), "0 to below 1")?;
         real("--event-noise", self.event_noise, (0.0..=limits::MAX_EVENT_NOISE).contains(&self.event_noise), "0 to 10")?;
-        whole("--seed", self.seed as usize, 0, i64::MAX as usize)?; // TOML has no larger numbers
         if let Some(dir) = [&self.data_dir, &self.images_dir, &self.events_dir, &self.cache, &self.init]
             .into_iter()
             .flatten()

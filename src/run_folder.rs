@@ -23,7 +23,7 @@ use crate::checkpoint::{self, Header, Newest, TensorEntry};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::storage::{self, Storage, folder_of};
+use crate::storage::{self, Disk, Storage, folder_of};
 
 /// Checkpoints kept besides the best one: the newest, and the one before in case the newest gets damaged.
 pub const KEPT_CHECKPOINTS: usize = 2;
@@ -241,6 +241,19 @@ impl RunFolder {
         }
         Ok(lines)
     }
+}
+
+/// The checkpoint at `path`: a file; or of a run folder the best one, or the newest as long as there is no best.
+///
+/// # Errors
+/// Format: it is damaged. Storage: it cannot be read. Usage: the folder has none.
+pub fn checkpoint_at(path: &Path) -> Result<Newest> {
+    let best = path.join(BEST);
+    if path.is_dir() && !best.exists() {
+        return checkpoint::load_newest(&Disk, path);
+    }
+    let file = if path.is_dir() { best } else { path.to_path_buf() };
+    Ok(Newest { checkpoint: checkpoint::load(&Disk, &file)?, path: file, warnings: Vec::new() })
 }
 
 /// A whole line of metrics.

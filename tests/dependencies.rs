@@ -92,13 +92,19 @@ fn licences_are_on_the_list() {
 
 #[test]
 fn packages_come_from_the_registry_with_a_checksum() {
-    let lock: toml::Table = include_str!("../Cargo.lock").parse().unwrap();
+    for lock in [include_str!("../Cargo.lock"), include_str!("../python/Cargo.lock")] {
+        check_lock(lock);
+    }
+}
+
+fn check_lock(lock: &str) {
+    let lock: toml::Table = lock.parse().unwrap();
     let packages = lock["package"].as_array().unwrap();
     let mut versions = BTreeMap::<&str, Vec<&str>>::new();
     for p in packages {
         let (name, version) = (p["name"].as_str().unwrap(), p["version"].as_str().unwrap());
         versions.entry(name).or_default().push(version);
-        if name == env!("CARGO_PKG_NAME") {
+        if [env!("CARGO_PKG_NAME"), "spiketrain-python"].contains(&name) {
             continue;
         }
         assert_eq!(p.get("source").and_then(|s| s.as_str()), Some(REGISTRY), "{name} {version} comes from elsewhere");

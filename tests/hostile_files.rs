@@ -106,7 +106,7 @@ fn gzipped_idx() {
     }
     let options = LoadOptions { data_dir: Some(scratch.dir().into()), ..Default::default() };
     // What is unpacked is held twice, as the file has it and as the set has it, and deflate packs up to 1032 times.
-    let trial = Trial { memory: |input| 4 * FREE + 3 * 1032 * input, mutants: 25_000, ..Trial::of("gz") };
+    let trial = Trial { memory: |input| 4 * FREE + 3 * 1032 * input, ..Trial::of("gz") };
     trial.run(&[gzip(&images)], &mut |bytes| {
         scratch.put(bytes);
         data::load(DatasetName::Mnist, &options).map(drop)
@@ -116,8 +116,8 @@ fn gzipped_idx() {
 #[test]
 fn cifar_batches() {
     let record = |label: u8| [vec![label], vec![label; 3072]].concat();
-    let trial = Trial { mutants: 50_000, ..Trial::of("cifar batch") };
-    trial.run(&[record(3), [record(9), record(0)].concat()], &mut |bytes| cifar::parse_batch(Path::new("b"), bytes).map(drop));
+    Trial::of("cifar batch")
+        .run(&[record(3), [record(9), record(0)].concat()], &mut |bytes| cifar::parse_batch(Path::new("b"), bytes).map(drop));
 }
 
 #[test]
@@ -238,12 +238,12 @@ fn tar_gz_archives() {
         prepared
     };
     let tar = gesture_tar(&some_events(20, 7));
-    // The buffer of the file has a MiB, and every write of the cache is collected; each case prepares a whole set, hence fewer.
+    // The buffer of the file has a MiB, and every write of the cache is collected.
     let memory = |input| (4 << 20) + 1032 * input;
-    let trial = Trial { memory, mutants: 2_000, ..Trial::of("tar.gz") };
+    let trial = Trial { memory, ..Trial::of("tar.gz") };
     trial.run(&[gzip(&tar)], &mut read);
     // The same mutants of what is inside.
-    let trial = Trial { memory, mutants: 2_000, ..Trial::of("tar") };
+    let trial = Trial { memory, ..Trial::of("tar") };
     trial.run(&[tar], &mut |bytes| read(&gzip(bytes)));
 }
 
@@ -264,12 +264,12 @@ fn configurations() {
         b"dataset = \"motions\"\nsize = [34, 34]\nwarm-up = \"ann:3\"\nschedule = \"restarts:9:2\"\n".to_vec(),
     ];
     // What the TOML parser makes of a file of at most 1 MiB.
-    let trial = Trial { memory: |input| 2 * FREE + 80 * input, mutants: 25_000, ..Trial::of("options") };
+    let trial = Trial { memory: |input| 2 * FREE + 80 * input, ..Trial::of("options") };
     trial.run(&files, &mut |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Options::from_toml(text)?.complete().map(drop),
         Err(_) => Ok(()),
     });
-    let trial = Trial { memory: |input| 2 * FREE + 80 * input, mutants: 25_000, ..Trial::of("config") };
+    let trial = Trial { memory: |input| 2 * FREE + 80 * input, ..Trial::of("config") };
     trial.run(&[complete.into_bytes()], &mut |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Config::from_toml(text).map(drop),
         Err(_) => Ok(()),

@@ -6,16 +6,16 @@ use serde_json::json;
 
 use super::args::EvalArgs;
 use super::{print, say, set_threads};
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::Checkpoint;
 use crate::config::{Config, EngineName};
 use crate::data::Split;
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
-use crate::network::Method;
-use crate::storage::Disk;
+use crate::run_folder::checkpoint_at;
 use crate::train::evaluate::evaluate;
 use crate::train::feed::{Feed, preparation};
-use crate::train::{Progress, Stop, record, save};
+pub(super) use crate::train::save::method;
+use crate::train::{Stop, record, save};
 
 /// Evaluates a checkpoint on its test set.
 pub fn run_eval(a: &EvalArgs) -> Result<u8> {
@@ -29,20 +29,9 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
 
 /// A checkpoint file; or the best one of a run folder, or its newest as long as there is no best.
 pub(super) fn open(path: &Path) -> Result<(Checkpoint, PathBuf)> {
-    let best = path.join("best.ckpt");
-    if path.is_dir() && !best.exists() {
-        let newest = checkpoint::load_newest(&Disk, path)?;
-        newest.warnings.iter().for_each(|w| say(format!("warning: {w}")));
-        return Ok((newest.checkpoint, newest.path));
-    }
-    let file = if path.is_dir() { best } else { path.to_path_buf() };
-    Ok((checkpoint::load(&Disk, &file)?, file))
-}
-
-/// The pass the weights were last evaluated with: a checkpoint of the `ann` warm-up is still an ordinary network.
-pub(super) fn method(c: &Checkpoint, config: &Config) -> Method {
-    let p: Progress = serde_json::from_value(c.header.progress.clone()).unwrap_or_default();
-    config.evaluation(if p.tally.samples == 0 { p.epoch.saturating_sub(1) } else { p.epoch })
+    let found = checkpoint_at(path)?;
+    found.warnings.iter().for_each(|w| say(format!("warning: {w}")));
+    Ok((found.checkpoint, found.path))
 }
 
 fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) -> Result<u8> {

@@ -2,7 +2,6 @@
 
 use super::args::ImportArgs;
 use super::net::table;
-use super::train::absolute;
 use super::{print, set_threads};
 use crate::config::Options;
 use crate::engine::cpu::Cpu;
@@ -10,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::export::{self, Hints};
 use crate::notation::Notation;
 use crate::storage::Disk;
-use crate::train::save;
+use crate::train::{open::absolute, save};
 
 /// Reads a network and writes it as a checkpoint.
 pub fn run(a: &ImportArgs) -> Result<u8> {

@@ -19,6 +19,7 @@ mod study;
 mod train;
 mod watch;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,15 +30,28 @@ use signal_hook::consts::SIGABRT;
 use crate::error::{Error, Result};
 use args::{Cli, Command};
 
-/// Parses the command line, runs the command, prints what went wrong, and says how to exit.
+/// The command with the words of this process.
 pub fn main() -> ExitCode {
+    ExitCode::from(main_with(std::env::args_os()))
+}
+
+/// Parses `words`, of which the first is the program's name, runs the command, prints what went wrong, and gives the exit code. For a
+/// process that does nothing else: it sets handlers of signals and of panics.
+pub fn main_with(words: impl IntoIterator<Item = OsString>) -> u8 {
     let _ = abort_for_lack_of_memory();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        // Help and version come this way, too. A reader that went away is not an error.
+        Err(e) => {
+            let _ = e.print();
+            return e.exit_code() as u8;
+        }
+    };
     match run(cli) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(e) => {
             say(format!("error: {e}"));
-            ExitCode::from(e.exit_code())
+            e.exit_code()
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args::{RunArgs, StudyArgs, StudyCommand, StudyOptions};
 use super::progress::Terminal;
-use super::train::{absolute, handle_signals, load};
+use super::train::{handle_signals, load};
 use super::{print, say, set_threads};
 use crate::config::{Config, Options};
 use crate::data::Dataset;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::study::run::Hands;
 use crate::study::table::tables;
 use crate::study::{Kind, Study, default_folder};
-use crate::train::Stop;
+use crate::train::{Stop, open::absolute};
 
 /// Runs a study, or goes on with it.
 pub fn run(a: &StudyArgs) -> Result<u8> {

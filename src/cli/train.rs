@@ -12,16 +12,12 @@ use super::net::{memory_lines, table, thousands};
 use super::progress::Terminal;
 use super::{print, set_threads};
 use crate::config::{BestOn, Config, EngineName, Options};
-use crate::data::recordings::{self, EventOptions};
-use crate::data::{self, Dataset, DatasetName, LoadOptions, Split, motions};
+use crate::data::{Dataset, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
-use crate::events::Sensor;
-use crate::notation::PRESETS;
-use crate::run_folder::{self, RunFolder};
-use crate::storage::Disk;
+use crate::run_folder::RunFolder;
 use crate::train::fit::{ahead_bytes, fit, load_of};
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, credit, trainer};
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, credit, open, trainer};
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
@@ -53,86 +49,31 @@ enum Mode {
 }
 
 fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
-    let file = a.run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
-    // A run chosen on its validation split says so in its file; another split wants another choice.
-    let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
-    let config = absolute(said.or(file))?.complete()?;
+    let config = open::fresh(said, a.run.config.as_deref())?;
     let data = load(&config)?;
     let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
     Ok(Start { config, data, mode, memory: a.run.memory })
 }
 
-/// With absolute folders: a run may be resumed from another one.
-pub(super) fn absolute(mut options: Options) -> Result<Options> {
-    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache, &mut options.init]
-        .into_iter()
-        .flatten()
-    {
-        *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
-    }
-    Ok(options)
-}
-
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
-    let others = Options { data_dir: None, cache: None, ..said.clone() } != Options::default();
-    if others || a.run.config.is_some() || a.out.is_some() || a.dry_run {
-        return Err(Error::usage("a resumed run takes its options from its folder")
-            .at("--resume")
-            .remedy("give -j, --memory, --data-dir and --cache at most"));
+    if a.run.config.is_some() || a.out.is_some() || a.dry_run {
+        return Err(open::takes_options_from_its_folder());
     }
-    let folder = RunFolder::open(Box::new(Disk), folder)?;
-    let mut config = folder.read_config()?;
-    config.data_dir = said.data_dir.or(config.data_dir);
-    config.cache = said.cache.or(config.cache);
+    let (folder, config) = open::resumed(folder, said)?;
     let data = load(&config)?;
     Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.run.memory })
 }
 
-/// Loads the data set of a configuration; recordings are prepared if that was not done before.
+/// Loads the data set of a configuration before the user's eyes.
 pub fn load(c: &Config) -> Result<Box<dyn Dataset>> {
-    match c.dataset {
-        DatasetName::Motions => Ok(Box::new(motions::load(c.train_limit, c.test_limit, c.time_steps, c.seed)?)),
-        name if name.is_events() => load_recordings(c),
-        name => {
-            let options = LoadOptions {
-                data_dir: c.data_dir.clone(),
-                images_dir: c.images_dir.clone(),
-                size: c.size.map(|[h, w]| (h, w)),
-                grey: c.grey,
-                allow_partial: c.allow_partial,
-                seed: c.seed,
-                train_limit: c.train_limit,
-                test_limit: c.test_limit,
-            };
-            Ok(Box::new(data::load(name, &options)?))
-        }
-    }
-}
-
-fn load_recordings(c: &Config) -> Result<Box<dyn Dataset>> {
-    // What has more pixels than fit is refused with the other sizes that are out of range.
-    let side = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-    let options = EventOptions {
-        data_dir: c.data_dir.clone(),
-        folder: c.events_dir.clone(),
-        size: c.size.map(|[w, h]| Sensor { width: side(w), height: side(h) }),
-        steps: c.time_steps,
-        split_by: c.split_by,
-        allow_partial: c.allow_partial,
-        strict: c.strict,
-        seed: c.seed,
-        cache: c.cache.clone(),
-        train_limit: c.train_limit,
-        test_limit: c.test_limit,
-    };
     let mut watch = super::data::Terminal::new();
-    let set = recordings::load(c.dataset, &options, &mut watch);
+    let set = open::dataset(c, &mut watch);
     watch.clear();
-    Ok(Box::new(set?))
+    set
 }
 
 fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
-    let preset = PRESETS.iter().find(|p| p.name == start.config.net).map(|p| p.name);
+    let preset = open::preset(&start.config);
     let plan = trainer::plan(&start.config, &*start.data)?;
     let fit = fit(&start.config, &*start.data, &plan, start.memory)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
@@ -149,16 +90,7 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
             trainer.resume(&folder, &mut watch)?;
             folder
         }
-        Mode::Fresh(out) => {
-            let name = preset.map_or_else(|| trainer.config.net.to_lowercase(), str::to_string);
-            let path = match out {
-                Some(path) => path,
-                None => run_folder::next_free(Path::new("runs"), &trainer.config.dataset.to_string(), &name, trainer.config.rule.name()),
-            };
-            let folder = RunFolder::create(Box::new(Disk), &path)?;
-            folder.write_config(&trainer.config.to_toml()?)?;
-            folder
-        }
+        Mode::Fresh(out) => open::folder(&trainer.config, preset, out)?,
     };
     watch.note(&format!("run folder {}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {0})", folder.path().display()));
     let stop = handle_signals()?;

@@ -15,7 +15,7 @@ pub enum Split {
 }
 
 /// Samples with labels, ready to be made into batches.
-pub trait Dataset: Sync {
+pub trait Dataset: Send + Sync {
     /// Which set.
     fn name(&self) -> DatasetName;
     /// Shape of one sample at one step after `prep`.

@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod feed;
 pub mod fit;
 pub mod live;
+pub mod open;
 pub mod record;
 pub mod save;
 pub mod step;

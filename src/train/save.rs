@@ -9,7 +9,7 @@ use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
 use crate::engine::{Engine, Layout};
 use crate::error::{Error, Result};
-use crate::network::{Network, Running, Tensors, tensor_names};
+use crate::network::{Method, Network, Running, Tensors, tensor_names};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
@@ -19,7 +19,7 @@ use crate::storage::{Disk, Storage};
 const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
 
 /// Shape of a parameter on the host.
-fn shape(layout: Layout) -> Vec<usize> {
+pub fn shape(layout: Layout) -> Vec<usize> {
     match layout {
         Layout::Conv { out, inp, k } => vec![out, inp, k, k],
         Layout::Linear { out, inp } => vec![out, inp.len()],
@@ -54,6 +54,34 @@ fn places(plan: &Plan, kind: Kind) -> Vec<(TensorEntry, Place)> {
     all
 }
 
+/// Name and shape of every tensor of a checkpoint, in order.
+pub fn entries(plan: &Plan, kind: Kind) -> Vec<TensorEntry> {
+    places(plan, kind).into_iter().map(|(entry, _)| entry).collect()
+}
+
+/// The values of each of [`entries`], to be asked for in order; weights alone need no moments.
+pub fn values<'s, E: Engine>(
+    engine: &'s E,
+    net: &'s Network<E>,
+    moments: &'s [Vec<Tensors<E::Param>>],
+    kind: Kind,
+) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
+    let mut places = places(&net.plan, kind).into_iter();
+    move |_| {
+        let (_, place) = places.next().ok_or_else(|| Error::bug("more tensors than places"))?;
+        let running = |block: usize| net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
+        Ok(match place {
+            Place::Device { role, block, tensor } => {
+                let source = if role == 0 { &net.params } else { &moments[role - 1] };
+                let p = source[block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
+                Cow::Owned(engine.host(p))
+            }
+            Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
+            Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
+        })
+    }
+}
+
 impl<E: Engine> Trainer<'_, E> {
     /// What a checkpoint of this moment says besides the tensors' values.
     ///
@@ -70,13 +98,13 @@ impl<E: Engine> Trainer<'_, E> {
             dataset_fingerprint: self.data.fingerprint().to_string(),
             step: self.progress.step,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
-            tensors: places(&self.net.plan, kind).into_iter().map(|(entry, _)| entry).collect(),
+            tensors: entries(&self.net.plan, kind),
         })
     }
 
     /// The values of each tensor of [`Trainer::header`], to be asked for in order.
     pub fn values<'s>(&'s self, kind: Kind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
-        values(self.engine, &self.net, kind, [&self.net.params, &self.moments[0], &self.moments[1]])
+        values(self.engine, &self.net, &self.moments, kind)
     }
 
     /// Begins with the weights and statistics of a checkpoint instead of fresh ones.
@@ -148,28 +176,6 @@ impl<E: Engine> Trainer<'_, E> {
     }
 }
 
-/// The values of each tensor of a checkpoint of `net`, to be asked for in order; `roles` are parameters and moments.
-fn values<'s, E: Engine>(
-    engine: &'s E,
-    net: &'s Network<E>,
-    kind: Kind,
-    roles: [&'s [Tensors<E::Param>]; 3],
-) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
-    let mut places = places(&net.plan, kind).into_iter();
-    move |_| {
-        let (_, place) = places.next().ok_or_else(|| Error::bug("more tensors than places"))?;
-        let running = |block: usize| net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
-        Ok(match place {
-            Place::Device { role, block, tensor } => {
-                let p = roles[role][block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
-                Cow::Owned(engine.host(p))
-            }
-            Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
-            Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
-        })
-    }
-}
-
 /// Saves a network that no run of ours has trained, as a checkpoint of weights.
 ///
 /// # Errors
@@ -195,9 +201,9 @@ pub fn foreign<E: Engine>(
         // As after a whole run, so that no warm-up is under way.
         progress: serde_json::to_value(Progress { epoch: config.epochs, ..Progress::default() })
             .map_err(|e| Error::bug(format!("progress: {e}")))?,
-        tensors: places(&net.plan, Kind::WeightsOnly).into_iter().map(|(entry, _)| entry).collect(),
+        tensors: entries(&net.plan, Kind::WeightsOnly),
     };
-    checkpoint::save(storage, path, &header, values(engine, net, Kind::WeightsOnly, [&net.params, &[], &[]])).map(|_| ())
+    checkpoint::save(storage, path, &header, values(engine, net, &[], Kind::WeightsOnly)).map(|_| ())
 }
 
 fn fill<E: Engine>(
@@ -229,6 +235,12 @@ fn fill<E: Engine>(
         )));
     }
     Ok(())
+}
+
+/// The pass the weights of a checkpoint were last evaluated with: one of the `ann` warm-up is still an ordinary network.
+pub fn method(c: &Checkpoint, config: &Config) -> Method {
+    let p: Progress = serde_json::from_value(c.header.progress.clone()).unwrap_or_default();
+    config.evaluation(if p.tally.samples == 0 { p.epoch.saturating_sub(1) } else { p.epoch })
 }
 
 /// Configuration and network of a checkpoint, for evaluation.

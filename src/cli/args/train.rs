@@ -183,7 +183,7 @@ impl RunArgs {
             }
             _ => (None, None),
         };
-        Ok(Options {
+        let options = Options {
             dataset,
             data_dir: self.data_dir.clone(),
             images_dir,
@@ -224,6 +224,8 @@ impl RunArgs {
             strict: self.strict.then_some(true),
             engine: self.engine,
             isa: self.isa,
-        })
+        };
+        options.writable()?;
+        Ok(options)
     }
 }

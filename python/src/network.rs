@@ -1,0 +1,368 @@
+//! The class `Network`: notation, weights and method, over either engine.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use serde_json::json;
+use spiketrain::checkpoint::{Checkpoint, Header, Kind};
+use spiketrain::config::{Config, EngineName, InstructionSet, Options};
+use spiketrain::data::{Dataset, Split};
+use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
+use spiketrain::error::{Error, Result};
+use spiketrain::network::{self, LESS, Method, tensor_names};
+use spiketrain::notation::Notation;
+use spiketrain::plan::{Block, Plan};
+use spiketrain::run_folder::checkpoint_at;
+use spiketrain::schedule::WarmUp;
+use spiketrain::shape::Chw;
+use spiketrain::train::feed::Feed;
+use spiketrain::train::fit::fit;
+use spiketrain::train::{Observer, Progress, Stop, evaluate, open, save, trainer};
+
+use crate::arrays::{self, Arrays, Labelled, Samples, array, labels};
+use crate::errors::{check_process, exception};
+use crate::learn::{as_read, check_statistics, learn};
+use crate::options::{Keywords, check_in_memory, of_network, options};
+use crate::state;
+use crate::waiting::{Done, python, wait};
+
+/// A network on its engine.
+enum Body {
+    Cpu(Cpu, network::Network<Cpu>),
+    Reference(Reference, network::Network<Reference>),
+}
+
+/// The same for both engines.
+macro_rules! with {
+    ($body:expr, |$engine:ident, $net:ident| $work:expr) => {
+        match $body {
+            Body::Cpu($engine, $net) => $work,
+            Body::Reference($engine, $net) => $work,
+        }
+    };
+}
+
+/// A spiking network with its weights.
+#[pyclass(module = "spiketrain")]
+pub struct Network {
+    body: Body,
+    /// What was said of it, and holds when it is trained.
+    options: Options,
+    /// Of its last training, or what it would be trained with.
+    config: Config,
+    /// Its last training ended within the `ann` warm-up: nothing spikes.
+    ann: bool,
+    classes: Vec<String>,
+    fingerprint: String,
+    step: u64,
+    progress: Progress,
+}
+
+/// Samples and labels, as a pair.
+type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
+#[pymethods]
+impl Network {
+    #[new]
+    #[pyo3(signature = (notation, shape, *, classes=10, **keywords))]
+    fn new(notation: &str, shape: (usize, usize, usize), classes: usize, keywords: Keywords) -> PyResult<Network> {
+        let mut said = options(keywords)?;
+        let make = || {
+            let shape: Chw = format!("{}x{}x{}", shape.0, shape.1, shape.2).parse()?;
+            let plan = Plan::new(Notation::named(notation, classes)?, shape)?;
+            said.net = Some(plan.notation.to_string());
+            // As long as it is not trained it has not been warmed up either.
+            let config = Config { warm_up: WarmUp::None, ..open::absolute(said.clone())?.complete()? };
+            let body = match config.engine {
+                EngineName::Cpu => {
+                    let engine = Cpu::with_isa(config.isa.isa()?);
+                    Body::Cpu(engine, network::Network::init(&engine, plan, config.seed))
+                }
+                EngineName::Reference => Body::Reference(Reference, network::Network::init(&Reference, plan, config.seed)),
+            };
+            let classes = (0..with!(&body, |_e, net| net.plan.classes())).map(|c| c.to_string()).collect();
+            let (fingerprint, progress) = (String::new(), Progress::default());
+            Ok(Network { body, options: said, config, ann: false, classes, fingerprint, step: 0, progress })
+        };
+        make().map_err(exception)
+    }
+
+    #[getter]
+    fn notation(&self) -> String {
+        self.plan().notation.to_string()
+    }
+
+    #[getter]
+    fn shape(&self) -> (usize, usize, usize) {
+        let shape = self.plan().shape;
+        (shape.c, shape.h, shape.w)
+    }
+
+    #[getter]
+    fn classes(&self) -> Vec<String> {
+        self.classes.clone()
+    }
+
+    #[getter]
+    fn layers(&self) -> Vec<String> {
+        self.plan().blocks.iter().map(Block::name).collect()
+    }
+
+    #[getter]
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let value = serde_json::to_value(&self.config).map_err(|e| exception(Error::bug(e)))?;
+        let named: serde_json::Map<_, _> = value.as_object().into_iter().flatten().map(|(k, v)| (k.replace('-', "_"), v.clone())).collect();
+        python(py, &named.into())
+    }
+
+    #[getter]
+    fn weights_sha256(&self) -> String {
+        with!(&self.body, |engine, net| trainer::weights_sha256(engine, net))
+    }
+
+    fn __repr__(&self) -> String {
+        let plan = self.plan();
+        format!("Network(\"{}\", {}: {} parameters, {} engine)", plan.notation, plan.shape, plan.parameters(), with!(&self.body, |engine, _net| engine.name()))
+    }
+
+    /// All parameters and running statistics by name.
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        with!(&self.body, |engine, net| state::state(py, engine, net))
+    }
+
+    /// Sets some of them; all that are named, or none.
+    fn set_state(&mut self, values: &Bound<PyDict>) -> PyResult<()> {
+        with!(&mut self.body, |engine, net| state::set_state(engine, net, values))
+    }
+
+    /// Evaluation mode; gives rates, spikes per layer, firing rates.
+    #[allow(non_snake_case)] // T is what the field calls it
+    #[pyo3(signature = (x, T=None, *, spikes=true))]
+    fn forward<'py>(&self, py: Python<'py>, x: &Bound<'py, PyAny>, T: Option<usize>, spikes: bool) -> PyResult<Bound<'py, PyAny>> {
+        check_process()?;
+        if spikes && self.ann {
+            let e = Error::usage("the network was trained in the ann warm-up only: nothing spikes").at("spikes");
+            return Err(exception(e.remedy("say spikes=False, or train it past the warm-up")));
+        }
+        let plan = self.plan();
+        let samples = Samples::read(x, plan.shape)?;
+        let (count, frames) = (samples.count, samples.steps.is_some());
+        let method = self.method();
+        let (steps, rates, counts, trains) = py.detach(|| {
+            let steps = samples.time_steps(T, self.config.time_steps)?;
+            // A picture need be seen once by neurons that keep nothing.
+            let steps = if self.ann && !frames { 1 } else { steps };
+            let batch = samples.into_batch(plan.shape, steps)?;
+            let mut trains: Vec<Vec<bool>> = Vec::new();
+            let out = with!(&self.body, |engine, net| net.infer_seen(engine, &batch, &method, &mut |_, fired| {
+                if spikes {
+                    trains.push(engine.host_acts(fired.spikes).into_iter().map(|o| o != 0.0).collect());
+                }
+            }))?;
+            Ok((steps, out.rates, out.spikes, trains))
+        })
+        .map_err(exception)?;
+        let outputs = || plan.blocks.iter().map(|b| b.output);
+        let spikes = trains.into_iter().zip(outputs()).map(|(s, o)| array(py, s, &[steps, count, o.c, o.h, o.w])).collect::<PyResult<Vec<_>>>()?;
+        let firing_rates: Vec<f64> = counts.iter().zip(outputs()).map(|(&s, o)| s as f64 / (steps * count * o.len()) as f64).collect();
+        let firing_rates = array(py, firing_rates, &[counts.len()])?;
+        let rates = array(py, rates, &[count, plan.classes()])?;
+        py.import("spiketrain.results")?.getattr("Forward")?.call1((rates, spikes, firing_rates))
+    }
+
+    /// Training mode: loss and its gradient by the learning rule; weights stay as they are.
+    #[allow(non_snake_case)]
+    #[pyo3(signature = (x, labels, T=None, *, step=1, update_statistics=false))]
+    fn loss_and_gradients<'py>(
+        &mut self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        labels: &Bound<'py, PyAny>,
+        T: Option<usize>,
+        step: u64,
+        update_statistics: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        check_process()?;
+        let (shape, classes) = (self.plan().shape, self.plan().classes());
+        let samples = Samples::read(x, shape)?;
+        let targets = arrays::labels(labels, samples.count, classes)?;
+        let count = samples.count;
+        let (method, loss, seed) = (self.method(), self.config.loss, self.config.seed);
+        let steps = samples.time_steps(T, self.config.time_steps).map_err(exception)?;
+        self.check_memory(&samples, steps).map_err(exception)?;
+        let (value, out, grads) = py.detach(|| {
+            let batch = samples.into_batch(shape, steps)?;
+            with!(&mut self.body, |engine, net| {
+                check_statistics(&net.plan, count)?;
+                let masks = net.masks(seed, step, count);
+                let (out, tape) = net.forward(engine, &batch, &masks, &method)?;
+                let (value, d_rates) = loss.of(&out.rates, &targets);
+                if !value.is_finite() {
+                    return Err(Error::diverged(format!("the loss is {value}")).remedy(LESS));
+                }
+                let running = net.updated_running(&tape)?;
+                let grads = net.backward(engine, tape, &d_rates, &masks, &method);
+                if update_statistics {
+                    net.running = running;
+                }
+                let named = net.plan.blocks.iter().zip(&grads).flat_map(|(block, g)| tensor_names(block).into_iter().zip(g.each()));
+                let host = named.map(|((name, layout), g)| (name, save::shape(layout), engine.host(g)));
+                Ok((value, out, host.collect::<Vec<_>>()))
+            })
+        })
+        .map_err(exception)?;
+        let gradients = PyDict::new(py);
+        for (name, shape, values) in grads {
+            gradients.set_item(name, array(py, values, &shape)?)?;
+        }
+        let rates = array(py, out.rates, &[count, classes])?;
+        py.import("spiketrain.results")?.getattr("LossAndGradients")?.call1((value, gradients, rates, out.spikes))
+    }
+
+    /// Which neurons stay in training step `step`, per DP.
+    #[pyo3(signature = (samples, *, step=1))]
+    fn dropout_masks<'py>(&self, py: Python<'py>, samples: usize, step: u64) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let masks = with!(&self.body, |_e, net| net.masks(self.config.seed, step, samples));
+        let fronts = self.plan().blocks.iter().flat_map(|b| &b.fronts).filter(|f| f.front == spiketrain::plan::Front::Dropout);
+        let shapes = fronts.map(|f| [samples, f.input.c, f.input.h, f.input.w]);
+        masks.into_iter().zip(shapes).map(|(m, shape)| array(py, m.keep, &shape)).collect()
+    }
+
+    /// Trains on arrays in memory; gives a dictionary per epoch.
+    #[pyo3(signature = (x, labels, *, test=None, callback=None, **keywords))]
+    fn train<'py>(
+        &mut self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        labels: &Bound<'py, PyAny>,
+        test: Option<Pair<'py>>,
+        callback: Option<Py<PyAny>>,
+        keywords: Keywords,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let said = options(keywords)?;
+        check_in_memory(&said).map_err(exception)?;
+        let data = self.arrays(x, labels, test.as_ref())?;
+        let own = Options { time_steps: data.steps().or(self.options.time_steps), ..self.options.clone() };
+        let config = said.or(own).complete().map_err(exception)?;
+        let stop = Stop::default();
+        let Done { result, raised } = wait(py, &stop, callback.as_ref(), |reports| {
+            let learned = with!(&mut self.body, |engine, net| learn(engine, net, &config, &data, &stop, reports))?;
+            self.step = learned.progress.step;
+            self.ann = config.warm_up.is_ann(learned.progress.epoch.saturating_sub(1));
+            self.progress = learned.progress;
+            self.fingerprint = String::new();
+            self.config = config;
+            Ok(learned.lines)
+        })?;
+        raised.map_or_else(|| python(py, &json!(result)), Err)
+    }
+
+    /// Accuracy, loss and firing rates on arrays.
+    #[allow(non_snake_case)]
+    #[pyo3(signature = (x, labels, T=None, *, batch=None))]
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        x: &Bound<'py, PyAny>,
+        labels: &Bound<'py, PyAny>,
+        T: Option<usize>,
+        batch: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let data = self.arrays(x, labels, None)?;
+        let said = Options { time_steps: T.or(data.steps()), batch, ..Options::default() };
+        let config = said.or(self.options.clone()).complete().map_err(exception)?;
+        let (method, stop) = (self.method(), Stop::default());
+        let Done { result, raised } = wait(py, &stop, None, |_| {
+            let all: Vec<u32> = (0..data.labels(Split::Train).len() as u32).collect();
+            let feed = Feed::new(&config, &data)?;
+            with!(&self.body, |engine, net| evaluate::evaluate(engine, net, &config, &method, &feed, (Split::Train, &all), &stop))
+        })?;
+        raised.map_or_else(|| python(py, &json!(result)), Err)
+    }
+
+    /// A checkpoint of the weights.
+    fn save(&self, py: Python, path: PathBuf) -> PyResult<()> {
+        let write = || {
+            let header = Header {
+                kind: Kind::WeightsOnly,
+                config_toml: self.config.to_toml()?,
+                network: self.plan().notation.to_string(),
+                input_shape: self.plan().shape.to_string(),
+                classes: self.classes.clone(),
+                dataset: self.config.dataset.to_string(),
+                dataset_fingerprint: self.fingerprint.clone(),
+                step: self.step,
+                progress: serde_json::to_value(&self.progress).map_err(Error::bug)?,
+                tensors: Vec::new(),
+            };
+            with!(&self.body, |engine, net| state::write(engine, net, header, &path))
+        };
+        py.detach(write).map_err(exception)
+    }
+}
+
+/// The network of a checkpoint: a file, or a run folder's best, else its newest.
+#[pyfunction]
+pub fn load(py: Python, path: PathBuf) -> PyResult<Network> {
+    let stop = Stop::default();
+    let Done { result, raised } = wait(py, &stop, None, |reports| {
+        let found = checkpoint_at(&path)?;
+        found.warnings.iter().for_each(|w| Observer::note(reports, &format!("warning: {w}")));
+        Network::from_checkpoint(found.checkpoint).map_err(|e| e.at(found.path.display()))
+    })?;
+    raised.map_or(Ok(result), Err)
+}
+
+impl Network {
+    fn from_checkpoint(mut c: Checkpoint) -> Result<Network> {
+        let mut config = Config::from_toml(&c.header.config_toml)?;
+        let body = match config.engine {
+            EngineName::Cpu => {
+                // What it computes from now on need not be the bits of the machine it was trained on.
+                let engine = Cpu::new();
+                config.isa = InstructionSet::default();
+                Body::Cpu(engine, save::network(&engine, &mut c)?.1)
+            }
+            EngineName::Reference => Body::Reference(Reference, save::network(&Reference, &mut c)?.1),
+        };
+        Ok(Network {
+            body,
+            options: of_network(&config)?,
+            ann: save::method(&c, &config).ann,
+            config,
+            classes: c.header.classes,
+            fingerprint: c.header.dataset_fingerprint,
+            step: c.header.step,
+            progress: serde_json::from_value(c.header.progress).unwrap_or_default(),
+        })
+    }
+
+    fn plan(&self) -> &Plan {
+        with!(&self.body, |_engine, net| &net.plan)
+    }
+
+    /// What an evaluation computes.
+    fn method(&self) -> Method {
+        Method { ann: self.ann, tssl_rate: None, ..self.config.method(0) }
+    }
+
+    fn arrays(&self, x: &Bound<PyAny>, targets: &Bound<PyAny>, test: Option<&Pair>) -> PyResult<Arrays> {
+        let (shape, classes) = (self.plan().shape, self.plan().classes());
+        let read = |x: &Bound<PyAny>, targets: &Bound<PyAny>| -> PyResult<Labelled> {
+            let samples = Samples::read(x, shape)?;
+            let labels = labels(targets, samples.count, classes)?;
+            Ok(Labelled { samples, labels })
+        };
+        let train = read(x, targets)?;
+        let test = test.map(|(x, targets)| read(x, targets)).transpose()?;
+        Arrays::new(shape, self.classes.clone(), train, test).map_err(exception)
+    }
+
+    /// Refuses a training pass that does not fit into memory.
+    fn check_memory(&self, samples: &Samples, steps: usize) -> Result<()> {
+        let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..as_read(&self.config, samples.steps) };
+        let nothing = Labelled { samples: Samples { steps: samples.steps, ..Samples::default() }, labels: Vec::new() };
+        fit(&config, &Arrays::new(self.plan().shape, Vec::new(), nothing, None)?, self.plan(), None).map(|_| ())
+    }
+}

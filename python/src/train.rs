@@ -1,0 +1,186 @@
+//! `train` and `evaluate` on data sets and run folders: what the command does, to the bit.
+
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use serde_json::{Value, json};
+use spiketrain::config::{Config, EngineName, Options};
+use spiketrain::data::Split;
+use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
+use spiketrain::error::{Error, Result};
+use spiketrain::memory::parse_size;
+use spiketrain::run_folder::{RunFolder, checkpoint_at};
+use spiketrain::train::feed::{Feed, preparation};
+use spiketrain::train::{self, Outcome, Stop, Trainer, fit, open, record, save, trainer};
+
+use crate::errors::exception;
+use crate::options::{Keywords, options};
+use crate::waiting::{Done, Reports, python, wait};
+
+/// What is asked for.
+struct Wish {
+    said: Options,
+    config: Option<PathBuf>,
+    resume: Option<PathBuf>,
+    out: Option<PathBuf>,
+    memory: Option<usize>,
+}
+
+/// The end of a session.
+enum End {
+    Finished(Value),
+    Stopped { step: u64, folder: PathBuf },
+}
+
+/// Trains a network on a data set in a run folder, or goes on with a stopped run; gives what result.json says, and `folder`.
+#[pyfunction]
+#[pyo3(signature = (*, callback=None, out=None, resume=None, config=None, memory=None, **keywords))]
+pub fn train<'py>(
+    py: Python<'py>,
+    callback: Option<Py<PyAny>>,
+    out: Option<PathBuf>,
+    resume: Option<PathBuf>,
+    config: Option<PathBuf>,
+    memory: Option<&str>,
+    keywords: Keywords,
+) -> PyResult<Bound<'py, PyAny>> {
+    let memory = memory.map(parse_size).transpose().map_err(|e| exception(Error::usage(e).at("memory")))?;
+    let wish = Wish { said: options(keywords)?, config, resume, out, memory };
+    let stop = Stop::default();
+    let Done { result, raised } = wait(py, &stop, callback.as_ref(), |reports| session(wish, &stop, reports))?;
+    match (result, raised) {
+        // It came when there was nothing left to stop.
+        (End::Finished(result), None) => python(py, &result),
+        (End::Finished(_), Some(e)) => Err(e),
+        (End::Stopped { step, folder }, raised) => Err(stopped(py, step, &folder, raised)),
+    }
+}
+
+/// Ctrl-C says where to go on; what a callback raised stays as it is.
+fn stopped(py: Python, step: u64, folder: &std::path::Path, raised: Option<PyErr>) -> PyErr {
+    let text = format!(
+        "stopped after step {step}, checkpoint saved; go on with: spiketrain.train(resume={:?})",
+        folder.display().to_string()
+    );
+    match raised {
+        Some(e) if !e.is_instance_of::<PyKeyboardInterrupt>(py) => e,
+        raised => {
+            let e = PyKeyboardInterrupt::new_err(text);
+            e.set_cause(py, raised);
+            e
+        }
+    }
+}
+
+fn session(wish: Wish, stop: &Stop, reports: &mut Reports) -> Result<End> {
+    let resumed = match &wish.resume {
+        Some(_) if wish.config.is_some() || wish.out.is_some() => return Err(open::takes_options_from_its_folder()),
+        Some(folder) => Some(open::resumed(folder, wish.said.clone())?),
+        None => None,
+    };
+    let (folder, config) = match resumed {
+        Some((folder, config)) => (Some(folder), config),
+        None => (None, open::fresh(wish.said.clone(), wish.config.as_deref())?),
+    };
+    match config.engine {
+        EngineName::Cpu => session_on(&Cpu::with_isa(config.isa.isa()?), config, folder, wish, stop, reports),
+        EngineName::Reference => session_on(&Reference, config, folder, wish, stop, reports),
+    }
+}
+
+fn session_on<E: Engine>(
+    engine: &E,
+    config: Config,
+    folder: Option<RunFolder>,
+    wish: Wish,
+    stop: &Stop,
+    reports: &mut Reports,
+) -> Result<End> {
+    let data = open::dataset(&config, reports)?;
+    data.notes().iter().for_each(|note| train::Observer::note(reports, note));
+    let preset = open::preset(&config);
+    let plan = trainer::plan(&config, &*data)?;
+    let fit = fit::fit(&config, &*data, &plan, wish.memory)?;
+    let mut trainer = Trainer::new(engine, config, &*data)?;
+    trainer.set_fit(fit);
+    let folder = match folder {
+        Some(folder) => {
+            trainer.resume(&folder, reports)?;
+            folder
+        }
+        None => open::folder(&trainer.config, preset, wish.out)?,
+    };
+    let path = folder.path().to_path_buf();
+    match train::run(&mut trainer, &folder, stop, reports)? {
+        Outcome::Finished(result) => {
+            let mut result = json!(result);
+            result["folder"] = json!(path.display().to_string());
+            Ok(End::Finished(result))
+        }
+        Outcome::Stopped(_) => Ok(End::Stopped { step: trainer.progress.step, folder: path }),
+    }
+}
+
+/// A trained network on the test set of its run; what `spiketrain eval --json` says.
+#[pyfunction]
+#[pyo3(signature = (path, *, data_dir=None, cache=None))]
+pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, cache: Option<PathBuf>) -> PyResult<Bound<'py, PyAny>> {
+    let stop = Stop::default();
+    let Done { result, raised } = wait(py, &stop, None, |reports| {
+        let found = checkpoint_at(&path)?;
+        found.warnings.iter().for_each(|w| train::Observer::note(reports, &format!("warning: {w}")));
+        let place = |e: Error| e.at(found.path.display());
+        let mut config = Config::from_toml(&found.checkpoint.header.config_toml).map_err(place)?;
+        config.data_dir = data_dir.or(config.data_dir);
+        config.cache = cache.or(config.cache);
+        let header = found.checkpoint;
+        match config.engine {
+            EngineName::Cpu => evaluate_on(&Cpu::new(), header, config, &stop, reports).map_err(place),
+            EngineName::Reference => evaluate_on(&Reference, header, config, &stop, reports).map_err(place),
+        }
+    })?;
+    match (result, raised) {
+        (_, Some(e)) => Err(e),
+        (result, None) => python(py, &result.unwrap_or_else(|| json!({}))),
+    }
+}
+
+/// `None` if it was asked to stop.
+fn evaluate_on<E: Engine>(
+    engine: &E,
+    mut c: spiketrain::checkpoint::Checkpoint,
+    config: Config,
+    stop: &Stop,
+    reports: &mut Reports,
+) -> Result<Option<Value>> {
+    let (_, net) = save::network(engine, &mut c)?;
+    let method = save::method(&c, &config);
+    let data = open::dataset(&config, reports)?;
+    let (shape, classes) = (data.shape(&preparation(&config, &*data)), data.classes().len());
+    if (shape, classes) != (net.plan.shape, net.plan.classes()) {
+        let takes = format!("the network takes {} and {} classes", net.plan.shape, net.plan.classes());
+        return Err(Error::usage(format!("{takes}, the data set has {shape} and {classes}")));
+    }
+    if data.fingerprint() != c.header.dataset_fingerprint {
+        let text = format!("warning: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset);
+        train::Observer::note(reports, &text);
+    }
+    let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
+    let feed = Feed::new(&config, &*data)?;
+    let Some(e) = train::evaluate::evaluate(engine, &net, &config, &method, &feed, (Split::Test, &all), stop)? else { return Ok(None) };
+    let (mean, weighted) = record::mean_rates(&net.plan, &e.firing_rates);
+    Ok(Some(json!({
+        "dataset": config.dataset, "dataset_simulated": data.simulated(), "net": config.net, "T": config.time_steps, "step": c.header.step,
+        "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
+        "mean_firing_rate": mean, "weighted_firing_rate": weighted, "weights_sha256": trainer::weights_sha256(engine, &net),
+    })))
+}
+
+/// The command: `words` without the program's name; gives the exit code.
+#[pyfunction]
+pub fn command(py: Python, words: Vec<std::ffi::OsString>) -> u8 {
+    let name = std::iter::once("spiketrain".into());
+    py.detach(|| spiketrain::cli::main_with(name.chain(words)))
+}
+

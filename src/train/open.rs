@@ -1,0 +1,119 @@
+//! What a session begins with: configuration, data set, run folder; the same for every door to the program.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{Config, Options};
+use crate::data::recordings::{self, EventOptions};
+use crate::data::{self, Dataset, DatasetName, LoadOptions, motions, verify};
+use crate::error::{Error, Result};
+use crate::events::Sensor;
+use crate::notation::PRESETS;
+use crate::run_folder::{self, RunFolder};
+use crate::storage::Disk;
+
+/// With absolute folders: a run may be resumed from another one.
+///
+/// # Errors
+/// Storage: there is no current folder.
+pub fn absolute(mut options: Options) -> Result<Options> {
+    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache, &mut options.init]
+        .into_iter()
+        .flatten()
+    {
+        *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
+    }
+    Ok(options)
+}
+
+/// The configuration of a new run: what is said, else what the TOML file says, else the defaults.
+///
+/// # Errors
+/// Usage: a key or value is not known or out of range. Storage: the file cannot be read.
+pub fn fresh(said: Options, file: Option<&Path>) -> Result<Config> {
+    let file = file.map(Options::read).transpose()?.unwrap_or_default();
+    // A run chosen on its validation split says so in its file; another split wants another choice.
+    let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
+    absolute(said.or(file))?.complete()
+}
+
+/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew.
+///
+/// # Errors
+/// Usage: something else is said, or there is no run. Format or Storage: its configuration cannot be read.
+pub fn resumed(folder: &Path, said: Options) -> Result<(RunFolder, Config)> {
+    if (Options { data_dir: None, cache: None, ..said.clone() }) != Options::default() {
+        return Err(takes_options_from_its_folder());
+    }
+    let folder = RunFolder::open(Box::new(Disk), folder)?;
+    let mut config = folder.read_config()?;
+    config.data_dir = said.data_dir.or(config.data_dir);
+    config.cache = said.cache.or(config.cache);
+    Ok((folder, config))
+}
+
+/// What is said to other options of a run that is gone on with.
+pub fn takes_options_from_its_folder() -> Error {
+    Error::usage("a resumed run takes its options from its folder")
+        .at("--resume")
+        .remedy("give -j, --memory, --data-dir and --cache at most")
+}
+
+/// Loads the data set of a configuration; recordings are prepared if that was not done before.
+///
+/// # Errors
+/// As [`data::load`] and [`recordings::load`].
+pub fn dataset(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
+    match c.dataset {
+        DatasetName::Motions => Ok(Box::new(motions::load(c.train_limit, c.test_limit, c.time_steps, c.seed)?)),
+        name if name.is_events() => Ok(Box::new(recordings::load(name, &event_options(c), watch)?)),
+        name => {
+            let options = LoadOptions {
+                data_dir: c.data_dir.clone(),
+                images_dir: c.images_dir.clone(),
+                size: c.size.map(|[h, w]| (h, w)),
+                grey: c.grey,
+                allow_partial: c.allow_partial,
+                seed: c.seed,
+                train_limit: c.train_limit,
+                test_limit: c.test_limit,
+            };
+            Ok(Box::new(data::load(name, &options)?))
+        }
+    }
+}
+
+fn event_options(c: &Config) -> EventOptions {
+    // What has more pixels than fit is refused with the other sizes that are out of range.
+    let side = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+    EventOptions {
+        data_dir: c.data_dir.clone(),
+        folder: c.events_dir.clone(),
+        size: c.size.map(|[w, h]| Sensor { width: side(w), height: side(h) }),
+        steps: c.time_steps,
+        split_by: c.split_by,
+        allow_partial: c.allow_partial,
+        strict: c.strict,
+        seed: c.seed,
+        cache: c.cache.clone(),
+        train_limit: c.train_limit,
+        test_limit: c.test_limit,
+    }
+}
+
+/// The name of the preset that a configuration names, if it does.
+pub fn preset(c: &Config) -> Option<&'static str> {
+    PRESETS.iter().find(|p| p.name == c.net).map(|p| p.name)
+}
+
+/// Makes the folder of a new run, `runs/<dataset>-<net>-<rule>-<n>` unless `out` says where, and writes its configuration: `c`, of the
+/// trainer, from which `preset` was resolved.
+///
+/// # Errors
+/// As [`RunFolder::create`].
+pub fn folder(c: &Config, preset: Option<&str>, out: Option<PathBuf>) -> Result<RunFolder> {
+    let name = preset.map_or_else(|| c.net.to_lowercase(), str::to_string);
+    let path = out.unwrap_or_else(|| run_folder::next_free(Path::new("runs"), &c.dataset.to_string(), &name, c.rule.name()));
+    let folder = RunFolder::create(Box::new(Disk), &path)?;
+    folder.write_config(&c.to_toml()?)?;
+    Ok(folder)
+}
