@@ -9,6 +9,8 @@
 mod memory;
 #[path = "hostile/mutate.rs"]
 mod mutate;
+#[path = "hostile/networks.rs"]
+mod networks;
 #[path = "hostile/run.rs"]
 mod run;
 #[path = "hostile/trial.rs"]
@@ -27,6 +29,7 @@ use spiketrain::data::zip::Zip;
 use spiketrain::data::{self, DatasetName, LoadOptions, cifar, idx};
 use spiketrain::doctor::{BUILT_IN, fixture::Fixture};
 use spiketrain::events::{self, Event, Sensor, aedat2, aedat3, labels, nmnist, npz};
+use spiketrain::export::Format;
 use spiketrain::frames::{FrameSource, SplitBy, cells, counts};
 use spiketrain::notation::{Notation, PRESETS};
 use spiketrain::plan::Plan;
@@ -341,4 +344,19 @@ fn what_a_run_leaves() {
     // A finished run of a study keeps its best network only.
     let best = checkpoint::load(&Disk, &made.folder().join("best.ckpt"));
     assert!(best.is_ok(), "the run itself is as it was: {:?}", best.err());
+}
+
+#[test]
+fn networks_as_nir() {
+    networks::of(Format::Nir);
+}
+
+#[test]
+fn networks_as_safetensors() {
+    networks::of(Format::Safetensors);
+}
+
+#[test]
+fn networks_as_npz() {
+    networks::of(Format::Npz);
 }

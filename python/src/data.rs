@@ -4,18 +4,19 @@ use std::path::PathBuf;
 
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use spiketrain::config::Config;
 use spiketrain::data::{Dataset, Preparation, Split};
 use spiketrain::error::{Error, Result};
 use spiketrain::events::{self, Event, Sensor};
-use spiketrain::frames::{self, SplitBy};
+use spiketrain::frames::{SplitBy, counts};
 use spiketrain::limits;
 use spiketrain::train::feed::preparation;
 use spiketrain::train::{Stop, open};
 
 use crate::arrays::array;
 use crate::errors::exception;
-use crate::options::{Keywords, options};
+use crate::options::options;
 use crate::waiting::{Done, wait};
 
 /// Bytes of an event as Python sees it: t i8, x u2, y u2, p u1, packed.
@@ -33,7 +34,7 @@ pub struct PyDataset {
 /// Opens a data set; recordings are prepared if that was not done before.
 #[pyfunction]
 #[pyo3(signature = (name="glyphs", **keywords))]
-pub fn dataset(py: Python, name: &str, keywords: Keywords) -> PyResult<PyDataset> {
+pub fn dataset(py: Python, name: &str, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<PyDataset> {
     let mut said = options(keywords)?;
     said.dataset = Some(name.parse().map_err(exception)?);
     let config = open::fresh(said, None).map_err(exception)?;
@@ -167,7 +168,7 @@ pub fn frames<'py>(
     py: Python<'py>,
     packed: PyReadonlyArray1<u8>,
     steps: usize,
-    (width, height): (u16, u16),
+    sensor: (u16, u16),
     split_by: &str,
     strict: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -183,14 +184,14 @@ pub fn frames<'py>(
     if !(1..=limits::MAX_TIME_STEPS).contains(&steps) {
         return Err(out(format!("{steps} is out of range"), "T", limits::MAX_TIME_STEPS));
     }
-    let side = 1..=limits::MAX_SIDE;
+    let (side, (width, height)) = (1..=limits::MAX_SIDE, sensor);
     if !side.contains(&width.into()) || !side.contains(&height.into()) {
         return Err(out(format!("a sensor of {width}x{height}"), "sensor", limits::MAX_SIDE));
     }
     let bytes = packed.as_slice()?.to_vec();
     let sensor = Sensor { width, height };
     let counts = py.detach(|| {
-        let (counts, quality) = frames::counts(&unpack(&bytes)?, sensor, steps, by);
+        let (counts, quality) = counts(&unpack(&bytes)?, sensor, steps, by);
         quality.check(strict).map(|()| counts)
     });
     array(py, counts.map_err(exception)?, &[steps, 2, height.into(), width.into()])

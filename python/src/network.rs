@@ -23,7 +23,7 @@ use spiketrain::train::{Observer, Progress, Stop, evaluate, open, save, trainer}
 use crate::arrays::{self, Arrays, Labelled, Samples, array, labels};
 use crate::errors::{check_process, exception};
 use crate::learn::{as_read, check_statistics, learn};
-use crate::options::{Keywords, check_in_memory, of_network, options};
+use crate::options::{check_in_memory, of_network, options};
 use crate::state;
 use crate::waiting::{Done, python, wait};
 
@@ -66,7 +66,7 @@ type Pair<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 impl Network {
     #[new]
     #[pyo3(signature = (notation, shape, *, classes=10, **keywords))]
-    fn new(notation: &str, shape: (usize, usize, usize), classes: usize, keywords: Keywords) -> PyResult<Network> {
+    fn new(notation: &str, shape: (usize, usize, usize), classes: usize, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<Network> {
         let mut said = options(keywords)?;
         let make = || {
             let shape: Chw = format!("{}x{}x{}", shape.0, shape.1, shape.2).parse()?;
@@ -238,7 +238,7 @@ impl Network {
         labels: &Bound<'py, PyAny>,
         test: Option<Pair<'py>>,
         callback: Option<Py<PyAny>>,
-        keywords: Keywords,
+        keywords: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let said = options(keywords)?;
         check_in_memory(&said).map_err(exception)?;

@@ -11,11 +11,8 @@ use toml::{Table, Value};
 
 use crate::errors::exception;
 
-/// Keyword arguments, as far as Python's signature does not name them.
-pub type Keywords<'a, 'py> = Option<&'a Bound<'py, PyDict>>;
-
 /// What was said; `None` is as good as not said.
-pub fn options(keywords: Keywords) -> PyResult<Options> {
+pub fn options(keywords: Option<&Bound<PyDict>>) -> PyResult<Options> {
     let mut table = Table::new();
     for (key, value) in keywords.into_iter().flatten() {
         let name: String = key.extract()?;

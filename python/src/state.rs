@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use numpy::{AllowTypeChange, PyArrayLikeDyn, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{AllowTypeChange, PyArrayLikeDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use spiketrain::checkpoint::{self, Header, Kind};

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use serde_json::{Value, json};
+use spiketrain::checkpoint::Checkpoint;
 use spiketrain::config::{Config, EngineName, Options};
 use spiketrain::data::Split;
 use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
@@ -12,10 +14,12 @@ use spiketrain::error::{Error, Result};
 use spiketrain::memory::parse_size;
 use spiketrain::run_folder::{RunFolder, checkpoint_at};
 use spiketrain::train::feed::{Feed, preparation};
-use spiketrain::train::{self, Outcome, Stop, Trainer, fit, open, record, save, trainer};
+use spiketrain::train::evaluate::evaluate as evaluate_net;
+use spiketrain::train::fit::fit;
+use spiketrain::train::{Observer, Outcome, Stop, Trainer, open, record, run, save, trainer};
 
 use crate::errors::exception;
-use crate::options::{Keywords, options};
+use crate::options::options;
 use crate::waiting::{Done, Reports, python, wait};
 
 /// What is asked for.
@@ -43,7 +47,7 @@ pub fn train<'py>(
     resume: Option<PathBuf>,
     config: Option<PathBuf>,
     memory: Option<&str>,
-    keywords: Keywords,
+    keywords: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let memory = memory.map(parse_size).transpose().map_err(|e| exception(Error::usage(e).at("memory")))?;
     let wish = Wish { said: options(keywords)?, config, resume, out, memory };
@@ -98,10 +102,10 @@ fn session_on<E: Engine>(
     reports: &mut Reports,
 ) -> Result<End> {
     let data = open::dataset(&config, reports)?;
-    data.notes().iter().for_each(|note| train::Observer::note(reports, note));
+    data.notes().iter().for_each(|note| Observer::note(reports, note));
     let preset = open::preset(&config);
     let plan = trainer::plan(&config, &*data)?;
-    let fit = fit::fit(&config, &*data, &plan, wish.memory)?;
+    let fit = fit(&config, &*data, &plan, wish.memory)?;
     let mut trainer = Trainer::new(engine, config, &*data)?;
     trainer.set_fit(fit);
     let folder = match folder {
@@ -112,7 +116,7 @@ fn session_on<E: Engine>(
         None => open::folder(&trainer.config, preset, wish.out)?,
     };
     let path = folder.path().to_path_buf();
-    match train::run(&mut trainer, &folder, stop, reports)? {
+    match run(&mut trainer, &folder, stop, reports)? {
         Outcome::Finished(result) => {
             let mut result = json!(result);
             result["folder"] = json!(path.display().to_string());
@@ -129,7 +133,7 @@ pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, 
     let stop = Stop::default();
     let Done { result, raised } = wait(py, &stop, None, |reports| {
         let found = checkpoint_at(&path)?;
-        found.warnings.iter().for_each(|w| train::Observer::note(reports, &format!("warning: {w}")));
+        found.warnings.iter().for_each(|w| Observer::note(reports, &format!("warning: {w}")));
         let place = |e: Error| e.at(found.path.display());
         let mut config = Config::from_toml(&found.checkpoint.header.config_toml).map_err(place)?;
         config.data_dir = data_dir.or(config.data_dir);
@@ -149,7 +153,7 @@ pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, 
 /// `None` if it was asked to stop.
 fn evaluate_on<E: Engine>(
     engine: &E,
-    mut c: spiketrain::checkpoint::Checkpoint,
+    mut c: Checkpoint,
     config: Config,
     stop: &Stop,
     reports: &mut Reports,
@@ -164,11 +168,11 @@ fn evaluate_on<E: Engine>(
     }
     if data.fingerprint() != c.header.dataset_fingerprint {
         let text = format!("warning: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset);
-        train::Observer::note(reports, &text);
+        Observer::note(reports, &text);
     }
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
     let feed = Feed::new(&config, &*data)?;
-    let Some(e) = train::evaluate::evaluate(engine, &net, &config, &method, &feed, (Split::Test, &all), stop)? else { return Ok(None) };
+    let Some(e) = evaluate_net(engine, &net, &config, &method, &feed, (Split::Test, &all), stop)? else { return Ok(None) };
     let (mean, weighted) = record::mean_rates(&net.plan, &e.firing_rates);
     Ok(Some(json!({
         "dataset": config.dataset, "dataset_simulated": data.simulated(), "net": config.net, "T": config.time_steps, "step": c.header.step,
