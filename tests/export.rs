@@ -225,6 +225,9 @@ fn damaged_files_never_panic() {
     assert!(nir::read_bytes(b"\x89HDF\r\n\x1a\n".to_vec()).is_err());
 }
 
+/// Tensors by name and shape.
+type Shapes<'a> = Vec<(&'a str, &'a [usize])>;
+
 /// A state_dict as PyTorch writes it, with the names of a module written by hand.
 fn state_dict(path: &Path, tensors: &[(&str, &[usize])]) {
     let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, s)| vec![0u8; 4 * s.iter().product::<usize>()]).collect();
@@ -251,7 +254,7 @@ fn a_state_dict_is_taken_in_layer_order_and_what_does_not_fit_is_shown() {
     let m = export::read(&path, &hints).unwrap();
     assert_eq!(m.layers.iter().map(|l| l.weight.len()).collect::<Vec<_>>(), [36, 108, 240]);
 
-    let wrong = |change: &dyn Fn(&mut Vec<(&str, &[usize])>), words: &[&str]| {
+    let wrong = |change: &dyn Fn(&mut Shapes), words: &[&str]| {
         let mut changed = tensors.clone();
         change(&mut changed);
         state_dict(&path, &changed);

@@ -41,6 +41,9 @@ enum Back {
     Integer(Integer),
 }
 
+/// Answers batches.
+type Answering<'s> = Box<dyn FnMut(&Batch) -> Result<Answers> + 's>;
+
 /// Exports a checkpoint.
 pub fn run(a: &ExportArgs) -> Result<u8> {
     set_threads(a.threads)?;
@@ -128,7 +131,7 @@ impl Source<'_> {
     }
 
     /// How what was read back answers.
-    fn answers<'s>(&'s self, back: &'s Back) -> Box<dyn FnMut(&Batch) -> Result<Answers> + 's> {
+    fn answers<'s>(&'s self, back: &'s Back) -> Answering<'s> {
         match back {
             Back::Integer(net) => Box::new(|b| Ok(net.run(b))),
             Back::Network(model) => {

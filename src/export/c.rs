@@ -132,16 +132,16 @@ typedef struct { int c, h, w; } shape;
                 for (int x = 0; x < s.w; x++) { \
                     SUM v = (SUM)in[((long)c * s.h + y) * s.w + x]; \
                     if (v == 0) continue; \
+                    int y0 = y + pad - o.h + 1, y1 = y + pad, x0 = x + pad - o.w + 1, x1 = x + pad; \
+                    if (y0 < 0) y0 = 0; \
+                    if (x0 < 0) x0 = 0; \
+                    if (y1 >= kh) y1 = kh - 1; \
+                    if (x1 >= kw) x1 = kw - 1; \
                     for (int oc = 0; oc < o.c; oc++) \
-                        for (int ky = 0; ky < kh; ky++) { \
-                            int oy = y + pad - ky; \
-                            if (oy < 0 || oy >= o.h) continue; \
-                            for (int kx = 0; kx < kw; kx++) { \
-                                int ox = x + pad - kx; \
-                                if (ox < 0 || ox >= o.w) continue; \
-                                out[((long)oc * o.h + oy) * o.w + ox] += v * w[(((long)oc * s.c + c) * kh + ky) * kw + kx]; \
-                            } \
-                        } \
+                        for (int ky = y0; ky <= y1; ky++) \
+                            for (int kx = x0; kx <= x1; kx++) \
+                                out[((long)oc * o.h + y + pad - ky) * o.w + x + pad - kx] += \
+                                    v * w[(((long)oc * s.c + c) * kh + ky) * kw + kx]; \
                 } \
     }
 

@@ -176,13 +176,14 @@ fn affine<S: Sum>(block: &Block, x: &[S], weight: &[S::Weight]) -> Vec<S> {
     let mut sums = vec![S::default(); to.len()];
     for (i, &v) in x.iter().enumerate().filter(|(_, v)| **v != S::default()) {
         let (c, y, x) = (i / from.area(), i % from.area() / from.w, i % from.w);
+        // The part of the window that lies on outputs.
+        let rows = (y + pad + 1).saturating_sub(to.h)..kh.min(y + pad + 1);
+        let columns = (x + pad + 1).saturating_sub(to.w)..kw.min(x + pad + 1);
         for o in 0..to.c {
-            for ky in 0..kh {
-                for kx in 0..kw {
-                    let (oy, ox) = ((y + pad).wrapping_sub(ky), (x + pad).wrapping_sub(kx));
-                    if oy < to.h && ox < to.w {
-                        sums[(o * to.h + oy) * to.w + ox] += v.times(weight[((o * from.c + c) * kh + ky) * kw + kx]);
-                    }
+            for ky in rows.clone() {
+                for kx in columns.clone() {
+                    let at = (o * to.h + y + pad - ky) * to.w + x + pad - kx;
+                    sums[at] += v.times(weight[((o * from.c + c) * kh + ky) * kw + kx]);
                 }
             }
         }

@@ -122,7 +122,7 @@ pub struct Hints {
     pub relu: Option<bool>,
 }
 
-/// Reads a network of any format that [`write`] writes, told by the file's ending.
+/// Reads a network of any format that [`write()`] writes, told by the file's ending.
 ///
 /// # Errors
 /// Storage: unreadable. Usage: the file does not say which network it is of, and nobody else does. Format: it does not fit.

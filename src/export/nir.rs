@@ -92,7 +92,10 @@ fn fields(group: &mut GroupBuilder, node: &Node) {
         Node::Lif { shape, tau, r, threshold } => {
             let neurons = shape.iter().product();
             for (name, value) in [("tau", *tau), ("r", *r), ("v_leak", 0.0), ("v_reset", 0.0), ("v_threshold", *threshold)] {
-                reals(group, name, &vec![value as f32; neurons], shape);
+                let shape: Vec<u64> = shape.iter().map(|&s| s as u64).collect();
+                let field = group.create_dataset(name).with_f32_data(&vec![value as f32; neurons]).with_shape(&shape);
+                // One number over and over, which would be most of the file.
+                field.with_chunks(&shape).with_deflate(6);
             }
         }
     }
