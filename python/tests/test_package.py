@@ -151,7 +151,7 @@ class SameBits(InFolder):
 
     def test_training_on_arrays_is_the_command(self):
         tried = 0
-        for name, options in [("glyphs", RUN), ("motions", {**RUN, "net": "AP4-30FC-11Voting", "rule": "stbp", "warm_up": "tssl:1"})]:
+        for name, options in [("glyphs", RUN), ("motions", {**RUN, "T": 4, "net": "AP4-30FC-11Voting", "rule": "stbp", "warm_up": "tssl:1"})]:
             result = spiketrain.train(dataset=name, out=self.path / name, **options)
             data = spiketrain.dataset(name, **{k: options[k] for k in ["T", "train_limit", "test_limit", "seed"]})
             said = {k: v for k, v in options.items() if k in ("T", "seed", "rule")}
