@@ -18,7 +18,10 @@ use crate::limits;
 use crate::loss::Loss;
 use crate::network::Method;
 use crate::neuron::{Lif, Rule};
+use crate::notation::Notation;
+use crate::plan::Plan;
 use crate::schedule::{Schedule, WarmUp};
+use crate::shape::Chw;
 use crate::storage;
 
 /// BatchNorm statistics.
@@ -139,6 +142,8 @@ options! {
     allow_partial: bool,
     /// Preset or notation.
     net: String,
+    /// Checkpoint to take weights and statistics from.
+    init: PathBuf,
     /// Learning rule.
     rule: Rule,
     /// α of bpsa+bpta.
@@ -163,6 +168,8 @@ options! {
     warm_up: WarmUp,
     /// BatchNorm statistics.
     bn: NormMode,
+    /// Whether ReLU stands between currents and neurons.
+    relu: bool,
     /// Loss.
     loss: Loss,
     /// Seed of everything random.
@@ -218,6 +225,8 @@ pub struct Config {
     pub grey: bool,
     pub allow_partial: bool,
     pub net: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     pub rule: Rule,
     pub alpha: f64,
     pub threshold: f64,
@@ -230,6 +239,8 @@ pub struct Config {
     pub schedule: Schedule,
     pub warm_up: WarmUp,
     pub bn: NormMode,
+    #[serde(default = "on")]
+    pub relu: bool,
     pub loss: Loss,
     pub seed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -278,11 +289,35 @@ impl Options {
             .map_err(|e| Error::usage(e.to_string().trim_end()).remedy("the keys are the options of `spiketrain train` without the dashes"))
     }
 
+    /// TOML has no whole numbers above 2^63 - 1.
+    ///
+    /// # Errors
+    /// Usage: there is a larger one, which no config.toml could hold.
+    pub fn writable(&self) -> Result<()> {
+        let numbers = [
+            ("--time-steps", self.time_steps),
+            ("--batch", self.batch),
+            ("--epochs", self.epochs),
+            ("--train-limit", self.train_limit),
+            ("--test-limit", self.test_limit),
+            ("--eval-every", self.eval_every),
+            ("--checkpoint-every", self.checkpoint_every),
+            ("--credit-every", self.credit_every),
+        ];
+        let numbers = numbers.map(|(option, n)| (option, n.map(|n| n as u64)));
+        let largest = i64::MAX as u64;
+        match numbers.into_iter().chain([("--seed", self.seed)]).find(|(_, n)| n.is_some_and(|n| n > largest)) {
+            Some((option, n)) => Err(out_of_range(option, n.unwrap_or_default(), &format!("at most {largest}"))),
+            None => Ok(()),
+        }
+    }
+
     /// Fills in the defaults of the data set and checks every value.
     ///
     /// # Errors
     /// Usage: a value out of range, naming the option.
     pub fn complete(self) -> Result<Config> {
+        self.writable()?;
         let dataset = self.dataset.unwrap_or(DatasetName::Glyphs);
         let Some(d) = DEFAULTS.iter().find(|d| d.dataset == dataset) else {
             return Err(Error::bug(format!("no defaults for {dataset}")));
@@ -303,6 +338,7 @@ impl Options {
             grey: self.grey.unwrap_or(false),
             allow_partial: self.allow_partial.unwrap_or(false),
             net: self.net.unwrap_or_else(|| d.net.to_string()),
+            init: self.init,
             rule: self.rule.unwrap_or(Rule::BpsaBpta),
             alpha: self.alpha.unwrap_or(d.neuron.alpha),
             threshold: self.threshold.unwrap_or(d.neuron.threshold),
@@ -318,6 +354,7 @@ impl Options {
             },
             warm_up,
             bn: self.bn.unwrap_or_default(),
+            relu: self.relu.unwrap_or(true),
             loss: self.loss.unwrap_or(d.neuron.loss),
             seed: self.seed.unwrap_or(1),
             train_limit: self.train_limit,
@@ -341,6 +378,11 @@ impl Options {
     }
 }
 
+/// What runs before the option existed had.
+fn on() -> bool {
+    true
+}
+
 /// A default warm-up never takes more than a third of a short run.
 fn shorter(warm_up: WarmUp, epochs: usize) -> WarmUp {
     let n = warm_up.epochs().min(epochs / 3);
@@ -355,6 +397,15 @@ impl Config {
     /// The preset or notation with the number of classes put in.
     pub fn net_for(&self, classes: usize) -> String {
         self.net.replace("{n}", &classes.to_string())
+    }
+
+    /// A notation laid out for inputs of `shape`, with or without ReLU.
+    ///
+    /// # Errors
+    /// Usage, as [`Plan::new`].
+    pub fn lay_out(&self, notation: Notation, shape: Chw) -> Result<Plan> {
+        let plan = Plan::new(notation, shape)?;
+        Ok(if self.relu { plan } else { plan.without_relu() })
     }
 
     /// What happens to samples of `channels` channels on their way into the network.
@@ -413,7 +464,6 @@ impl Config {
         whole("--batch", self.batch, 1, limits::MAX_BATCH)?;
         whole("--epochs", self.epochs, 1, limits::MAX_EPOCHS)?;
         whole("--eval-every", self.eval_every, 1, limits::MAX_EPOCHS)?;
-        whole("--credit-every", self.credit_every.unwrap_or(0), 0, i64::MAX as usize)?; // as for the seed, below
         whole("--train-limit", self.train_limit.unwrap_or(1), 1, usize::MAX)?;
         whole("--test-limit", self.test_limit.unwrap_or(1), 1, usize::MAX)?;
         real("--alpha", self.alpha, (0.0..=10.0).contains(&self.alpha), "0 to 10")?;
@@ -424,11 +474,14 @@ impl Config {
         real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
         real("--event-drop", self.event_drop, (0.0..1.0).contains(&self.event_drop), "0 to below 1")?;
         real("--event-noise", self.event_noise, (0.0..=limits::MAX_EVENT_NOISE).contains(&self.event_noise), "0 to 10")?;
-        whole("--seed", self.seed as usize, 0, i64::MAX as usize)?; // TOML has no larger numbers
-        if let Some(dir) =
-            [&self.data_dir, &self.images_dir, &self.events_dir, &self.cache].into_iter().flatten().find(|d| d.to_str().is_none())
+        if let Some(dir) = [&self.data_dir, &self.images_dir, &self.events_dir, &self.cache, &self.init]
+            .into_iter()
+            .flatten()
+            .find(|d| d.to_str().is_none())
         {
-            return Err(Error::usage("the name of this folder is not UTF-8, and cannot be written to config.toml").at(dir.display()));
+            return Err(
+                Error::usage("the name of this folder or file is not UTF-8, and cannot be written to config.toml").at(dir.display())
+            );
         }
         if self.best_on == BestOn::Validation && self.val_split == 0.0 {
             return Err(Error::usage("there are no validation samples to choose on")

@@ -22,6 +22,7 @@
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
 //! - [`doctor`]: golden vectors and fixtures that judge every engine.
 //! - [`report`]: run folders, and what a network shows of itself, on one page.
+//! - [`export`]: networks that leave as NIR, safetensors, npz or C, and networks that come.
 //! - [`cli`]: arguments → configuration → a call.
 //!
 //! A module uses only what stands before it in this list, but that `plan` names the contract's `Layout` ([`error`], [`limits`],
@@ -42,6 +43,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod events;
+pub mod export;
 pub mod frames;
 pub mod limits;
 pub mod loss;

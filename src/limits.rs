@@ -66,5 +66,13 @@ pub const MAX_NPZ_MEMBERS: usize = 64;
 pub const MAX_METRICS_LINE: usize = 4 << 20;
 /// Bytes of result.json, cost.json, study.json and live.json: a study of a thousand runs has ten.
 pub const MAX_JSON_BYTES: u64 = 64 << 20;
+/// Bytes of a file that a network is imported from: the largest network that a training step of this machine's kind could hold.
+pub const MAX_MODEL_BYTES: u64 = 8 << 30;
+/// Samples that a network and its export are compared on: more say no more, and take long.
+pub const MAX_COMPARED: usize = 100_000;
+/// Parameters of a network that is written as C: about 4 bytes of text each.
+pub const MAX_C_PARAMETERS: usize = 1 << 24;
+/// Nodes of a graph: weights, neurons, pool and its neurons for every layer.
+pub const MAX_NODES: usize = 4 * MAX_LAYERS;
 /// Bytes of a run's metrics.jsonl that a report reads: 100,000 epochs of a deep network with credit lines between them.
 pub const MAX_METRICS_BYTES: u64 = 1 << 30;

@@ -3,7 +3,7 @@
 use crate::engine::{AffineGrads, BN_MOMENTUM, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Neuron, Norm, NormGrads};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
-use crate::plan::{Block, Front, Plan};
+use crate::plan::{Block, Front, Kind, Plan};
 use crate::rng::{Purpose, Rng};
 
 /// The tensors of one block: parameters, their gradients, or one of AdamW's moments.
@@ -94,7 +94,9 @@ pub struct Method {
 
 impl Method {
     fn cell(&self, block: &Block) -> Cell {
-        Cell { relu: block.has_relu(), neuron: if self.ann { Neuron::Identity } else { Neuron::Lif(self.lif) } }
+        // Without spikes and without ReLU the `ann` network would be linear.
+        let relu = block.relu || self.ann && block.kind != Kind::Vote;
+        Cell { relu, neuron: if self.ann { Neuron::Identity } else { Neuron::Lif(self.lif) } }
     }
 }
 

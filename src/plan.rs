@@ -35,11 +35,11 @@ pub struct FrontStep {
 /// The weight layer of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Convolution of this kernel side, with BatchNorm and ReLU.
+    /// Convolution of this kernel side, with BatchNorm.
     Conv(usize),
-    /// Fully connected with ReLU.
+    /// Fully connected.
     Full,
-    /// The voters: no ReLU.
+    /// The voters.
     Vote,
 }
 
@@ -56,6 +56,8 @@ pub struct Block {
     pub output: Chw,
     /// Which layer.
     pub kind: Kind,
+    /// Whether ReLU stands before the neurons: never before the voters.
+    pub relu: bool,
 }
 
 impl Block {
@@ -69,10 +71,6 @@ impl Block {
     /// Whether BatchNorm follows.
     pub fn has_norm(&self) -> bool {
         matches!(self.kind, Kind::Conv(_))
-    }
-    /// Whether ReLU follows.
-    pub fn has_relu(&self) -> bool {
-        self.kind != Kind::Vote
     }
     /// Inputs of one neuron; weights start uniform in ±1/sqrt of it.
     pub fn fan_in(&self) -> usize {
@@ -150,7 +148,7 @@ impl Plan {
                     Kind::Vote
                 }
             };
-            let block = Block { index, fronts: std::mem::take(&mut fronts), input, output: at, kind };
+            let block = Block { index, fronts: std::mem::take(&mut fronts), input, output: at, kind, relu: kind != Kind::Vote };
             parameters = block.fan_in().checked_mul(at.c).and_then(|n| parameters.checked_add(n)).unwrap_or(usize::MAX);
             if parameters > limits::MAX_PARAMETERS || at.len() > limits::MAX_PARAMETERS {
                 return Err(Error::usage(format!(
@@ -163,6 +161,12 @@ impl Plan {
             blocks.push(block);
         }
         Ok(Plan { notation, shape, blocks })
+    }
+
+    /// The same network without ReLU: currents reach the neurons with their sign (`--relu off`).
+    pub fn without_relu(mut self) -> Plan {
+        self.blocks.iter_mut().for_each(|b| b.relu = false);
+        self
     }
 
     /// Number of classes.

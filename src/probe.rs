@@ -28,7 +28,7 @@ pub fn potentials<E: Engine>(
             let [scale, shift] = row[i % block.output.c];
             for (u, rest) in u.iter_mut().zip(rest) {
                 let z = *u * scale + shift;
-                *u = neuron::potential(decay, *rest, if block.has_relu() { z.max(0.0) } else { z });
+                *u = neuron::potential(decay, *rest, if block.relu { z.max(0.0) } else { z });
                 *rest = neuron::rest(*u, neuron::fires(threshold, *u));
             }
         }

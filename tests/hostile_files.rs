@@ -9,6 +9,8 @@
 mod memory;
 #[path = "hostile/mutate.rs"]
 mod mutate;
+#[path = "hostile/networks.rs"]
+mod networks;
 #[path = "hostile/run.rs"]
 mod run;
 #[path = "hostile/trial.rs"]
@@ -27,6 +29,7 @@ use spiketrain::data::zip::Zip;
 use spiketrain::data::{self, DatasetName, LoadOptions, cifar, idx};
 use spiketrain::doctor::{BUILT_IN, fixture::Fixture};
 use spiketrain::events::{self, Event, Sensor, aedat2, aedat3, labels, nmnist, npz};
+use spiketrain::export::Format;
 use spiketrain::frames::{FrameSource, SplitBy, cells, counts};
 use spiketrain::notation::{Notation, PRESETS};
 use spiketrain::plan::Plan;
@@ -106,7 +109,7 @@ fn gzipped_idx() {
     }
     let options = LoadOptions { data_dir: Some(scratch.dir().into()), ..Default::default() };
     // What is unpacked is held twice, as the file has it and as the set has it, and deflate packs up to 1032 times.
-    let trial = Trial { memory: |input| 4 * FREE + 3 * 1032 * input, mutants: 25_000, ..Trial::of("gz") };
+    let trial = Trial { memory: |input| 4 * FREE + 3 * 1032 * input, ..Trial::of("gz") };
     trial.run(&[gzip(&images)], &mut |bytes| {
         scratch.put(bytes);
         data::load(DatasetName::Mnist, &options).map(drop)
@@ -116,8 +119,8 @@ fn gzipped_idx() {
 #[test]
 fn cifar_batches() {
     let record = |label: u8| [vec![label], vec![label; 3072]].concat();
-    let trial = Trial { mutants: 50_000, ..Trial::of("cifar batch") };
-    trial.run(&[record(3), [record(9), record(0)].concat()], &mut |bytes| cifar::parse_batch(Path::new("b"), bytes).map(drop));
+    Trial::of("cifar batch")
+        .run(&[record(3), [record(9), record(0)].concat()], &mut |bytes| cifar::parse_batch(Path::new("b"), bytes).map(drop));
 }
 
 #[test]
@@ -238,12 +241,12 @@ fn tar_gz_archives() {
         prepared
     };
     let tar = gesture_tar(&some_events(20, 7));
-    // The buffer of the file has a MiB, and every write of the cache is collected; each case prepares a whole set, hence fewer.
+    // The buffer of the file has a MiB, and every write of the cache is collected.
     let memory = |input| (4 << 20) + 1032 * input;
-    let trial = Trial { memory, mutants: 2_000, ..Trial::of("tar.gz") };
+    let trial = Trial { memory, ..Trial::of("tar.gz") };
     trial.run(&[gzip(&tar)], &mut read);
     // The same mutants of what is inside.
-    let trial = Trial { memory, mutants: 2_000, ..Trial::of("tar") };
+    let trial = Trial { memory, ..Trial::of("tar") };
     trial.run(&[tar], &mut |bytes| read(&gzip(bytes)));
 }
 
@@ -264,12 +267,12 @@ fn configurations() {
         b"dataset = \"motions\"\nsize = [34, 34]\nwarm-up = \"ann:3\"\nschedule = \"restarts:9:2\"\n".to_vec(),
     ];
     // What the TOML parser makes of a file of at most 1 MiB.
-    let trial = Trial { memory: |input| 2 * FREE + 80 * input, mutants: 25_000, ..Trial::of("options") };
+    let trial = Trial { memory: |input| 2 * FREE + 80 * input, ..Trial::of("options") };
     trial.run(&files, &mut |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Options::from_toml(text)?.complete().map(drop),
         Err(_) => Ok(()),
     });
-    let trial = Trial { memory: |input| 2 * FREE + 80 * input, mutants: 25_000, ..Trial::of("config") };
+    let trial = Trial { memory: |input| 2 * FREE + 80 * input, ..Trial::of("config") };
     trial.run(&[complete.into_bytes()], &mut |bytes| match std::str::from_utf8(bytes) {
         Ok(text) => Config::from_toml(text).map(drop),
         Err(_) => Ok(()),
@@ -341,4 +344,19 @@ fn what_a_run_leaves() {
     // A finished run of a study keeps its best network only.
     let best = checkpoint::load(&Disk, &made.folder().join("best.ckpt"));
     assert!(best.is_ok(), "the run itself is as it was: {:?}", best.err());
+}
+
+#[test]
+fn networks_as_nir() {
+    networks::of(Format::Nir);
+}
+
+#[test]
+fn networks_as_safetensors() {
+    networks::of(Format::Safetensors);
+}
+
+#[test]
+fn networks_as_npz() {
+    networks::of(Format::Npz);
 }

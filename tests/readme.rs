@@ -1,5 +1,8 @@
 //! The README says what is so: its commands parse, its tables are those of the program, its test command is the gate's.
 
+use std::fs;
+use std::path::Path;
+
 use spiketrain::cli;
 use spiketrain::config::defaults_table;
 
@@ -55,4 +58,24 @@ fn every_preset_and_exit_code_is_listed() {
 fn the_gate_runs_the_test_command() {
     let gate = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/run")).unwrap();
     assert!(code("sh").contains(&"cargo test") && gate.contains("step cargo test"));
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let texts = ["docs", "."].map(|folder| fs::read_dir(root.join(folder)).unwrap()).into_iter().flatten().map(|e| e.unwrap().path());
+    let mut tried = 0;
+    for path in texts.filter(|p| p.extension().is_some_and(|e| e == "md")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if file.contains("://") || file.is_empty() {
+                continue;
+            }
+            assert!(path.parent().unwrap().join(file).exists(), "{}: there is no {link}", path.display());
+            tried += 1;
+        }
+    }
+    println!("{tried} links");
+    assert!(tried >= 20);
 }

@@ -98,6 +98,7 @@ fn frames_config() -> Config {
         resize: Some(Resize::Sum),
         event_drop: Some(0.1),
         event_noise: Some(0.05),
+        relu: Some(false),
         train_limit: None,
         test_limit: None,
         ..options()

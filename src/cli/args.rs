@@ -1,6 +1,7 @@
 //! Every option of every command, with the help that teaches it.
 
 mod data;
+mod export;
 mod study;
 mod train;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use data::{DataArgs, DataCommand, InspectArgs, PrepareArgs, SimulateArgs};
+pub use export::{ExportArgs, ImportArgs};
 pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
@@ -50,6 +52,10 @@ pub enum Command {
     Eval(EvalArgs),
     /// Classify pictures or event recordings with a checkpoint.
     Predict(PredictArgs),
+    /// Write a trained network as NIR, safetensors, npz or C; read it back and compare.
+    Export(Box<ExportArgs>),
+    /// Make a checkpoint of a NIR graph, a PyTorch state_dict or an npz.
+    Import(Box<ImportArgs>),
     /// Runs on one page: curves, firing rates, spikes, confusions, filters, credit assignment, warnings.
     Report(ReportArgs),
     /// Show a network: layers, shapes, parameters, cost, memory.
@@ -150,6 +156,9 @@ pub struct NetArgs {
     /// Batch size for the memory plan.
     #[arg(short, long, default_value_t = 16)]
     pub batch: usize,
+    /// ReLU between the currents and the neurons: on or off.
+    #[arg(long, value_parser = on_off, value_name = "on|off", action = clap::ArgAction::Set, default_value = "on")]
+    pub relu: bool,
     /// Plan for this much memory, e.g. 1500M or 2G.
     #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
     pub memory: Option<usize>,
@@ -220,6 +229,10 @@ fn rule(text: &str) -> Result<Rule, String> {
 
 fn norm_mode(text: &str) -> Result<NormMode, String> {
     named("BatchNorm mode", &[("per-step", NormMode::PerStep), ("merged", NormMode::Merged)], text)
+}
+
+fn on_off(text: &str) -> Result<bool, String> {
+    named("choice", &[("on", true), ("off", false)], text)
 }
 
 fn loss(text: &str) -> Result<Loss, String> {

@@ -51,7 +51,8 @@ fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) 
         ))
         .at(path.display()));
     }
-    if data.fingerprint() != c.header.dataset_fingerprint {
+    // An imported network does not know what it was trained with.
+    if !c.header.dataset_fingerprint.is_empty() && data.fingerprint() != c.header.dataset_fingerprint {
         say(format!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset));
     }
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();

@@ -5,6 +5,8 @@ mod bench;
 mod data;
 mod doctor;
 mod eval;
+mod export;
+mod import;
 mod inspect;
 mod net;
 mod predict;
@@ -89,6 +91,8 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Reproduce(a) => reproduce::run(&a),
         Command::Eval(a) => eval::run_eval(&a),
         Command::Predict(a) => predict::run(&a),
+        Command::Export(a) => export::run(&a),
+        Command::Import(a) => import::run(&a),
         Command::Report(a) => report::run(&a),
         Command::Net(a) => net::run(&a),
         Command::Data(a) => data::run(&a),

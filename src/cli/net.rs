@@ -25,6 +25,7 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     let classes = a.classes;
     let notation = Notation::named(&a.net, classes)?;
     let plan = Plan::new(notation, a.shape)?;
+    let plan = if a.relu { plan } else { plan.without_relu() };
     print(table(&plan));
     let load = Load { steps: a.time_steps, batch: a.batch, direct: a.shape.c != 2, everywhere: false };
     let recompute = a.memory.map(|limit| memory::fit(&plan, &load, limit)).transpose()?.unwrap_or_default();
@@ -48,7 +49,8 @@ pub fn table(plan: &Plan) -> String {
         let (i, o) = (b.input.to_string(), b.output.to_string());
         out += &format!("{:<12} {i:<14} {o:<14} {:>14} {:>14}\n", b.name(), thousands(b.parameters()), thousands(b.macs()));
     }
-    out + &format!("{:<12} {:<14} {:<14} {:>14} {:>14}\n", "total", "", "", thousands(plan.parameters()), thousands(plan.macs()))
+    out += &format!("{:<12} {:<14} {:<14} {:>14} {:>14}\n", "total", "", "", thousands(plan.parameters()), thousands(plan.macs()));
+    if plan.blocks.iter().any(|b| b.relu) { out } else { out + "without ReLU: currents reach the neurons with their sign\n" }
 }
 
 /// The memory plan of a training step, in words.
@@ -96,6 +98,7 @@ mod tests {
         for word in ["128C3", "MP2", "4096FC", "DP", "10Voting", "256x7x7", "51,384,320", "139,"] {
             assert!(text.contains(word), "{word} not in\n{text}");
         }
+        assert!(!text.contains("ReLU") && table(&plan.without_relu()).contains("without ReLU"));
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(thousands(123), "123");
     }

@@ -78,6 +78,10 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let fit = fit(&start.config, &*start.data, &plan, start.memory)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
     trainer.set_fit(fit);
+    // Asked before a folder is made.
+    if let (Some(path), false) = (trainer.config.init.clone(), matches!(start.mode, Mode::Resume(_))) {
+        trainer.begin_with(&path)?;
+    }
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);
     let folder = match start.mode {
@@ -127,8 +131,9 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
     let name = preset.map_or(String::new(), |p| format!("{p} = "));
     watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), trainer.engine.name()));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
+    let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(
-        "rule {}{alpha}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
+        "rule {}{alpha}{relu}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
         c.rule.name(),
         c.time_steps,
         c.batch,

@@ -36,7 +36,10 @@ fn options(dataset: DatasetName) -> Options {
 #[test]
 fn files_of_earlier_runs_still_load() {
     let config = Config::from_toml(OLD).unwrap();
-    assert_eq!((config.split_by, config.resize, config.event_drop, config.strict), (SplitBy::Number, Resize::None, 0.0, false));
+    assert_eq!(
+        (config.split_by, config.resize, config.event_drop, config.strict, config.relu),
+        (SplitBy::Number, Resize::None, 0.0, false, true)
+    );
     let again = Config::from_toml(&config.to_toml().unwrap()).unwrap();
     assert!(config.differences(&again).unwrap().is_empty());
     let more_lines = Config { credit_every: Some(1), ..config.clone() };
@@ -78,7 +81,6 @@ fn what_acts_on_events_is_refused_for_pictures() {
         assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
     };
     let mnist = || options(DatasetName::Mnist);
-    wrong(Options { credit_every: Some(usize::MAX), ..mnist() }, &["--credit-every"]);
     wrong(Options { resize: Some(Resize::Sum), ..mnist() }, &["--resize", "mnist holds pictures"]);
     wrong(Options { split_by: Some(SplitBy::Time), ..mnist() }, &["--split-by"]);
     wrong(Options { strict: Some(true), ..mnist() }, &["--strict"]);
@@ -87,4 +89,29 @@ fn what_acts_on_events_is_refused_for_pictures() {
     wrong(Options { event_noise: Some(f64::NAN), ..options(DatasetName::NMnist) }, &["--event-noise"]);
     wrong(Options { split_by: Some(SplitBy::Time), ..options(DatasetName::Motions) }, &["--split-by time", "visit by visit"]);
     wrong(Options { events_dir: None, ..options(DatasetName::Events) }, &["--dataset events DIR"]);
+}
+
+#[test]
+fn numbers_that_no_file_can_hold_are_refused() {
+    let most = i64::MAX as usize;
+    let beyond = Some(most + 1);
+    let options = [
+        ("--train-limit", Options { train_limit: beyond, ..Options::default() }),
+        ("--test-limit", Options { test_limit: beyond, ..Options::default() }),
+        ("--checkpoint-every", Options { checkpoint_every: beyond, ..Options::default() }),
+        ("--credit-every", Options { credit_every: beyond, ..Options::default() }),
+        ("--seed", Options { seed: Some(u64::MAX), ..Options::default() }),
+    ];
+    for (option, o) in options {
+        let e = o.complete().unwrap_err();
+        assert!(e.exit_code() == 2 && e.to_string().contains(option), "{e}");
+    }
+    let last = Options {
+        train_limit: Some(most),
+        test_limit: Some(most),
+        checkpoint_every: Some(most),
+        seed: Some(most as u64),
+        ..Options::default()
+    };
+    last.complete().unwrap().to_toml().unwrap();
 }

@@ -155,6 +155,8 @@ impl Study {
     /// # Errors
     /// Usage: the folder holds another study or something else. As a run's.
     pub fn run(&self, folder: &Path, seeds: u64, hands: &mut Hands) -> Result<Option<Vec<Row>>> {
+        let first = self.options.seed.unwrap_or(1);
+        self.config(&self.cells[0], first.saturating_add(seeds.saturating_sub(1)))?;
         let _lock = self.claim(folder)?;
         let choices = match self.tune {
             true => match tune::choose(self, folder, hands)? {
@@ -163,7 +165,6 @@ impl Study {
             },
             false => Vec::new(),
         };
-        let first = self.options.seed.unwrap_or(1);
         let (all, mut rows) = (self.cells.len() as u64 * seeds, Vec::new());
         for (i, cell) in (0u64..).zip(&self.cells) {
             let (cell, chosen) = tune::applied(cell, &choices);

@@ -16,7 +16,10 @@ use crate::storage::Disk;
 /// # Errors
 /// Storage: there is no current folder.
 pub fn absolute(mut options: Options) -> Result<Options> {
-    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache].into_iter().flatten() {
+    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache, &mut options.init]
+        .into_iter()
+        .flatten()
+    {
         *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
     }
     Ok(options)

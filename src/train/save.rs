@@ -1,10 +1,11 @@
 //! A trainer into a checkpoint and back.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use super::Observer;
 use super::trainer::{Progress, Trainer};
-use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
+use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
 use crate::engine::{Engine, Layout};
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::network::{Method, Network, Running, Tensors, tensor_names};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
+use crate::storage::{Disk, Storage};
 
 /// Prefixes of the tensors' names: parameters, first and second moments.
 const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
@@ -105,6 +107,26 @@ impl<E: Engine> Trainer<'_, E> {
         values(self.engine, &self.net, &self.moments, kind)
     }
 
+    /// Begins with the weights and statistics of a checkpoint instead of fresh ones.
+    ///
+    /// # Errors
+    /// As of [`checkpoint::load`]; Usage: they are of another network.
+    pub fn begin_with(&mut self, path: &Path) -> Result<()> {
+        let mut c = checkpoint::load(&Disk, path)?;
+        let (shape, plan) = (self.net.plan.shape.to_string(), self.net.plan.clone());
+        if c.header.network != self.config.net || c.header.input_shape != shape {
+            return Err(Error::usage(format!(
+                "the checkpoint is of {} on {}, the run of {} on {shape}",
+                c.header.network, c.header.input_shape, self.config.net
+            ))
+            .at(path.display())
+            .remedy("train the same network (--net), on samples of the same shape"));
+        }
+        let (mut unused_m, mut unused_v) = (Vec::new(), Vec::new());
+        fill(self.engine, &mut c, &plan, Kind::WeightsOnly, [&mut self.net.params, &mut unused_m, &mut unused_v], &mut self.net.running)
+            .map_err(|e| e.at(path.display()))
+    }
+
     /// Goes on from the newest checkpoint of a run folder, or begins anew where there is none yet.
     ///
     /// # Errors
@@ -154,6 +176,36 @@ impl<E: Engine> Trainer<'_, E> {
     }
 }
 
+/// Saves a network that no run of ours has trained, as a checkpoint of weights.
+///
+/// # Errors
+/// As [`checkpoint::save`].
+pub fn foreign<E: Engine>(
+    storage: &dyn Storage,
+    path: &Path,
+    engine: &E,
+    net: &Network<E>,
+    config: &Config,
+    classes: &[String],
+) -> Result<()> {
+    let header = Header {
+        kind: Kind::WeightsOnly,
+        config_toml: config.to_toml()?,
+        network: net.plan.notation.to_string(),
+        input_shape: net.plan.shape.to_string(),
+        classes: classes.to_vec(),
+        dataset: config.dataset.to_string(),
+        // Of none that is known.
+        dataset_fingerprint: String::new(),
+        step: 0,
+        // As after a whole run, so that no warm-up is under way.
+        progress: serde_json::to_value(Progress { epoch: config.epochs, ..Progress::default() })
+            .map_err(|e| Error::bug(format!("progress: {e}")))?,
+        tensors: entries(&net.plan, Kind::WeightsOnly),
+    };
+    checkpoint::save(storage, path, &header, values(engine, net, &[], Kind::WeightsOnly)).map(|_| ())
+}
+
 fn fill<E: Engine>(
     engine: &E,
     c: &mut Checkpoint,
@@ -201,7 +253,7 @@ pub fn network<E: Engine>(engine: &E, c: &mut Checkpoint) -> Result<(Config, Net
     if notation.classes() != c.header.classes.len() {
         return Err(Error::format(format!("the network votes for {} classes, {} are named", notation.classes(), c.header.classes.len())));
     }
-    let plan = Plan::new(notation, c.header.input_shape.parse()?)?;
+    let plan = config.lay_out(notation, c.header.input_shape.parse()?)?;
     let mut net = Network::init(engine, plan.clone(), config.seed);
     let (mut unused_m, mut unused_v) = (Vec::new(), Vec::new());
     fill(engine, c, &plan, Kind::WeightsOnly, [&mut net.params, &mut unused_m, &mut unused_v], &mut net.running)?;

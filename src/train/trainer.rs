@@ -246,7 +246,7 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
 /// Usage: the network does not fit the data.
 pub fn plan(config: &Config, data: &dyn Dataset) -> Result<Plan> {
     let classes = data.classes().len();
-    Plan::new(Notation::resolve(&config.net_for(classes), classes)?, data.shape(&preparation(config, data)))
+    config.lay_out(Notation::resolve(&config.net_for(classes), classes)?, data.shape(&preparation(config, data)))
 }
 
 /// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.

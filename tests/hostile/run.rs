@@ -62,7 +62,7 @@ impl Made {
         let scratch = Scratch::new("run/metrics.jsonl");
         let folder = scratch.dir().join("run");
         fs::copy(self.run.join("config.toml"), folder.join("config.toml")).unwrap();
-        let trial = Trial { memory: of_json, mutants: 25_000, ..Trial::of("metrics in report") };
+        let trial = Trial { memory: of_json, ..Trial::of("metrics in report") };
         trial.run(&file, &mut |bytes| {
             scratch.put(bytes);
             Run::read(&folder).map(drop)
@@ -71,13 +71,13 @@ impl Made {
 
     /// result.json, cost.json, study.json and study.toml.
     pub fn results(&self) {
-        for (name, mutants) in [("result.json", 25_000), ("cost.json", 25_000)] {
+        for name in ["result.json", "cost.json"] {
             let scratch = Scratch::new(&format!("run/{name}"));
             let folder = scratch.dir().join("run");
             for other in ["config.toml", "metrics.jsonl", "result.json", "cost.json"] {
                 fs::copy(self.run.join(other), folder.join(other)).unwrap();
             }
-            let trial = Trial { memory: of_json, mutants, ..Trial::of(name) };
+            let trial = Trial { memory: of_json, ..Trial::of(name) };
             trial.run(&[self.read(name)], &mut |bytes| {
                 scratch.put(bytes);
                 study::run::finished(&folder)?;
@@ -85,7 +85,7 @@ impl Made {
             });
         }
         let scratch = Scratch::new("study.json");
-        let trial = Trial { memory: of_json, mutants: 25_000, ..Trial::of("study.json") };
+        let trial = Trial { memory: of_json, ..Trial::of("study.json") };
         trial.run(&[fs::read(self.dir.path().join("study/study.json")).unwrap()], &mut |bytes| {
             scratch.put(bytes);
             study::table::read(scratch.dir()).map(drop)

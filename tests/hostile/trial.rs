@@ -16,8 +16,8 @@ const TIME: Duration = Duration::from_millis(50);
 pub const FREE: usize = 64 << 10;
 /// How often a run that seems long is repeated, with the thread's own time taken: on a loaded machine any one may seem so.
 const AGAIN: usize = 5;
-/// Mutants of a reader in a CI run.
-pub const MUTANTS: u64 = 50_000;
+/// Mutants of a reader in a CI run; `SPIKETRAIN_SOAK` multiplies them.
+const MUTANTS: u64 = 50_000;
 
 /// A reader: gives its error, if it has one.
 pub type Reader<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;
@@ -26,8 +26,6 @@ pub type Reader<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Error>;
 pub struct Trial {
     /// For messages, and (by its letters) the seed.
     pub name: &'static str,
-    /// Mutants before `SPIKETRAIN_SOAK` multiplies them.
-    pub mutants: u64,
     /// Bytes it may take for an input of so many.
     pub memory: fn(usize) -> usize,
     /// Makes the checksums right again; every second mutant is mended, so that what stands behind them is met.
@@ -42,7 +40,7 @@ pub fn four_times(input: usize) -> usize {
 impl Trial {
     /// A trial of [`MUTANTS`] within [`four_times`].
     pub const fn of(name: &'static str) -> Trial {
-        Trial { name, mutants: MUTANTS, memory: four_times, mend: None }
+        Trial { name, memory: four_times, mend: None }
     }
 
     /// Cuts and mutates `files`, which `read` must accept as they are.
@@ -61,7 +59,7 @@ impl Trial {
             }
         }
         let seed = self.name.bytes().fold(0u64, |n, b| n.wrapping_mul(31).wrapping_add(b.into()));
-        let mutants = self.mutants * soak();
+        let mutants = MUTANTS * soak();
         for index in 0..mutants {
             let mut bytes = mutant(files, seed, index);
             if let Some(mend) = self.mend.filter(|_| index % 2 == 1) {

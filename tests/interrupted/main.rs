@@ -60,6 +60,12 @@ fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }
 
+/// Whether a signal still waits for the child, where the system tells (Linux).
+fn pending(child: &Child) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+    status.lines().filter_map(|l| l.strip_prefix("ShdPnd:")).any(|mask| mask.trim().contains(|c| c != '0'))
+}
+
 /// Exit code and text of a child that has to end within ten seconds.
 fn soon_ended(mut child: Child) -> (Option<i32>, String) {
     wait_for("the end", || child.try_wait().unwrap().is_some());
@@ -110,6 +116,8 @@ fn a_second_signal_ends_the_run_at_once() {
         sleep(Duration::from_millis(20));
         let (first, second, code) = if case % 2 == 0 { ("INT", "TERM", 143) } else { ("TERM", "INT", 130) };
         signal(&child, first);
+        // Of two signals that wait together, the handler of the second runs first.
+        wait_for("the first signal to be taken", || !pending(&child));
         sleep(Duration::from_millis(20 + random(23, case).below(30) as u64));
         signal(&child, second);
         let since = Instant::now();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{best_on, engine, height_width, isa, loss, norm_mode, resize, rule, split_by};
+use super::{best_on, engine, height_width, isa, loss, norm_mode, on_off, resize, rule, split_by};
 use crate::config::{BestOn, EngineName, InstructionSet, NormMode, Options, defaults_table};
 use crate::data::{DatasetName, Resize};
 use crate::error::{Error, Result};
@@ -38,6 +38,9 @@ pub struct RunArgs {
     /// Network: small, middle, large, released-…, or a notation such as 16C3-MP2-256FC-DP-10Voting.
     #[arg(long, value_name = "NET")]
     pub net: Option<String>,
+    /// Begin with the weights and statistics of this checkpoint, of a run or imported, instead of fresh ones.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub init: Option<PathBuf>,
     /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: bpsa+bpta].
     #[arg(long, value_parser = rule)]
     pub rule: Option<Rule>,
@@ -74,6 +77,9 @@ pub struct RunArgs {
     /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: per-step].
     #[arg(long, value_parser = norm_mode)]
     pub bn: Option<NormMode>,
+    /// ReLU between the currents and the neurons, on or off: off for networks that shall leave through NIR, which has none [default: on].
+    #[arg(long, value_parser = on_off, value_name = "on|off")]
+    pub relu: Option<bool>,
     /// Loss on firing rates: mse or ce [default: see below].
     #[arg(long, value_parser = loss)]
     pub loss: Option<Loss>,
@@ -177,7 +183,7 @@ impl RunArgs {
             }
             _ => (None, None),
         };
-        Ok(Options {
+        let options = Options {
             dataset,
             data_dir: self.data_dir.clone(),
             images_dir,
@@ -187,6 +193,7 @@ impl RunArgs {
             grey: self.grey.then_some(true),
             allow_partial: self.allow_partial.then_some(true),
             net: self.net.clone(),
+            init: self.init.clone(),
             rule: self.rule,
             alpha: self.alpha,
             threshold: self.threshold,
@@ -199,6 +206,7 @@ impl RunArgs {
             schedule: self.schedule,
             warm_up: self.warm_up,
             bn: self.bn,
+            relu: self.relu,
             loss: self.loss,
             seed: self.seed,
             train_limit: self.train_limit,
@@ -216,6 +224,8 @@ impl RunArgs {
             strict: self.strict.then_some(true),
             engine: self.engine,
             isa: self.isa,
-        })
+        };
+        options.writable()?;
+        Ok(options)
     }
 }

@@ -1,0 +1,214 @@
+//! `spiketrain export`: a trained network as a file of another kind, read back and compared.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::args::ExportArgs;
+use super::eval::{method, open};
+use super::{print, say, set_threads};
+use crate::checkpoint::Checkpoint;
+use crate::config::Config;
+use crate::data::{Dataset, Split};
+use crate::engine::cpu::Cpu;
+use crate::engine::{Batch, Engine};
+use crate::error::{Error, Result};
+use crate::export::agree::{self, Agreement, Answers};
+use crate::export::{self, Format, Hints, Integer, Model};
+use crate::network::{Method, Network};
+use crate::storage::{self, Disk, Published};
+use crate::train::feed::{Feed, Labelled, preparation};
+use crate::train::save;
+
+/// Samples in a golden trace: enough for a check, small enough to send.
+const TRACED: usize = 4;
+
+/// A network to be exported, with what it is compared on.
+struct Source<'d> {
+    engine: Cpu,
+    net: Network<Cpu>,
+    config: Config,
+    method: Method,
+    data: Option<&'d dyn Dataset>,
+    samples: usize,
+}
+
+/// What the file computes.
+enum Back {
+    /// As read from it.
+    Network(Model),
+    /// As its C code does, operation by operation.
+    Integer(Integer),
+}
+
+/// Exports a checkpoint.
+pub fn run(a: &ExportArgs) -> Result<u8> {
+    set_threads(a.threads)?;
+    let (mut c, path) = open(&a.checkpoint)?;
+    let engine = Cpu::new();
+    let (mut config, net) = save::network(&engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let method = method(&c, &config);
+    if method.ann {
+        return Err(Error::usage("this network is still in the ann warm-up: its neurons do not spike")
+            .at(path.display())
+            .remedy("export a checkpoint of a later epoch"));
+    }
+    let model = Model::of(&engine, &net, method.lif);
+    let lossy = a.format == Format::Nir && model.has_relu();
+    if lossy && !a.allow_lossy {
+        return Err(Error::usage(
+            "NIR has no ReLU, and this network was trained with it between norm and neurons: no graph computes the same",
+        )
+        .at(path.display())
+        .remedy("train with --relu off, export with --format safetensors, npz or c, or accept another network with --allow-lossy"));
+    }
+    config.data_dir = a.data_dir.clone().or(config.data_dir);
+    config.cache = a.cache.clone().or(config.cache);
+    let data = data_set(&config, &net);
+    let source = Source { engine, net, config, method, data: data.as_deref(), samples: a.samples };
+    let out = a.out.clone().unwrap_or_else(|| path.with_extension(a.format.name()));
+    if out.extension().is_none_or(|e| e != a.format.name()) {
+        return Err(Error::usage(format!(
+            "the name of the file does not end in .{}, by which it is known when it is read",
+            a.format.name()
+        ))
+        .at(out.display()));
+    }
+    let written = export::write(&Disk, &out, &model, &source.config, a.format, a.profile)?;
+    let back = match a.format {
+        Format::C => Back::Integer(Integer::of(&model)?),
+        _ => Back::Network(export::read(&out, &Hints::default())?),
+    };
+    let agreement = source.compare(&back)?;
+    finish(a, &c, &out, &written, &back, &agreement, &source)
+}
+
+/// The data set of the run, if it is here and of the network's kind.
+fn data_set<E: Engine>(config: &Config, net: &Network<E>) -> Option<Box<dyn Dataset>> {
+    match super::train::load(config) {
+        Ok(data) if data.shape(&preparation(config, &*data)) == net.plan.shape && data.classes().len() == net.plan.classes() => Some(data),
+        Ok(_) => {
+            say(format!("note: the samples of {} do not fit this network; random inputs take their place", config.dataset));
+            None
+        }
+        Err(e) => {
+            say(format!("note: {e}\n  random inputs take the place of the data set"));
+            None
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Batches of the test set, evenly spread; or random inputs.
+    fn batches(&self, size: usize) -> Result<Box<dyn Iterator<Item = Result<Labelled>> + '_>> {
+        let Some(data) = self.data else {
+            let (shape, direct) = (self.net.plan.shape, !self.config.dataset.is_events());
+            let starts = (0..self.samples).step_by(size);
+            return Ok(Box::new(starts.map(move |at| {
+                let n = size.min(self.samples - at);
+                Ok(Labelled { batch: agree::random_inputs(shape, self.config.time_steps, n, direct, at as u64), labels: vec![0; n] })
+            })));
+        };
+        let (feed, all) = (Feed::new(&self.config, data)?, data.labels(Split::Test).len());
+        let n = self.samples.min(all);
+        let chosen: Vec<u32> = (0..n).map(|i| (i * all / n) as u32).collect();
+        let chunks: Vec<Vec<u32>> = chosen.chunks(size).map(<[u32]>::to_vec).collect();
+        Ok(Box::new(chunks.into_iter().map(move |c| feed.plain(Split::Test, &c, false))))
+    }
+
+    fn inputs(&self) -> String {
+        match self.data {
+            Some(data) => format!("test samples of {}{}", data.name(), super::train::simulated(data.simulated())),
+            None => "random inputs".to_string(),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.net.plan.blocks.iter().map(|b| b.name()).collect()
+    }
+
+    /// How what was read back answers.
+    fn answers<'s>(&'s self, back: &'s Back) -> Box<dyn FnMut(&Batch) -> Result<Answers> + 's> {
+        match back {
+            Back::Integer(net) => Box::new(|b| Ok(net.run(b))),
+            Back::Network(model) => {
+                let (net, method) = (model.network(&self.engine), Method { lif: model.lif, ..self.method });
+                Box::new(move |b| agree::answers(&self.engine, &net, &method, b))
+            }
+        }
+    }
+
+    /// The network beside what was read back.
+    fn compare(&self, back: &Back) -> Result<Agreement> {
+        let size = agree::batch_size(&self.net.plan, self.config.time_steps);
+        agree::compare(
+            &self.names(),
+            (&mut |b| agree::answers(&self.engine, &self.net, &self.method, b), &mut *self.answers(back)),
+            self.batches(size)?,
+            self.data.is_some(),
+            &self.inputs(),
+        )
+    }
+}
+
+/// What the receiver gets beside the file: `<file>.agreement.json`, `<file>.trace.npz`; and what the user sees.
+fn finish(
+    a: &ExportArgs,
+    c: &Checkpoint,
+    out: &Path,
+    written: &Published,
+    back: &Back,
+    agreement: &Agreement,
+    source: &Source,
+) -> Result<u8> {
+    let beside = |ending: &str| PathBuf::from(format!("{}.{ending}", out.display()));
+    let Some(first) = source.batches(TRACED.min(source.samples))?.next() else { return Err(Error::bug("no samples")) };
+    let batch = first?.batch;
+    let said = source.answers(back)(&batch)?;
+    let (plan, relu) = match back {
+        Back::Network(m) => (&m.plan, m.has_relu()),
+        Back::Integer(net) => (&net.plan, net.plan.blocks.iter().any(|b| b.relu)),
+    };
+    agree::trace(plan, &batch, &said)?.publish(&Disk, &beside("trace.npz"))?;
+    let report = json!({
+        "file": out.display().to_string(), "format": a.format.name(), "bytes": written.bytes, "sha256": crate::data::hex(&written.sha256),
+        "network": c.header.network, "step": c.header.step, "relu": relu, "exact": agreement.exact(), "agreement": agreement,
+    });
+    let text = serde_json::to_string_pretty(&report).map_err(|e| Error::bug(format!("agreement: {e}")))?;
+    storage::write_text(&Disk, &beside("agreement.json"), &format!("{text}\n"))?;
+    if a.json {
+        print(report);
+        return Ok(0);
+    }
+    print(format!(
+        "{}: {} bytes of {}, {}",
+        out.display(),
+        super::net::thousands(written.bytes as usize),
+        a.format.name(),
+        c.header.network
+    ));
+    print(table(agreement));
+    print(format!("beside it: {} and {}", beside("agreement.json").display(), beside("trace.npz").display()));
+    Ok(0)
+}
+
+/// The agreement in words.
+fn table(a: &Agreement) -> String {
+    let mut out = format!("read back and run on {} {}, T {}:\n", a.samples, a.inputs, a.steps);
+    for l in &a.layers {
+        let share = 100.0 * l.different as f64 / l.compared.max(1) as f64;
+        out += &format!(
+            "  {:<10} spikes that differ {:>9} of {:>13} ({share:.4} %), firing rate {:.2} % and {:.2} %\n",
+            l.layer,
+            super::net::thousands(l.different as usize),
+            super::net::thousands(l.compared as usize),
+            100.0 * l.rate,
+            100.0 * l.rate_exported
+        );
+    }
+    out += &format!("  same class {} of {}, largest difference of a rate {:.4}", a.same_class, a.samples, a.largest_rate_difference);
+    if let (Some(x), Some(y)) = (a.accuracy, a.accuracy_exported) {
+        out += &format!("\n  accuracy {:.2} % and {:.2} %", 100.0 * x, 100.0 * y);
+    }
+    out
+}

@@ -1,0 +1,66 @@
+//! `spiketrain import`: a file of another program into a checkpoint.
+
+use super::args::ImportArgs;
+use super::net::table;
+use super::{print, set_threads};
+use crate::config::Options;
+use crate::engine::cpu::Cpu;
+use crate::error::{Error, Result};
+use crate::export::{self, Hints};
+use crate::notation::Notation;
+use crate::storage::Disk;
+use crate::train::{open::absolute, save};
+
+/// Reads a network and writes it as a checkpoint.
+pub fn run(a: &ImportArgs) -> Result<u8> {
+    set_threads(a.run.threads)?;
+    let file = a.run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
+    let said = absolute(a.run.options()?.or(file))?;
+    let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
+    let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu };
+    let model = export::read(&a.file, &hints)?;
+    let known = Options {
+        net: Some(model.plan.notation.to_string()),
+        decay: Some(model.lif.decay),
+        threshold: Some(model.lif.threshold),
+        relu: Some(model.has_relu()),
+        ..said.clone()
+    };
+    let different = [
+        ("--net", hints.net.is_some() && hints.net != known.net),
+        ("--decay", said.decay.is_some_and(|v| v != model.lif.decay)),
+        ("--threshold", said.threshold.is_some_and(|v| v != model.lif.threshold)),
+        ("--relu on", said.relu == Some(true) && !model.has_relu()),
+    ];
+    if let Some((option, _)) = different.iter().find(|(_, d)| *d) {
+        return Err(Error::usage(format!(
+            "the file says {}, decay {}, threshold {}, relu {}",
+            model.plan.notation,
+            model.lif.decay,
+            model.lif.threshold,
+            if model.has_relu() { "on" } else { "off" }
+        ))
+        .at(*option)
+        .remedy("leave the option out: the file knows"));
+    }
+    let config = known.complete()?;
+    let classes = match &a.classes {
+        Some(names) if names.len() == model.plan.classes() => names.clone(),
+        Some(names) => {
+            return Err(Error::usage(format!("{} names for {} classes", names.len(), model.plan.classes())).at("--classes"));
+        }
+        None => (0..model.plan.classes()).map(|i| i.to_string()).collect(),
+    };
+    let engine = Cpu::new();
+    save::foreign(&Disk, &a.out, &engine, &model.network(&engine), &config, &classes)?;
+    print(table(&model.plan));
+    print(format!(
+        "decay {}, threshold {}, T {}, data set {}\n{} written; use it with eval, predict, export or train --init",
+        config.decay,
+        config.threshold,
+        config.time_steps,
+        config.dataset,
+        a.out.display()
+    ));
+    Ok(0)
+}

@@ -1,0 +1,162 @@
+//! Networks that leave, and networks that come: NIR, safetensors, npz, C. What left is read back and compared.
+//!
+//! - [`model`]: a network on the host, and BatchNorm folded into its weights.
+//! - [`graph`] → [`nir`]: as a NIR graph, and that as HDF5; [`unchain`]: a NIR graph as a network.
+//! - [`tensors`], [`npz`]: parameters by name.
+//! - [`integer`] → [`c`]: with int8 weights, and that as C.
+//! - [`agree`]: whether the file computes what the network does, and a golden trace for whoever receives it.
+
+pub mod agree;
+pub mod c;
+pub mod graph;
+pub mod integer;
+pub mod model;
+pub mod nir;
+pub mod npz;
+pub mod tensors;
+pub mod unchain;
+
+use std::path::Path;
+
+pub use integer::Integer;
+pub use model::Model;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::neuron::Lif;
+use crate::shape::Chw;
+use crate::storage::{Published, Storage};
+use tensors::About;
+
+/// What a network leaves as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Neuromorphic Intermediate Representation, HDF5.
+    Nir,
+    /// PyTorch's state_dict, safetensors.
+    Safetensors,
+    /// The same arrays for numpy.
+    Npz,
+    /// C99 with int8 weights; nothing reads it back but a compiler.
+    C,
+}
+
+impl Format {
+    /// All, by name.
+    pub const ALL: [(&'static str, Format); 4] =
+        [("nir", Format::Nir), ("safetensors", Format::Safetensors), ("npz", Format::Npz), ("c", Format::C)];
+
+    /// Name, and the ending of its files.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|f| f.1 == self).map_or("", |f| f.0)
+    }
+
+    /// By the ending of a file.
+    ///
+    /// # Errors
+    /// Usage: none that we read.
+    pub fn of(path: &Path) -> Result<Format> {
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        Self::ALL.iter().find(|f| f.0 == ending && f.1 != Format::C).map(|f| f.1).ok_or_else(|| {
+            Error::usage(format!("no format is known by the ending '{ending}'"))
+                .at(path.display())
+                .remedy("what is read are files that end in .nir, .safetensors or .npz")
+        })
+    }
+}
+
+/// How a NIR graph is put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// As SpikingJelly, snnTorch and Norse all run it: convolutions only, sums for averages.
+    #[default]
+    Portable,
+    /// As NIR documents its nodes: Flatten, Affine, AvgPool2d.
+    Spec,
+}
+
+impl Profile {
+    /// All, by name.
+    pub const ALL: [(&'static str, Profile); 2] = [("portable", Profile::Portable), ("spec", Profile::Spec)];
+}
+
+/// What stands beside the tensors, so that the file can be read without further words.
+pub fn about(model: &Model, config: &Config) -> About {
+    let pairs = [
+        ("network", model.plan.notation.to_string()),
+        ("input_shape", model.plan.shape.to_string()),
+        ("decay", model.lif.decay.to_string()),
+        ("threshold", model.lif.threshold.to_string()),
+        ("relu", if model.has_relu() { "on" } else { "off" }.to_string()),
+        ("time_steps", config.time_steps.to_string()),
+        ("format", "pt".to_string()),
+    ];
+    pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+}
+
+/// Writes a network in a format.
+///
+/// # Errors
+/// Usage: the format cannot hold it. Storage: the disk fails.
+pub fn write(storage: &dyn Storage, path: &Path, model: &Model, config: &Config, format: Format, profile: Profile) -> Result<Published> {
+    match format {
+        Format::Nir => nir::write(storage, path, &graph::of(model, profile)?),
+        Format::Safetensors => tensors::write_safetensors(storage, path, model, &about(model, config)),
+        Format::Npz => tensors::write_npz(storage, path, model, &about(model, config)),
+        Format::C => c::write(storage, path, &Integer::of(model)?, config.time_steps),
+    }
+}
+
+/// What the user says about a file that does not say it itself; what the file says wins, but for λ, u_th and ReLU of tensors.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// A notation, as a preset resolved.
+    pub net: Option<String>,
+    /// C, H, W.
+    pub shape: Option<Chw>,
+    /// λ
+    pub decay: Option<f64>,
+    /// u_th
+    pub threshold: Option<f64>,
+    /// ReLU
+    pub relu: Option<bool>,
+}
+
+/// Reads a network of any format that [`write`] writes, told by the file's ending.
+///
+/// # Errors
+/// Storage: unreadable. Usage: the file does not say which network it is of, and nobody else does. Format: it does not fit.
+pub fn read(path: &Path, hints: &Hints) -> Result<Model> {
+    let (found, about) = match Format::of(path)? {
+        Format::Nir => return nir::read(path).and_then(unchain::model).map_err(|e| at(e, path)),
+        Format::Safetensors => tensors::read_safetensors(path)?,
+        Format::Npz => tensors::read_npz(path)?,
+        Format::C => return Err(Error::bug("C is not read")),
+    };
+    let missing = |what: &str, option: &str| {
+        Error::usage(format!("the file does not say {what}")).at(path.display()).remedy(format!("say it with {option}"))
+    };
+    let said = |key: &str| about.get(key);
+    let net = hints.net.as_ref().or(said("network")).ok_or_else(|| missing("which network it is of", "--net, as a notation"))?;
+    let shape = match hints.shape {
+        Some(shape) => shape,
+        None => said("input_shape").ok_or_else(|| missing("the shape of its input", "--shape CxHxW"))?.parse()?,
+    };
+    let number = |hint: Option<f64>, key: &str, default: f64| match (hint, said(key)) {
+        (Some(v), _) => Ok(v),
+        (None, Some(text)) => text.parse().map_err(|_| Error::format(format!("{key}: '{text}' is no number")).at(path.display())),
+        (None, None) => Ok(default),
+    };
+    let own = Lif::default();
+    let lif = Lif { decay: number(hints.decay, "decay", own.decay)?, threshold: number(hints.threshold, "threshold", own.threshold)? };
+    let relu = hints.relu.unwrap_or(said("relu").is_none_or(|r| r != "off"));
+    let plan = crate::plan::Plan::new(net.parse()?, shape)?;
+    let plan = if relu { plan } else { plan.without_relu() };
+    tensors::model(plan, lif, found).map_err(|e| at(e, path))
+}
+
+/// Names the file, once.
+fn at(e: Error, path: &Path) -> Error {
+    let name = path.display().to_string();
+    if e.place.starts_with(&name) { e } else { e.at(name) }
+}

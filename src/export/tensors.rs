@@ -1,0 +1,210 @@
+//! Parameters as named tensors: PyTorch's state_dict in safetensors, and the same arrays in npz.
+//!
+//! Names are `{i}.weight`, `{i}.bias`, and where a norm follows `{i}.bn.weight`, `.bn.bias`, `.bn.running_mean`, `.bn.running_var`;
+//! i is the layer's position in the notation, from 0, as in our checkpoints. Weights are laid out as PyTorch's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use super::graph::Tensor;
+use super::model::{Layer, Model, Norm};
+use super::npz;
+use crate::engine::Layout;
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::network::Running;
+use crate::neuron::Lif;
+use crate::plan::{Block, Plan};
+use crate::storage::{self, Published, Storage};
+
+/// What a file says about the network besides the tensors.
+pub type About = BTreeMap<String, String>;
+
+/// The parameters of a network by name, in layer order.
+pub fn named(model: &Model) -> Vec<(String, Tensor)> {
+    let mut all = Vec::new();
+    for (block, layer) in model.plan.blocks.iter().zip(&model.layers) {
+        for (name, shape, values) in names(block).into_iter().zip(arrays(layer)).map(|((n, s), v)| (n, s, v)) {
+            all.push((name, Tensor { shape, values: values.clone() }));
+        }
+    }
+    all
+}
+
+/// Names and shapes of a block's arrays, in the order of [`arrays`].
+fn names(block: &Block) -> Vec<(String, Vec<usize>)> {
+    let weight = match block.weight() {
+        Layout::Conv { out, inp, k } => vec![out, inp, k, k],
+        Layout::Linear { out, inp } => vec![out, inp.len()],
+        Layout::PerChannel(n) => vec![n],
+    };
+    let per_channel = ["bias", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"];
+    let count = if block.has_norm() { 5 } else { 1 };
+    let mut all = vec![(format!("{}.weight", block.index), weight)];
+    all.extend(per_channel[..count].iter().map(|n| (format!("{}.{n}", block.index), vec![block.output.c])));
+    all
+}
+
+fn arrays(layer: &Layer) -> Vec<&Vec<f32>> {
+    let norm = layer.norm.iter().flat_map(|n| [&n.gamma, &n.beta, &n.running.mean, &n.running.var]);
+    [&layer.weight, &layer.bias].into_iter().chain(norm).collect()
+}
+
+/// Writes safetensors, whole or not at all.
+///
+/// # Errors
+/// Storage: the disk fails.
+pub fn write_safetensors(storage: &dyn Storage, path: &Path, model: &Model, about: &About) -> Result<Published> {
+    let named: Vec<(String, Vec<usize>, Vec<u8>)> =
+        named(model).into_iter().map(|(n, t)| (n, t.shape, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+    let bug = |e: safetensors::SafeTensorError| Error::bug(format!("safetensors: {e}"));
+    let views = named.iter().map(|(n, shape, bytes)| Ok((n.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
+    let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(bug)?;
+    let bytes = serialize(views, Some(about.clone().into_iter().collect())).map_err(bug)?;
+    storage::write_atomically(storage, path, |draft| draft.put(&bytes))
+}
+
+/// Reads all f32 tensors of a safetensors file, and what it says besides.
+///
+/// # Errors
+/// Storage: unreadable. Format: damaged, or other numbers than f32 (counters of batches, I64, are left out).
+pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
+    let bytes = storage::read_whole(path, limits::MAX_MODEL_BYTES)?.ok_or_else(|| storage::not_there(path))?;
+    let wrong = |e: safetensors::SafeTensorError| Error::format(format!("not a safetensors file: {e}")).at(path.display());
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
+    let about = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
+    let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
+    let mut all = BTreeMap::new();
+    for (name, view) in file.tensors() {
+        if name.ends_with("num_batches_tracked") {
+            continue;
+        }
+        if view.dtype() != Dtype::F32 {
+            return Err(Error::format(format!("tensor '{name}' holds {:?}, F32 is read", view.dtype()))
+                .at(path.display())
+                .remedy("save {k: v.float() for k, v in state_dict.items()}"));
+        }
+        let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        all.insert(name, Tensor { shape: view.shape().to_vec(), values });
+    }
+    Ok((all, about))
+}
+
+/// Writes npz, whole or not at all: the arrays of [`named`], and text arrays for what is said besides.
+///
+/// # Errors
+/// Storage: the disk fails.
+pub fn write_npz(storage: &dyn Storage, path: &Path, model: &Model, about: &About) -> Result<Published> {
+    let mut out = npz::Writer::new();
+    for (name, t) in named(model) {
+        out.reals(&name, &t.shape, &t.values)?;
+    }
+    for (name, text) in about {
+        out.text(name, text)?;
+    }
+    out.publish(storage, path)
+}
+
+/// Reads what [`write_npz`] wrote.
+///
+/// # Errors
+/// Storage: unreadable. Format: damaged.
+pub fn read_npz(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
+    npz::read(path)
+}
+
+/// A state_dict laid into a network.
+///
+/// Modules are the names up to the last dot. Those with weights of two or more sides are layers, those with a running mean are norms;
+/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`).
+///
+/// # Errors
+/// Format: a table of what is expected beside what was found.
+pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<Model> {
+    let mut modules: Vec<String> =
+        found.keys().map(|k| k.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string())).collect();
+    modules.sort_by_key(|m| natural(m));
+    modules.dedup();
+    let field = |module: &str, name: &str| if module.is_empty() { name.to_string() } else { format!("{module}.{name}") };
+    let sides = |module: &String| found.get(&field(module, "weight")).map_or(0, |t| t.shape.len());
+    let layers: Vec<&String> = modules.iter().filter(|m| sides(m) >= 2).collect();
+    let norms: Vec<&String> = modules.iter().filter(|m| found.contains_key(&field(m, "running_mean"))).collect();
+
+    // Expected arrays in order, each beside the name under which it should be found.
+    let (mut pairs, mut norm) = (Vec::new(), 0);
+    for (i, block) in plan.blocks.iter().enumerate() {
+        for (n, (ours, shape)) in names(block).into_iter().enumerate() {
+            let module = if n < 2 { layers.get(i) } else { norms.get(norm) };
+            let last = ours.rsplit('.').next().unwrap_or_default();
+            pairs.push((ours.clone(), shape, module.map(|m| field(m, last))));
+        }
+        norm += usize::from(block.has_norm());
+    }
+    let fits = |(_, shape, name): &(String, Vec<usize>, Option<String>)| {
+        name.as_ref().and_then(|n| found.get(n)).is_some_and(|t| same_shape(&t.shape, shape) && t.values.iter().all(|v| v.is_finite()))
+    };
+    if pairs.len() != found.len() || !pairs.iter().all(fits) {
+        return Err(mismatch(&plan, &pairs, &found));
+    }
+    let mut values =
+        pairs.iter().map(|(_, _, name)| found.remove(name.as_deref().unwrap_or_default()).map(|t| t.values).unwrap_or_default());
+    let mut next = || values.next().unwrap_or_default();
+    let layers = plan.blocks.iter().map(|b| Layer {
+        weight: next(),
+        bias: next(),
+        norm: b.has_norm().then(|| Norm { gamma: next(), beta: next(), running: Running { mean: next(), var: next() } }),
+    });
+    let layers = layers.collect();
+    Ok(Model { plan, lif, layers })
+}
+
+/// A linear layer may come as a convolution over its whole input.
+fn same_shape(found: &[usize], expected: &[usize]) -> bool {
+    found == expected
+        || (expected.len() == 2 && found.len() == 4 && found[0] == expected[0] && found[1..].iter().product::<usize>() == expected[1])
+}
+
+type Pair = (String, Vec<usize>, Option<String>);
+
+/// Expected beside found, line by line.
+fn mismatch(plan: &Plan, pairs: &[Pair], found: &BTreeMap<String, Tensor>) -> Error {
+    const LINES: usize = 60;
+    let mut lines = vec![format!("{:<24} {:<20} found", "expected", "")];
+    for (ours, shape, name) in pairs {
+        let shape = format!("{shape:?}");
+        let (there, ok) = match name.as_ref().and_then(|n| Some((n, found.get(n)?))) {
+            None => ("missing".to_string(), false),
+            Some((n, t)) if !t.values.iter().all(|v| v.is_finite()) => (format!("{n} with numbers that are not finite"), false),
+            Some((n, t)) => {
+                (format!("{n} {:?}", t.shape), same_shape(&t.shape, &pairs.iter().find(|p| p.0 == *ours).map_or(vec![], |p| p.1.clone())))
+            }
+        };
+        lines.push(format!("{ours:<24} {shape:<20} {there}{}", if ok { "" } else { "   <-" }));
+    }
+    for (name, t) in found {
+        if !pairs.iter().any(|(_, _, n)| n.as_ref() == Some(name)) {
+            lines.push(format!("{:<24} {:<20} {name} {:?}   <- extra", "", "", t.shape));
+        }
+    }
+    let more = lines.len().saturating_sub(LINES);
+    lines.truncate(LINES);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    Error::format(format!("the tensors do not fit {} on {}:\n  {}", plan.notation, plan.shape, lines.join("\n  ")))
+        .remedy("name the network with --net and --shape; layers are taken in the order of their names, numbers by value, e.g. 0.weight, 0.bias, 0.bn.weight, … 10.weight")
+}
+
+/// A key that sorts numbers by value.
+fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut key = Vec::new();
+    for part in name.split(['.', '_']) {
+        let digits = part.len() - part.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let (word, number) = part.split_at(part.len() - digits);
+        key.push((0, word.to_string()));
+        key.push((number.parse().unwrap_or(0), String::new()));
+    }
+    key
+}

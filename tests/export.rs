@@ -1,0 +1,398 @@
+//! Networks leave and come back as what they were: every format, odd shapes, and files that are not what they say.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use spiketrain::config::{Config, Options};
+use spiketrain::engine::cpu::Cpu;
+use spiketrain::engine::{Batch, Engine};
+use spiketrain::export::agree::{self, Answers};
+use spiketrain::export::model::{Layer, Norm};
+use spiketrain::export::{self, Format, Hints, Model, Profile, graph, nir, unchain};
+use spiketrain::network::{Method, Network, Running};
+use spiketrain::neuron::{Lif, Rule};
+use spiketrain::plan::Plan;
+use spiketrain::rng::{Purpose, Rng};
+use spiketrain::storage::Disk;
+
+mod command;
+mod tiny;
+
+use command::{command, said, train};
+use tiny::scratch;
+
+/// Networks on odd shapes, with everything that NIR can say.
+const NETS: [(&str, &str); 8] = [
+    ("5C3-MP2-7C3-AP2-DP-9FC-2Voting", "1x9x8"),
+    ("4C5-AP3-3C1-2Voting", "2x7x10"),
+    ("6C3-MP3-6C3-MP2-11FC-DP-7FC-3Voting", "3x13x12"),
+    ("AP2-3C3-AP2-4FC-2Voting", "2x8x9"),
+    ("3Voting", "1x5x3"),
+    ("8FC-2Voting", "2x1x7"),
+    ("17C3-2Voting", "1x1x1"),
+    ("5C3-DP-MP2-AP2-3C3-MP2-2Voting", "1x17x16"),
+];
+
+fn config() -> Config {
+    Options { time_steps: Some(7), ..Options::default() }.complete().unwrap()
+}
+
+/// A network whose neurons fire, with statistics that are not 0 and 1.
+fn model(net: &str, shape: &str, relu: bool, lif: Lif, seed: u64) -> Model {
+    let plan = Plan::new(net.parse().unwrap(), shape.parse().unwrap()).unwrap();
+    let plan = if relu { plan } else { plan.without_relu() };
+    let mut rng = Rng::at(seed, Purpose::Test, 0, 0);
+    let mut values = |n: usize, low: f32, high: f32| (0..n).map(|_| rng.uniform(low, high)).collect::<Vec<f32>>();
+    let layers = plan.blocks.iter().map(|b| {
+        let (c, bound) = (b.output.c, 3.0 / (b.fan_in() as f32).sqrt());
+        let norm = b.has_norm().then(|| Norm {
+            gamma: values(c, -1.0, 1.4),
+            beta: values(c, -0.3, 0.6),
+            running: Running { mean: values(c, -0.2, 0.2), var: values(c, 0.1, 2.0) },
+        });
+        Layer { weight: values(b.weight().len(), -bound, bound), bias: values(c, -0.1, 0.4), norm }
+    });
+    let layers = layers.collect();
+    Model { plan, lif, layers }
+}
+
+fn method(lif: Lif) -> Method {
+    Method { lif, rule: Rule::BpsaBpta, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None }
+}
+
+fn run(model: &Model, batch: &Batch) -> Answers {
+    let engine = Cpu::new();
+    agree::answers(&engine, &model.network(&engine), &method(model.lif), batch).unwrap()
+}
+
+/// Spikes that differ, and spikes.
+fn differing(a: &Answers, b: &Answers) -> (usize, usize) {
+    let pairs = || a.spikes.iter().flatten().zip(b.spikes.iter().flatten());
+    (pairs().filter(|(x, y)| x != y).count(), pairs().filter(|(x, _)| **x == 1.0).count())
+}
+
+#[test]
+fn nir_files_come_back_as_the_same_network() {
+    let dir = scratch();
+    let (mut tried, mut different, mut spikes) = (0, 0, 0);
+    for (i, (net, shape)) in NETS.into_iter().enumerate() {
+        for (j, profile) in [Profile::Portable, Profile::Spec].into_iter().enumerate() {
+            for (decay, threshold) in [(0.9, 0.5), (0.5, 0.3), (0.0, 1.0)] {
+                let lif = Lif { decay, threshold };
+                let m = model(net, shape, false, lif, (i * 2 + j) as u64);
+                let path = dir.path().join("net.nir");
+                export::write(&Disk, &path, &m, &config(), Format::Nir, profile).unwrap();
+                let back = export::read(&path, &Hints::default()).unwrap();
+                assert_eq!(back.lif, lif, "{net}");
+                let plain = net.replace("-DP", "");
+                assert_eq!(back.plan.notation.to_string(), plain);
+                assert!(!back.has_relu() && back.plan.shape == m.plan.shape);
+                for direct in [true, false] {
+                    let batch = agree::random_inputs(m.plan.shape, 7, 3, direct, tried);
+                    let (off, all) = differing(&run(&m, &batch), &run(&back, &batch));
+                    (different, spikes) = (different + off, spikes + all);
+                }
+                tried += 1;
+            }
+        }
+    }
+    println!("{tried} graphs, {spikes} spikes, {different} different (rounding at the threshold)");
+    assert!(spikes > 10_000 && different * 2_000 < spikes, "{different} of {spikes}");
+}
+
+#[test]
+fn tensors_come_back_to_the_bit() {
+    let dir = scratch();
+    let mut tried = 0;
+    for (i, (net, shape)) in NETS.into_iter().enumerate() {
+        for format in [Format::Safetensors, Format::Npz] {
+            for relu in [true, false] {
+                let m = model(net, shape, relu, Lif { decay: 0.85, threshold: 0.4 }, i as u64);
+                let path = dir.path().join(format!("net.{}", format.name()));
+                export::write(&Disk, &path, &m, &config(), format, Profile::Portable).unwrap();
+                let back = export::read(&path, &Hints::default()).unwrap();
+                assert_eq!((back.plan.notation.to_string(), back.lif, &back.layers), (net.to_string(), m.lif, &m.layers));
+                assert_eq!(back.has_relu(), m.has_relu());
+                tried += 1;
+            }
+        }
+    }
+    println!("{tried} files");
+}
+
+#[test]
+fn folding_changes_nothing_but_rounding() {
+    let (mut different, mut spikes) = (0, 0);
+    for (i, (net, shape)) in NETS.into_iter().enumerate() {
+        for relu in [true, false] {
+            let m = model(net, shape, relu, Lif::default(), 50 + i as u64);
+            let batch = agree::random_inputs(m.plan.shape, 16, 4, i % 2 == 0, i as u64);
+            let (off, all) = differing(&run(&m, &batch), &run(&m.folded(), &batch));
+            (different, spikes) = (different + off, spikes + all);
+        }
+    }
+    println!("{} networks, {spikes} spikes, {different} different", 2 * NETS.len());
+    assert!(spikes > 10_000 && different * 2_000 < spikes, "{different} of {spikes}");
+}
+
+#[test]
+fn what_has_no_form_in_nir_is_refused() {
+    let lif = Lif::default();
+    let refused = |net: &str, lif: Lif, words: &[&str]| {
+        let e = graph::of(&model(net, "1x16x16", false, lif, 1), Profile::Portable).unwrap_err();
+        assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{net}: {e}");
+    };
+    refused("MP2-3C3-2Voting", lif, &["max pooling of inputs", "layer 0 (MP2)", "--format safetensors"]);
+    refused("3C3-AP2-MP2-2Voting", lif, &["max pooling of averages", "layer 2 (MP2)"]);
+    refused("3C3-2Voting", Lif { decay: 1.0, ..lif }, &["decay of 1", "below 1"]);
+    println!("3 cases");
+}
+
+#[test]
+fn graphs_that_cannot_be_read_say_what_and_where() {
+    let good = graph::of(&model(NETS[0].0, NETS[0].1, false, Lif::default(), 1), Profile::Spec).unwrap();
+    let mut tried = 0;
+    let mut bad = |at: usize, node: graph::Node, words: &[&str]| {
+        let mut chain = good.clone();
+        chain.0[at].1 = node;
+        let e = unchain::model(chain).unwrap_err();
+        let text = e.to_string();
+        assert!(e.exit_code() == 2 && words.iter().all(|w| text.contains(w)), "{text}: {words:?}");
+        tried += 1;
+    };
+    use graph::Node;
+    let Node::Conv2d { input, weight, padding, bias, .. } = good.0[1].1.clone() else { panic!("{:?}", good.0[1].1.kind()) };
+    let conv = |stride, padding, groups| Node::Conv2d {
+        input,
+        weight: weight.clone(),
+        stride,
+        padding,
+        dilation: [1, 1],
+        groups,
+        bias: bias.clone(),
+    };
+    let name = format!("node '{}' (Conv2d)", good.0[1].0);
+    bad(1, conv([2, 2], padding, 1), &[&name, "stride [2, 2]", "supported are"]);
+    bad(1, conv([1, 1], [0, 0], 1), &[&name, "padding [0, 0]"]);
+    bad(1, conv([1, 1], padding, 5), &[&name, "groups 5"]);
+    let Node::Lif { shape, .. } = good.0[2].1.clone() else { panic!() };
+    let lif = |tau, threshold| Node::Lif { shape: shape.clone(), tau, r: 1.0, threshold };
+    bad(2, lif(1e-3, 0.7), &["decay 0.9 and threshold 0.5 here", "threshold 0.7 before"]);
+    bad(2, lif(1e-5, 0.5), &["tau must be 0.0001 or more"]);
+    bad(2, lif(f64::NAN, 0.5), &["tau NaN"]);
+    bad(1, Node::Flatten(vec![7]), &["(Flatten)", "of [7]"]);
+    let pool = |k, stride| Node::Pool { average: true, kernel: [k, k], stride: [stride, stride], padding: [0, 0] };
+    bad(1, pool(3, 2), &["(AvgPool2d)", "windows [3, 3] with stride [2, 2]"]);
+    bad(1, pool(99, 99), &["on 1x9x8"]);
+    bad(0, Node::Input(vec![1, 2, 3, 4]), &["expected an input of C,H,W"]);
+    println!("{tried} graphs refused");
+}
+
+#[test]
+fn damaged_files_never_panic() {
+    let dir = scratch();
+    let m = model(NETS[0].0, NETS[0].1, false, Lif::default(), 3);
+    let mut refused = 0;
+    let cases = 400 * tiny::soak();
+    for format in [Format::Nir, Format::Safetensors, Format::Npz] {
+        let path = dir.path().join(format!("x.{}", format.name()));
+        export::write(&Disk, &path, &m, &config(), format, Profile::Portable).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for case in 0..cases {
+            let mut rng = tiny::random(77, case);
+            let mut bytes = whole.clone();
+            match rng.below(3) {
+                0 => bytes.truncate(rng.below(whole.len())),
+                _ => (0..1 + rng.below(4)).for_each(|_| {
+                    // Headers are where the structure is.
+                    let at = if rng.below(2) == 0 { rng.below(whole.len()) } else { rng.below(2000.min(whole.len())) };
+                    bytes[at] = rng.below(256) as u8;
+                }),
+            }
+            std::fs::write(&path, &bytes).unwrap();
+            match export::read(&path, &Hints::default()) {
+                Ok(back) => assert_eq!(back.layers.len(), back.plan.blocks.len()),
+                Err(e) => {
+                    assert!(matches!(e.exit_code(), 2 | 4), "{e}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    println!("{} damaged files, {refused} refused", 3 * cases);
+    assert!(refused > cases);
+    assert!(nir::read_bytes(b"\x89HDF\r\n\x1a\n".to_vec()).is_err());
+}
+
+/// A state_dict as PyTorch writes it, with the names of a module written by hand.
+fn state_dict(path: &Path, tensors: &[(&str, &[usize])]) {
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, s)| vec![0u8; 4 * s.iter().product::<usize>()]).collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((n, shape), b)| (*n, safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), b).unwrap()));
+    std::fs::write(path, safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()).unwrap();
+}
+
+#[test]
+fn a_state_dict_is_taken_in_layer_order_and_what_does_not_fit_is_shown() {
+    let dir = scratch();
+    let path = dir.path().join("net.safetensors");
+    let hints = Hints { net: Some("4C3-MP2-3C3-2Voting".into()), shape: Some("1x4x4".parse().unwrap()), ..Hints::default() };
+    let bn = |n: &'static str, c: &'static [usize]| {
+        [("weight", c), ("bias", c), ("running_mean", c), ("running_var", c)].map(|(k, s)| (format!("{n}.{k}"), s))
+    };
+    let all: Vec<(String, &[usize])> = [bn("bn2", &[4]), bn("bn10", &[3])].into_iter().flatten().collect();
+    let mut tensors: Vec<(&str, &[usize])> = all.iter().map(|(n, s)| (n.as_str(), *s)).collect();
+    tensors.extend([("conv1.weight", &[4, 1, 3, 3][..]), ("conv1.bias", &[4]), ("conv2.weight", &[3, 4, 3, 3]), ("conv2.bias", &[3])]);
+    tensors.extend([("fc.weight", &[20, 12][..]), ("fc.bias", &[20])]);
+    state_dict(&path, &tensors);
+    let m = export::read(&path, &hints).unwrap();
+    assert_eq!(m.layers.iter().map(|l| l.weight.len()).collect::<Vec<_>>(), [36, 108, 240]);
+
+    let wrong = |change: &dyn Fn(&mut Vec<(&str, &[usize])>), words: &[&str]| {
+        let mut changed = tensors.clone();
+        change(&mut changed);
+        state_dict(&path, &changed);
+        let e = export::read(&path, &hints).unwrap_err();
+        assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
+    };
+    wrong(&|t| t.retain(|(n, _)| *n != "bn10.running_var"), &["2.bn.running_var", "missing   <-", "expected"]);
+    wrong(&|t| t.push(("fc2.weight", &[5, 20])), &["fc2.weight [5, 20]   <- extra"]);
+    wrong(
+        &|t| t.iter_mut().filter(|(n, _)| *n == "conv2.weight").for_each(|(_, s)| *s = &[3, 4, 5, 5]),
+        &["2.weight", "[3, 4, 3, 3]", "conv2.weight [3, 4, 5, 5]   <-"],
+    );
+    state_dict(&path, &tensors);
+    assert!(export::read(&path, &Hints { net: None, ..hints.clone() }).unwrap_err().remedy.contains("--net"));
+    assert!(export::read(&path, &Hints { shape: None, ..hints }).unwrap_err().remedy.contains("--shape"));
+    println!("6 files");
+}
+
+/// Sources that a compiler checks, with a main that prints spikes of the last layer and the class of every sample in `input.bin`.
+fn main_c(name: &str, inputs: usize, samples: usize, steps: usize) -> String {
+    let upper = name.to_uppercase();
+    format!(
+        "#include <stdio.h>\n#include \"{name}.h\"\nstatic {name}_net net;\nstatic float frame[{inputs}];\nint main(int argc, char **argv) {{\n\
+         FILE *f = fopen(argv[argc - 1], \"rb\");\nif (!f || {upper}_STEPS < 1) return 1;\nfor (int b = 0; b < {samples}; b++) {{\n\
+         {name}_reset(&net);\nfor (int t = 0; t < {steps}; t++) {{\nif (fread(frame, 4, {inputs}, f) != {inputs}) return 2;\n\
+         if (b % 2) {{ for (int i = 0; i < {inputs}; i++) for (int n = 0; n < (int)frame[i]; n++)\n\
+         {name}_event(&net, i / ({upper}_HEIGHT * {upper}_WIDTH), i / {upper}_WIDTH % {upper}_HEIGHT, i % {upper}_WIDTH);\n\
+         {name}_event(&net, -1, 0, 0); {name}_tick(&net); }} else {name}_step(&net, frame);\n}}\n\
+         for (int i = 0; i < {upper}_CLASSES; i++) printf(\"%u \", (unsigned)net.votes[i]);\nprintf(\"%d\\n\", {name}_class(&net));\n}}\nreturn fclose(f);\n}}\n"
+    )
+}
+
+fn compiler() -> Option<Vec<&'static str>> {
+    let works = |flags: &[&str]| {
+        let dir = scratch();
+        std::fs::write(dir.path().join("a.c"), "int main(void) { return 0; }").unwrap();
+        let made = Command::new("cc").args(flags).args(["a.c", "-o", "a"]).current_dir(dir.path()).output();
+        made.is_ok_and(|o| o.status.success()) && Command::new(dir.path().join("a")).status().is_ok_and(|s| s.success())
+    };
+    let strict = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic"];
+    let sanitized = [&strict[..], &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]].concat();
+    if works(&sanitized) { Some(sanitized) } else { works(&strict).then(|| strict.to_vec()) }
+}
+
+#[test]
+fn the_c_code_compiles_without_a_warning_and_votes_as_measured() {
+    let Some(flags) = compiler() else { return println!("SKIPPED: there is no C compiler (cc)") };
+    let (mut compared, mut votes) = (0, 0);
+    let (steps, samples) = (9, 4);
+    let more = [("MP2-3C3-AP2-MP2-6FC-2Voting", "2x12x9"), ("AP2-MP2-4C3-2Voting", "1x9x12")];
+    for (i, (net, shape)) in NETS.into_iter().chain(more).enumerate() {
+        for relu in [true, false] {
+            let dir = scratch();
+            let m = model(net, shape, relu, Lif { decay: 0.9, threshold: 0.4 }, i as u64);
+            export::write(&Disk, &dir.path().join("tiny_net.c"), &m, &config(), Format::C, Profile::Portable).unwrap();
+            let batch = agree::random_inputs(m.plan.shape, steps, samples, false, i as u64);
+            let spiketrain::engine::Input::Frames(frames) = &batch.input else { panic!() };
+            let n = m.plan.shape.len();
+            let bytes: Vec<u8> = (0..samples)
+                .flat_map(|b| (0..steps).flat_map(move |t| (t * samples + b) * n..(t * samples + b + 1) * n))
+                .flat_map(|i| frames[i].to_le_bytes())
+                .collect();
+            std::fs::write(dir.path().join("input.bin"), bytes).unwrap();
+            std::fs::write(dir.path().join("main.c"), main_c("tiny_net", n, samples, steps)).unwrap();
+            let made =
+                Command::new("cc").args(&flags).args(["main.c", "tiny_net.c", "-o", "run"]).current_dir(dir.path()).output().unwrap();
+            assert!(made.status.success(), "{net}: {}", String::from_utf8_lossy(&made.stderr));
+            let out = Command::new(dir.path().join("run")).arg(dir.path().join("input.bin")).output().unwrap();
+            assert!(out.status.success(), "{net}: {:?} {}", out.status, String::from_utf8_lossy(&out.stderr));
+            let want = export::Integer::of(&m).unwrap().run(&batch);
+            let classes = m.plan.classes();
+            for (line, rates) in String::from_utf8(out.stdout).unwrap().lines().zip(want.rates.chunks(classes)) {
+                let said: Vec<usize> = line.split_whitespace().map(|w| w.parse().unwrap()).collect();
+                let counts: Vec<usize> = rates.iter().map(|r| (r * (10 * steps) as f64).round() as usize).collect();
+                assert_eq!((&said[..classes], said[classes]), (&counts[..], spiketrain::loss::predict(rates)), "{net}");
+                votes += counts.iter().sum::<usize>();
+                compared += 1;
+            }
+        }
+    }
+    println!("{compared} samples, {votes} votes, cc {}", flags.join(" "));
+    assert!(compared == 2 * (NETS.len() + more.len()) * samples && votes > 500);
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn the_command_exports_compares_and_imports() {
+    let dir = scratch();
+    let at = |name: &str| dir.path().join(name);
+    let ok = |args: &[&str]| {
+        let (code, text) = said(&mut command(dir.path(), args));
+        assert_eq!(code, Some(0), "{args:?}: {text}");
+        text
+    };
+    let refused = |args: &[&str], words: &[&str]| {
+        let (code, text) = said(&mut command(dir.path(), args));
+        assert!(code == Some(2) && words.iter().all(|w| text.contains(w)), "{args:?}: {code:?} {text}");
+    };
+    ok(&train(&["--out=plain", "--relu=off", "--net=3C3-MP7-8FC-DP-10Voting"]));
+    ok(&train(&["--out=relu"]));
+    for format in ["nir", "safetensors", "npz"] {
+        let report = json(&ok(&["export", "plain", "--format", format, "--samples", "20", "--json"]));
+        assert_eq!(report["agreement"]["samples"], 20, "{report}");
+        assert!(format == "nir" || report["exact"] == true, "{report}");
+        assert!(report["agreement"]["same_class"].as_u64().unwrap() >= 19, "{report}");
+        let file = format!("plain/best.{format}");
+        for beside in ["agreement.json", "trace.npz"] {
+            assert!(at(&format!("{file}.{beside}")).exists(), "{beside}");
+        }
+        ok(&["import", &file, "--out", "back.ckpt", "--dataset=glyphs", "-T", "2", "--train-limit=64", "--test-limit=20"]);
+        let (a, b) = (json(&ok(&["eval", "plain", "--json"])), json(&ok(&["eval", "back.ckpt", "--json"])));
+        assert_eq!(a["test_samples"], b["test_samples"]);
+        let off = (a["test_loss"].as_f64().unwrap() - b["test_loss"].as_f64().unwrap()).abs();
+        assert!(off < if format == "nir" { 1e-3 } else { 1e-12 }, "{format}: {a} {b}");
+        let net = if format == "nir" { "--net=3C3-MP7-8FC-10Voting" } else { "--net=3C3-MP7-8FC-DP-10Voting" };
+        ok(&train(&[&format!("--out=more-{format}"), "--relu=off", net, "--init=back.ckpt", "--epochs=1"]));
+    }
+    let c = json(&ok(&["export", "relu", "--format", "c", "--out", "tiny_net.c", "--samples=20", "--json"]));
+    assert!(at("tiny_net.h").exists() && c["agreement"]["same_class"].as_u64().unwrap() >= 15, "{c}");
+    refused(&["export", "relu", "--format", "c", "--out", "tiny-net.c"], &["'tiny-net' is no name in C"]);
+    refused(&["export", "relu", "--format", "nir"], &["NIR has no ReLU", "--relu off", "--allow-lossy"]);
+    let lossy = json(&ok(&["export", "relu", "--format", "nir", "--allow-lossy", "--samples=5", "--json"]));
+    assert_eq!(lossy["relu"], false);
+    refused(&["export", "relu", "--format", "onnx"], &["no such format; choose nir, safetensors, npz, c"]);
+    refused(&["export", "relu", "--format", "npz", "--out", "a.zip"], &["does not end in .npz"]);
+    refused(&["import", "net.pth", "--out", "x.ckpt"], &["'pth'", ".safetensors"]);
+    refused(&["import", "plain/best.nir", "--out", "x.ckpt", "--threshold", "0.7"], &["--threshold", "the file knows"]);
+    let mut newer = std::fs::read(at("plain/best.ckpt")).unwrap();
+    newer[8] = 9;
+    std::fs::write(at("newer.ckpt"), newer).unwrap();
+    refused(&["export", "newer.ckpt", "--format", "npz"], &["newer spiketrain", "version 9"]);
+}
+
+#[test]
+fn engines_and_networks_agree_on_what_a_folded_norm_is() {
+    let m = model(NETS[0].0, NETS[0].1, true, Lif::default(), 9).folded();
+    let engine = Cpu::new();
+    let net: Network<Cpu> = m.network(&engine);
+    assert_eq!(Model::of(&engine, &net, m.lif).folded().layers, m.layers, "a norm that changes nothing folds to nothing");
+    assert_eq!(engine.name(), "cpu");
+}
