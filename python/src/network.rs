@@ -74,10 +74,15 @@ impl Network {
         let mut said = options(keywords)?;
         let make = || {
             let shape: Chw = format!("{}x{}x{}", shape.0, shape.1, shape.2).parse()?;
-            let plan = Plan::new(Notation::named(notation, classes)?, shape)?;
-            said.net = Some(plan.notation.to_string());
+            let notation = Notation::named(notation, classes)?;
+            said.net = Some(notation.to_string());
+            if said.init.take().is_some() {
+                let e = Error::usage("a network begins with fresh weights").at("init");
+                return Err(e.remedy("open a checkpoint with spiketrain.load(path), or set weights with set_state()"));
+            }
             // As long as it is not trained it has not been warmed up either.
             let config = Config { warm_up: WarmUp::None, ..open::absolute(said.clone())?.complete()? };
+            let plan = config.lay_out(notation, shape)?;
             let body = match config.engine {
                 EngineName::Cpu => {
                     let engine = Cpu::with_isa(config.isa.isa()?);

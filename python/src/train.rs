@@ -116,7 +116,13 @@ fn session_on<E: Engine>(
             trainer.resume(&folder, reports)?;
             folder
         }
-        None => open::folder(&trainer.config, preset, wish.out)?,
+        None => {
+            // Asked before a folder is made.
+            if let Some(path) = trainer.config.init.clone() {
+                trainer.begin_with(&path)?;
+            }
+            open::folder(&trainer.config, preset, wish.out)?
+        }
     };
     let path = folder.path().to_path_buf();
     match run(&mut trainer, &folder, stop, reports)? {

@@ -109,6 +109,10 @@ class Networks(InFolder):
         self.assertEqual(back.weights_sha256, net.weights_sha256)
         self.assertEqual({k: v for k, v in back.options.items() if k != "isa"}, {k: v for k, v in net.options.items() if k != "isa"})
         np.testing.assert_array_equal(back.forward(pictures()).rates, net.forward(pictures()).rates)
+        unrectified = small(relu=False)
+        unrectified.save(self.path / "unrectified.ckpt")
+        again = spiketrain.load(self.path / "unrectified.ckpt")
+        np.testing.assert_array_equal(again.forward(pictures(), 4).rates, unrectified.forward(pictures(), 4).rates)
         # A fresh one has not been warmed up, whatever its data set's defaults are.
         small().save(self.path / "fresh.ckpt")
         self.assertEqual(len(spiketrain.load(self.path / "fresh.ckpt").forward(pictures(), 2).spikes), 3)
@@ -259,6 +263,7 @@ class Errors(InFolder):
             (spiketrain.UsageError, lambda: small(learning_rate=1), "options"),
             (spiketrain.UsageError, lambda: small(decay=2.0), "decay"),
             (spiketrain.UsageError, lambda: small(rule="hebb"), "options"),
+            (spiketrain.UsageError, lambda: small(init="net.ckpt"), "init"),
             (spiketrain.UsageError, lambda: net.forward(x[0], 4), "x"),
             (spiketrain.UsageError, lambda: net.forward(x[:0], 4), "x"),
             (spiketrain.UsageError, lambda: net.forward(x, 65), "T"),
