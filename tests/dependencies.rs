@@ -115,6 +115,27 @@ fn check_lock(lock: &str) {
     println!("{} packages on all systems; in more than one version: {}", packages.len(), twice.join(", "));
 }
 
+/// Else the gate would build them twice, and the package might compute other bits than the program.
+#[test]
+fn the_python_package_has_the_versions_and_profiles_of_the_program() {
+    let table = |text: &str| text.parse::<toml::Table>().unwrap();
+    let versions = |lock: &str| -> Vec<(String, String)> {
+        let packages = table(lock)["package"].as_array().unwrap().clone();
+        packages.iter().map(|p| [&p["name"], &p["version"]].map(|v| v.as_str().unwrap().to_string()).into()).collect()
+    };
+    let (ours, theirs) = (versions(include_str!("../Cargo.lock")), versions(include_str!("../python/Cargo.lock")));
+    for (name, version) in &theirs {
+        let other = ours.iter().any(|(n, _)| n == name) && !ours.contains(&(name.clone(), version.clone()));
+        assert!(!other, "python/Cargo.lock has {name} {version}, which Cargo.lock has not: copy Cargo.lock there and build once");
+    }
+    let profile = |manifest: &str| table(manifest)["profile"]["dev"]["package"].as_table().unwrap().clone();
+    let (ours, theirs) = (profile(include_str!("../Cargo.toml")), profile(include_str!("../python/Cargo.toml")));
+    for (package, settings) in &ours {
+        assert_eq!(Some(settings), theirs.get(package), "python/Cargo.toml: [profile.dev.package.{package:?}]");
+    }
+    println!("{} packages, {} profiles", versions(include_str!("../python/Cargo.lock")).len(), ours.len());
+}
+
 #[test]
 fn deny_toml_has_the_same_lists() {
     let deny: toml::Table = include_str!("../deny.toml").parse().unwrap();

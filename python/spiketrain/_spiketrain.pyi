@@ -55,11 +55,13 @@ class _NetworkOptions(_TrainingOptions, _DataOptions, total=False):
     dataset: Optional[str]
     threshold: Optional[float]
     decay: Optional[float]
+    relu: Optional[bool]
     engine: Optional[Literal["cpu", "reference"]]
     isa: Optional[Literal["portable", "avx2", "avx512"]]
 
 class _RunOptions(_NetworkOptions, total=False):
     net: Optional[str]
+    init: Optional[Path]
     checkpoint_every: Optional[int]
     credit_every: Optional[int]
     val_split: Optional[float]

@@ -82,7 +82,8 @@ pub fn labels(labels: &Bound<PyAny>, count: usize, classes: usize) -> PyResult<V
     }
     let read = |(i, &label): (usize, &i64)| {
         let known = u16::try_from(label).ok().filter(|&l| usize::from(l) < classes);
-        known.ok_or_else(|| Error::usage(format!("label {label}")).at(format!("labels[{i}]")).remedy(format!("choose 0 to {}", classes - 1)))
+        known
+            .ok_or_else(|| Error::usage(format!("label {label}")).at(format!("labels[{i}]")).remedy(format!("choose 0 to {}", classes - 1)))
     };
     labels.as_array().iter().enumerate().map(read).collect::<Result<_>>().map_err(exception)
 }

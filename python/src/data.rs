@@ -22,7 +22,7 @@ use crate::waiting::{Done, wait};
 /// Bytes of an event as Python sees it: t i8, x u2, y u2, p u1, packed.
 const EVENT_BYTES: usize = 13;
 
-/// Samples of a data set, made into arrays as a network reads them.
+/// A data set whose samples come as arrays, as a network reads them. Open one with spiketrain.dataset().
 #[pyclass(name = "Dataset", module = "spiketrain", frozen)]
 pub struct PyDataset {
     data: Box<dyn Dataset>,
@@ -31,7 +31,10 @@ pub struct PyDataset {
     config: Config,
 }
 
-/// Opens a data set; recordings are prepared if that was not done before.
+/// Opens a data set (`spiketrain data list`); recordings are prepared into frames if that was not done before.
+///
+/// Options are those of `spiketrain train`: data_dir, T (frames), train_limit, test_limit, seed and so on.
+/// Raises UsageError: it is not there (with the command that fetches it). FormatError, StorageError.
 #[pyfunction]
 #[pyo3(signature = (name="glyphs", **keywords))]
 pub fn dataset(py: Python, name: &str, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<PyDataset> {
@@ -47,54 +50,65 @@ pub fn dataset(py: Python, name: &str, keywords: Option<&Bound<'_, PyDict>>) -> 
 
 #[pymethods]
 impl PyDataset {
+    /// Which set.
     #[getter]
     fn name(&self) -> &'static str {
         self.data.name().as_str()
     }
 
+    /// (C, H, W) of one sample at one step.
     #[getter]
     fn shape(&self) -> (usize, usize, usize) {
         let shape = self.data.shape(&self.prep);
         (shape.c, shape.h, shape.w)
     }
 
+    /// T of frames; None for pictures.
     #[getter]
     fn steps(&self) -> Option<usize> {
         self.data.steps()
     }
 
+    /// Names of the classes; a label is a position among them.
     #[getter]
     fn classes(&self) -> Vec<String> {
         self.data.classes().to_vec()
     }
 
+    /// What you should know: limits, resized pictures, missing files.
     #[getter]
     fn notes(&self) -> Vec<String> {
         self.data.notes().to_vec()
     }
 
+    /// SHA-256 (hex) of the data: two sets with the same one are the same.
     #[getter]
     fn fingerprint(&self) -> &str {
         self.data.fingerprint()
     }
 
+    /// Whether the events were computed and no camera saw them.
     #[getter]
     fn simulated(&self) -> bool {
         self.data.simulated()
     }
 
+    /// [N] classes (int64) of a split, "train" or "test".
     fn labels<'py>(&self, py: Python<'py>, split: &str) -> PyResult<Bound<'py, PyAny>> {
         let labels = self.data.labels(split_of(split)?);
         array(py, labels.iter().map(|&l| i64::from(l)).collect(), &[labels.len()])
     }
 
-    /// `augment`: the epoch whose random moves the samples get.
+    /// The samples at `indices` (default: all) of "train" or "test", float32: pictures [B, C, H, W], frames of events [T, B, C, H, W].
+    ///
+    /// Scaled, normalised and resized as in training; augment: also moved at random, as training does in this epoch (from 0).
     #[pyo3(signature = (split, indices=None, *, augment=None))]
     fn batch<'py>(&self, py: Python<'py>, split: &str, indices: Option<Vec<i64>>, augment: Option<u64>) -> PyResult<Bound<'py, PyAny>> {
         let split = split_of(split)?;
         let count = self.data.labels(split).len();
         let known = |i: i64| u32::try_from(i).ok().filter(|&i| (i as usize) < count);
-        let wrong = |i: i64| exception(Error::usage(format!("there is no sample {i}")).at("indices").remedy(format!("choose 0 to {}", count - 1)));
+        let wrong =
+            |i: i64| exception(Error::usage(format!("there is no sample {i}")).at("indices").remedy(format!("choose 0 to {}", count - 1)));
         let indices: Vec<u32> = match indices {
             None => (0..count as u32).collect(),
             Some(given) => given.into_iter().map(|i| known(i).ok_or_else(|| wrong(i))).collect::<PyResult<_>>()?,
@@ -124,15 +138,16 @@ fn split_of(name: &str) -> PyResult<Split> {
 /// What [`read_events`] gives: packed events, width and height, format, events marked as invalid, notes.
 type Decoded<'py> = (Bound<'py, PyAny>, Option<(u16, u16)>, &'static str, u64, Vec<String>);
 
-/// Decodes a recording; the Python side makes a structured array of the bytes.
+/// Decodes a recording; the Python side (events.py) makes a structured array of the bytes.
 #[pyfunction]
 pub fn read_events(py: Python<'_>, path: PathBuf) -> PyResult<Decoded<'_>> {
-    let (r, bytes) = py.detach(|| {
-        let recording = events::open(&path)?;
-        let bytes = pack(&recording.events).map_err(|e| e.at(path.display()))?;
-        Ok((recording, bytes))
-    })
-    .map_err(exception)?;
+    let (r, bytes) = py
+        .detach(|| {
+            let recording = events::open(&path)?;
+            let bytes = pack(&recording.events).map_err(|e| e.at(path.display()))?;
+            Ok((recording, bytes))
+        })
+        .map_err(exception)?;
     let count = bytes.len();
     Ok((array(py, bytes, &[count])?, r.sensor.map(|s| (s.width, s.height)), r.format.name(), r.invalid, r.notes))
 }
@@ -162,7 +177,7 @@ fn unpack(bytes: &[u8]) -> Result<Vec<Event>> {
     bytes.as_chunks().0.iter().enumerate().map(event).collect()
 }
 
-/// Counts packed events; `[T,2,H,W]`.
+/// Counts packed events (events.py) per slice, polarity, row and column: [T,2,H,W].
 #[pyfunction]
 pub fn frames<'py>(
     py: Python<'py>,

@@ -13,7 +13,8 @@ pub fn exception(e: Error) -> PyErr {
         Kind::Storage => "StorageError",
         Kind::Memory => "MemoryPlanError",
     };
-    let made = Python::attach(|py| py.import("spiketrain.errors")?.getattr(class)?.call1((e.what, e.place, e.remedy)).map(PyErr::from_value));
+    let made =
+        Python::attach(|py| py.import("spiketrain.errors")?.getattr(class)?.call1((e.what, e.place, e.remedy)).map(PyErr::from_value));
     made.unwrap_or_else(|why_not| why_not)
 }
 

@@ -24,7 +24,14 @@ pub struct Learned {
 ///
 /// # Errors
 /// Memory, Usage: it does not fit. Diverged: something is not finite.
-pub fn learn<E: Engine>(engine: &E, net: &mut Network<E>, config: &Config, data: &Arrays, stop: &Stop, reports: &mut Reports) -> Result<Learned> {
+pub fn learn<E: Engine>(
+    engine: &E,
+    net: &mut Network<E>,
+    config: &Config,
+    data: &Arrays,
+    stop: &Stop,
+    reports: &mut Reports,
+) -> Result<Learned> {
     let config = as_read(config, data.steps());
     let fit = fit(&config, data, &net.plan, None)?;
     let mut trainer = Trainer::new(engine, config, data)?;

@@ -44,6 +44,10 @@ macro_rules! with {
 }
 
 /// A spiking network with its weights.
+///
+/// Network("16C3-MP2-128FC-10Voting", (C, H, W), T=4, rule="bpsa+bpta", seed=1) has fresh weights. The notation may be a preset ("small"),
+/// then for `classes` classes. Options are those of `spiketrain train`, with _ for -, and so are their defaults: those of dataset="glyphs"
+/// unless another set is named. They hold for everything that is done with the network.
 #[pyclass(module = "spiketrain")]
 pub struct Network {
     body: Body,
@@ -70,10 +74,15 @@ impl Network {
         let mut said = options(keywords)?;
         let make = || {
             let shape: Chw = format!("{}x{}x{}", shape.0, shape.1, shape.2).parse()?;
-            let plan = Plan::new(Notation::named(notation, classes)?, shape)?;
-            said.net = Some(plan.notation.to_string());
+            let notation = Notation::named(notation, classes)?;
+            said.net = Some(notation.to_string());
+            if said.init.take().is_some() {
+                let e = Error::usage("a network begins with fresh weights").at("init");
+                return Err(e.remedy("open a checkpoint with spiketrain.load(path), or set weights with set_state()"));
+            }
             // As long as it is not trained it has not been warmed up either.
             let config = Config { warm_up: WarmUp::None, ..open::absolute(said.clone())?.complete()? };
+            let plan = config.lay_out(notation, shape)?;
             let body = match config.engine {
                 EngineName::Cpu => {
                     let engine = Cpu::with_isa(config.isa.isa()?);
@@ -88,27 +97,32 @@ impl Network {
         make().map_err(exception)
     }
 
+    /// The notation, e.g. "16C3-MP2-128FC-10Voting".
     #[getter]
     fn notation(&self) -> String {
         self.plan().notation.to_string()
     }
 
+    /// (C, H, W) of one sample at one step.
     #[getter]
     fn shape(&self) -> (usize, usize, usize) {
         let shape = self.plan().shape;
         (shape.c, shape.h, shape.w)
     }
 
+    /// Names of the classes; a label is a position among them.
     #[getter]
     fn classes(&self) -> Vec<String> {
         self.classes.clone()
     }
 
+    /// The layers with neurons, in order, as in the notation.
     #[getter]
     fn layers(&self) -> Vec<String> {
         self.plan().blocks.iter().map(Block::name).collect()
     }
 
+    /// The whole configuration, as a dictionary.
     #[getter]
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let value = serde_json::to_value(&self.config).map_err(|e| exception(Error::bug(e)))?;
@@ -116,6 +130,7 @@ impl Network {
         python(py, &named.into())
     }
 
+    /// SHA-256 (hex) over parameters and running statistics, as result.json has it.
     #[getter]
     fn weights_sha256(&self) -> String {
         with!(&self.body, |engine, net| trainer::weights_sha256(engine, net))
@@ -123,20 +138,35 @@ impl Network {
 
     fn __repr__(&self) -> String {
         let plan = self.plan();
-        format!("Network(\"{}\", {}: {} parameters, {} engine)", plan.notation, plan.shape, plan.parameters(), with!(&self.body, |engine, _net| engine.name()))
+        format!(
+            "Network(\"{}\", {}: {} parameters, {} engine)",
+            plan.notation,
+            plan.shape,
+            plan.parameters(),
+            with!(&self.body, |engine, _net| engine.name())
+        )
     }
 
-    /// All parameters and running statistics by name.
+    /// All parameters and running statistics by name, as copies (float32).
+    ///
+    /// Names begin with the position in the notation: "0.weight" [out, in, k, k] or, fully connected, [out, in] with inputs in C, H, W
+    /// order; "0.bias", "0.bn.weight", "0.bn.bias", "0.bn.running_mean", "0.bn.running_var" [out].
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         with!(&self.body, |engine, net| state::state(py, engine, net))
     }
 
-    /// Sets some of them; all that are named, or none.
+    /// Sets the tensors that `values` names, as in state(); the others stay. All of them are set, or, on an error, none.
+    ///
+    /// Raises UsageError: an unknown name, another shape, or a number that is not finite.
     fn set_state(&mut self, values: &Bound<PyDict>) -> PyResult<()> {
         with!(&mut self.body, |engine, net| state::set_state(engine, net, values))
     }
 
-    /// Evaluation mode; gives rates, spikes per layer, firing rates.
+    /// What the network says in evaluation mode (running statistics, no dropout): a Forward of rates [B, classes], spikes per layer
+    /// [T, B, C, H, W] (bool; none with spikes=False) and firing_rates [layers].
+    ///
+    /// x: pictures [B, C, H, W], the same at each of the T steps (default: the network's T), or frames of events [T, B, C, H, W].
+    /// Raises UsageError: shapes do not fit. DivergedError: a layer's currents are not finite.
     #[allow(non_snake_case)] // T is what the field calls it
     #[pyo3(signature = (x, T=None, *, spikes=true))]
     fn forward<'py>(&self, py: Python<'py>, x: &Bound<'py, PyAny>, T: Option<usize>, spikes: bool) -> PyResult<Bound<'py, PyAny>> {
@@ -149,29 +179,35 @@ impl Network {
         let samples = Samples::read(x, plan.shape)?;
         let (count, frames) = (samples.count, samples.steps.is_some());
         let method = self.method();
-        let (steps, rates, counts, trains) = py.detach(|| {
-            let steps = samples.time_steps(T, self.config.time_steps)?;
-            // A picture need be seen once by neurons that keep nothing.
-            let steps = if self.ann && !frames { 1 } else { steps };
-            let batch = samples.into_batch(plan.shape, steps)?;
-            let mut trains: Vec<Vec<bool>> = Vec::new();
-            let out = with!(&self.body, |engine, net| net.infer_seen(engine, &batch, &method, &mut |_, fired| {
-                if spikes {
-                    trains.push(engine.host_acts(fired.spikes).into_iter().map(|o| o != 0.0).collect());
-                }
-            }))?;
-            Ok((steps, out.rates, out.spikes, trains))
-        })
-        .map_err(exception)?;
+        let (steps, rates, counts, trains) = py
+            .detach(|| {
+                let steps = samples.time_steps(T, self.config.time_steps)?;
+                // A picture need be seen once by neurons that keep nothing.
+                let steps = if self.ann && !frames { 1 } else { steps };
+                let batch = samples.into_batch(plan.shape, steps)?;
+                let mut trains: Vec<Vec<bool>> = Vec::new();
+                let out = with!(&self.body, |engine, net| net.infer_seen(engine, &batch, &method, &mut |_, fired| {
+                    if spikes {
+                        trains.push(engine.host_acts(fired.spikes).into_iter().map(|o| o != 0.0).collect());
+                    }
+                }))?;
+                Ok((steps, out.rates, out.spikes, trains))
+            })
+            .map_err(exception)?;
         let outputs = || plan.blocks.iter().map(|b| b.output);
-        let spikes = trains.into_iter().zip(outputs()).map(|(s, o)| array(py, s, &[steps, count, o.c, o.h, o.w])).collect::<PyResult<Vec<_>>>()?;
+        let spikes =
+            trains.into_iter().zip(outputs()).map(|(s, o)| array(py, s, &[steps, count, o.c, o.h, o.w])).collect::<PyResult<Vec<_>>>()?;
         let firing_rates: Vec<f64> = counts.iter().zip(outputs()).map(|(&s, o)| s as f64 / (steps * count * o.len()) as f64).collect();
         let firing_rates = array(py, firing_rates, &[counts.len()])?;
         let rates = array(py, rates, &[count, plan.classes()])?;
         py.import("spiketrain.results")?.getattr("Forward")?.call1((rates, spikes, firing_rates))
     }
 
-    /// Training mode: loss and its gradient by the learning rule; weights stay as they are.
+    /// Loss and its gradients by the learning rule, in training mode: a LossAndGradients of loss, gradients by name, rates [B, classes]
+    /// and spike_counts [layers]. The network stays as it is; with update_statistics=True its running statistics move on.
+    ///
+    /// x, T: as in forward(). labels: [B] whole numbers. step: the training step (from 1) whose dropout masks are used.
+    /// Raises UsageError, DivergedError; MemoryPlanError, before any work, if the pass does not fit into memory.
     #[allow(non_snake_case)]
     #[pyo3(signature = (x, labels, T=None, *, step=1, update_statistics=false))]
     fn loss_and_gradients<'py>(
@@ -191,27 +227,28 @@ impl Network {
         let (method, loss, seed) = (self.method(), self.config.loss, self.config.seed);
         let steps = samples.time_steps(T, self.config.time_steps).map_err(exception)?;
         self.check_memory(&samples, steps).map_err(exception)?;
-        let (value, out, grads) = py.detach(|| {
-            let batch = samples.into_batch(shape, steps)?;
-            with!(&mut self.body, |engine, net| {
-                check_statistics(&net.plan, count)?;
-                let masks = net.masks(seed, step, count);
-                let (out, tape) = net.forward(engine, &batch, &masks, &method)?;
-                let (value, d_rates) = loss.of(&out.rates, &targets);
-                if !value.is_finite() {
-                    return Err(Error::diverged(format!("the loss is {value}")).remedy(LESS));
-                }
-                let running = net.updated_running(&tape)?;
-                let grads = net.backward(engine, tape, &d_rates, &masks, &method);
-                if update_statistics {
-                    net.running = running;
-                }
-                let named = net.plan.blocks.iter().zip(&grads).flat_map(|(block, g)| tensor_names(block).into_iter().zip(g.each()));
-                let host = named.map(|((name, layout), g)| (name, save::shape(layout), engine.host(g)));
-                Ok((value, out, host.collect::<Vec<_>>()))
+        let (value, out, grads) = py
+            .detach(|| {
+                let batch = samples.into_batch(shape, steps)?;
+                with!(&mut self.body, |engine, net| {
+                    check_statistics(&net.plan, count)?;
+                    let masks = net.masks(seed, step, count);
+                    let (out, tape) = net.forward(engine, &batch, &masks, &method)?;
+                    let (value, d_rates) = loss.of(&out.rates, &targets);
+                    if !value.is_finite() {
+                        return Err(Error::diverged(format!("the loss is {value}")).remedy(LESS));
+                    }
+                    let running = net.updated_running(&tape)?;
+                    let grads = net.backward(engine, tape, &d_rates, &masks, &method);
+                    if update_statistics {
+                        net.running = running;
+                    }
+                    let named = net.plan.blocks.iter().zip(&grads).flat_map(|(block, g)| tensor_names(block).into_iter().zip(g.each()));
+                    let host = named.map(|((name, layout), g)| (name, save::shape(layout), engine.host(g)));
+                    Ok((value, out, host.collect::<Vec<_>>()))
+                })
             })
-        })
-        .map_err(exception)?;
+            .map_err(exception)?;
         let gradients = PyDict::new(py);
         for (name, shape, values) in grads {
             gradients.set_item(name, array(py, values, &shape)?)?;
@@ -220,7 +257,7 @@ impl Network {
         py.import("spiketrain.results")?.getattr("LossAndGradients")?.call1((value, gradients, rates, out.spikes))
     }
 
-    /// Which neurons stay in training step `step`, per DP.
+    /// Which neurons stay (True, multiplied by 2) in training step `step` (from 1): per DP an array [B, C, H, W] for B samples.
     #[pyo3(signature = (samples, *, step=1))]
     fn dropout_masks<'py>(&self, py: Python<'py>, samples: usize, step: u64) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let masks = with!(&self.body, |_e, net| net.masks(self.config.seed, step, samples));
@@ -229,7 +266,12 @@ impl Network {
         masks.into_iter().zip(shapes).map(|(m, shape)| array(py, m.keep, &shape)).collect()
     }
 
-    /// Trains on arrays in memory; gives a dictionary per epoch.
+    /// Trains on arrays, from the weights as they are, with moments of zero; gives a dictionary per epoch, as metrics.jsonl has it.
+    ///
+    /// x: [N, C, H, W] or frames [T, N, C, H, W]; values as they are, no augmentation. labels: [N]. test: (x, labels), judged after epochs.
+    /// callback: called with a dictionary after every step ("kind": "step") and epoch ("epoch"); what it raises stops the training and is
+    /// passed on, as Ctrl-C is. What was learned before stays. Options: epochs, batch, lr, schedule, warm_up and so on.
+    /// Raises UsageError, DivergedError, MemoryPlanError.
     #[pyo3(signature = (x, labels, *, test=None, callback=None, **keywords))]
     fn train<'py>(
         &mut self,
@@ -258,7 +300,7 @@ impl Network {
         raised.map_or_else(|| python(py, &json!(result)), Err)
     }
 
-    /// Accuracy, loss and firing rates on arrays.
+    /// A dictionary of accuracy (0 to 1), loss, firing_rates [layers] and samples on x with labels, as in forward(), in batches.
     #[allow(non_snake_case)]
     #[pyo3(signature = (x, labels, T=None, *, batch=None))]
     fn evaluate<'py>(
@@ -281,7 +323,7 @@ impl Network {
         raised.map_or_else(|| python(py, &json!(result)), Err)
     }
 
-    /// A checkpoint of the weights.
+    /// Writes a checkpoint of the weights, whole or not at all, for load(), and for `spiketrain eval` and `predict`.
     fn save(&self, py: Python, path: PathBuf) -> PyResult<()> {
         let write = || {
             let header = Header {
@@ -302,7 +344,9 @@ impl Network {
     }
 }
 
-/// The network of a checkpoint: a file, or a run folder's best, else its newest.
+/// The network of a checkpoint: of a file, or of a run folder's best.ckpt, else of its newest checkpoint.
+///
+/// Raises FormatError: it is damaged. StorageError: it cannot be read.
 #[pyfunction]
 pub fn load(py: Python, path: PathBuf) -> PyResult<Network> {
     let stop = Stop::default();

@@ -63,6 +63,7 @@ pub fn of_network(config: &Config) -> Result<Options, Error> {
         credit_every: None,
         val_split: None,
         best_on: None,
+        init: None,
         ..all
     })
 }

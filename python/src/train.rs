@@ -13,8 +13,8 @@ use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
 use spiketrain::error::{Error, Result};
 use spiketrain::memory::parse_size;
 use spiketrain::run_folder::{RunFolder, checkpoint_at};
-use spiketrain::train::feed::{Feed, preparation};
 use spiketrain::train::evaluate::evaluate as evaluate_net;
+use spiketrain::train::feed::{Feed, preparation};
 use spiketrain::train::fit::fit;
 use spiketrain::train::{Observer, Outcome, Stop, Trainer, open, record, run, save, trainer};
 
@@ -37,7 +37,12 @@ enum End {
     Stopped { step: u64, folder: PathBuf },
 }
 
-/// Trains a network on a data set in a run folder, or goes on with a stopped run; gives what result.json says, and `folder`.
+/// Trains a network on a data set in a run folder, as `spiketrain train` does, to the bit; gives what result.json says, and "folder".
+///
+/// Options are those of the command, with _ for -. config: a config.toml to repeat. resume: the folder of a stopped run to go on with.
+/// out: the folder, else runs/... memory: a size to train in, e.g. "1500M". callback: called with a dictionary after every step
+/// ("kind": "step") and epoch ("epoch"). Ctrl-C saves a checkpoint and raises KeyboardInterrupt; what a callback raises is passed on.
+/// Raises UsageError, FormatError, DivergedError, StorageError, MemoryPlanError.
 #[pyfunction]
 #[pyo3(signature = (*, callback=None, out=None, resume=None, config=None, memory=None, **keywords))]
 pub fn train<'py>(
@@ -63,10 +68,8 @@ pub fn train<'py>(
 
 /// Ctrl-C says where to go on; what a callback raised stays as it is.
 fn stopped(py: Python, step: u64, folder: &std::path::Path, raised: Option<PyErr>) -> PyErr {
-    let text = format!(
-        "stopped after step {step}, checkpoint saved; go on with: spiketrain.train(resume={:?})",
-        folder.display().to_string()
-    );
+    let text =
+        format!("stopped after step {step}, checkpoint saved; go on with: spiketrain.train(resume={:?})", folder.display().to_string());
     match raised {
         Some(e) if !e.is_instance_of::<PyKeyboardInterrupt>(py) => e,
         raised => {
@@ -113,7 +116,13 @@ fn session_on<E: Engine>(
             trainer.resume(&folder, reports)?;
             folder
         }
-        None => open::folder(&trainer.config, preset, wish.out)?,
+        None => {
+            // Asked before a folder is made.
+            if let Some(path) = trainer.config.init.clone() {
+                trainer.begin_with(&path)?;
+            }
+            open::folder(&trainer.config, preset, wish.out)?
+        }
     };
     let path = folder.path().to_path_buf();
     match run(&mut trainer, &folder, stop, reports)? {
@@ -126,7 +135,7 @@ fn session_on<E: Engine>(
     }
 }
 
-/// A trained network on the test set of its run; what `spiketrain eval --json` says.
+/// A trained network on the test set of its run: the dictionary that `spiketrain eval --json` prints. path: a checkpoint or run folder.
 #[pyfunction]
 #[pyo3(signature = (path, *, data_dir=None, cache=None))]
 pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, cache: Option<PathBuf>) -> PyResult<Bound<'py, PyAny>> {
@@ -151,13 +160,7 @@ pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, 
 }
 
 /// `None` if it was asked to stop.
-fn evaluate_on<E: Engine>(
-    engine: &E,
-    mut c: Checkpoint,
-    config: Config,
-    stop: &Stop,
-    reports: &mut Reports,
-) -> Result<Option<Value>> {
+fn evaluate_on<E: Engine>(engine: &E, mut c: Checkpoint, config: Config, stop: &Stop, reports: &mut Reports) -> Result<Option<Value>> {
     let (_, net) = save::network(engine, &mut c)?;
     let method = save::method(&c, &config);
     let data = open::dataset(&config, reports)?;
@@ -181,10 +184,9 @@ fn evaluate_on<E: Engine>(
     })))
 }
 
-/// The command: `words` without the program's name; gives the exit code.
+/// The command with `words` (without the program's name); gives the exit code. For a process that does nothing else.
 #[pyfunction]
 pub fn command(py: Python, words: Vec<std::ffi::OsString>) -> u8 {
     let name = std::iter::once("spiketrain".into());
     py.detach(|| spiketrain::cli::main_with(name.chain(words)))
 }
-

@@ -106,16 +106,17 @@ pub fn wait<T: Send>(
     let (sender, reports) = sync_channel(0);
     let (hear, heard) = sync_channel(1);
     let mut own = Reports { sender, heard, callback: callback.is_some() };
-    let (result, raised) = py.detach(move || {
-        thread::scope(|scope| {
-            let start = thread::Builder::new().name("spiketrain".into()).spawn_scoped(scope, move || work(&mut own));
-            let worker = start.map_err(|e| Error::no_thread(&e))?;
-            let raised = listen(&reports, &hear, stop, callback);
-            let result = worker.join().unwrap_or_else(|panic| Err(Error::bug(said(&*panic))))?;
-            Ok((result, raised))
+    let (result, raised) = py
+        .detach(move || {
+            thread::scope(|scope| {
+                let start = thread::Builder::new().name("spiketrain".into()).spawn_scoped(scope, move || work(&mut own));
+                let worker = start.map_err(|e| Error::no_thread(&e))?;
+                let raised = listen(&reports, &hear, stop, callback);
+                let result = worker.join().unwrap_or_else(|panic| Err(Error::bug(said(&*panic))))?;
+                Ok((result, raised))
+            })
         })
-    })
-    .map_err(exception)?;
+        .map_err(exception)?;
     Ok(Done { result, raised })
 }
 

@@ -88,11 +88,11 @@ def reference(notation, state, x, masks, case, margins):
             x = x * (2.0 * torch.tensor(masks.pop(0), dtype=torch.float64)).reshape(x.shape[1:])
         else:
             w, b = params[f"{i}.weight"], params[f"{i}.bias"]
-            if "C" in token:
+            if w.ndim == 4:
                 y = each_step(lambda v: F.conv2d(v, w, b, padding=w.shape[-1] // 2), x)
                 y = F.relu(norm(y, params[f"{i}.bn.weight"], params[f"{i}.bn.bias"], case["bn"] == "merged"))
             else:
-                y = F.linear(x.flatten(2), w, b)
+                y = F.linear(x.flatten(2), w, b)[..., None, None]
                 y = F.relu(y) if token.endswith("FC") else y
             x = fire(y)
             spikes.append(int(x.sum().item()))
@@ -178,7 +178,7 @@ class Gradients(unittest.TestCase):
                     self.assertLess(off, bound, name)
                     worst, entries = max(worst, off / bound), entries + want.size
             compared, spikes_seen = compared + 1, spikes_seen + sum(spikes)
-        self.assertGreater(spikes_seen, 1000 * CASES // 10, "too few spikes to say something")
+        self.assertGreater(spikes_seen, 100 * CASES, "too few spikes to say something")
         print(f"{compared} networks, {redrawn} drawn anew, {entries} gradients, {spikes_seen} spikes; worst {worst:.3f} of its bound")
 
 

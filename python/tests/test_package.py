@@ -109,6 +109,10 @@ class Networks(InFolder):
         self.assertEqual(back.weights_sha256, net.weights_sha256)
         self.assertEqual({k: v for k, v in back.options.items() if k != "isa"}, {k: v for k, v in net.options.items() if k != "isa"})
         np.testing.assert_array_equal(back.forward(pictures()).rates, net.forward(pictures()).rates)
+        unrectified = small(relu=False)
+        unrectified.save(self.path / "unrectified.ckpt")
+        again = spiketrain.load(self.path / "unrectified.ckpt")
+        np.testing.assert_array_equal(again.forward(pictures(), 4).rates, unrectified.forward(pictures(), 4).rates)
         # A fresh one has not been warmed up, whatever its data set's defaults are.
         small().save(self.path / "fresh.ckpt")
         self.assertEqual(len(spiketrain.load(self.path / "fresh.ckpt").forward(pictures(), 2).spikes), 3)
@@ -151,7 +155,7 @@ class SameBits(InFolder):
 
     def test_training_on_arrays_is_the_command(self):
         tried = 0
-        for name, options in [("glyphs", RUN), ("motions", {**RUN, "net": "AP4-30FC-11Voting", "rule": "stbp", "warm_up": "tssl:1"})]:
+        for name, options in [("glyphs", RUN), ("motions", {**RUN, "T": 4, "net": "AP4-30FC-11Voting", "rule": "stbp", "warm_up": "tssl:1"})]:
             result = spiketrain.train(dataset=name, out=self.path / name, **options)
             data = spiketrain.dataset(name, **{k: options[k] for k in ["T", "train_limit", "test_limit", "seed"]})
             said = {k: v for k, v in options.items() if k in ("T", "seed", "rule")}
@@ -259,6 +263,7 @@ class Errors(InFolder):
             (spiketrain.UsageError, lambda: small(learning_rate=1), "options"),
             (spiketrain.UsageError, lambda: small(decay=2.0), "decay"),
             (spiketrain.UsageError, lambda: small(rule="hebb"), "options"),
+            (spiketrain.UsageError, lambda: small(init="net.ckpt"), "init"),
             (spiketrain.UsageError, lambda: net.forward(x[0], 4), "x"),
             (spiketrain.UsageError, lambda: net.forward(x[:0], 4), "x"),
             (spiketrain.UsageError, lambda: net.forward(x, 65), "T"),
