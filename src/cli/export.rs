@@ -65,10 +65,6 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         .at(path.display())
         .remedy("train with --relu off, export with --format safetensors, npz or c, or accept another network with --allow-lossy"));
     }
-    config.data_dir = a.data_dir.clone().or(config.data_dir);
-    config.cache = a.cache.clone().or(config.cache);
-    let data = data_set(&config, &net);
-    let source = Source { engine, net, config, method, data: data.as_deref(), samples: a.samples };
     let out = a.out.clone().unwrap_or_else(|| path.with_extension(a.format.name()));
     if out.extension().is_none_or(|e| e != a.format.name()) {
         return Err(Error::usage(format!(
@@ -77,6 +73,10 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         ))
         .at(out.display()));
     }
+    config.data_dir = a.data_dir.clone().or(config.data_dir);
+    config.cache = a.cache.clone().or(config.cache);
+    let data = data_set(&config, &net);
+    let source = Source { engine, net, config, method, data: data.as_deref(), samples: a.samples };
     let written = export::write(&Disk, &out, &model, &source.config, a.format, a.profile)?;
     let back = match a.format {
         Format::C => Back::Integer(Integer::of(&model)?),

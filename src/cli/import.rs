@@ -2,6 +2,7 @@
 
 use super::args::ImportArgs;
 use super::net::table;
+use super::study::options;
 use super::{print, set_threads};
 use crate::config::Options;
 use crate::engine::cpu::Cpu;
@@ -9,13 +10,12 @@ use crate::error::{Error, Result};
 use crate::export::{self, Hints};
 use crate::notation::Notation;
 use crate::storage::Disk;
-use crate::train::{open::absolute, save};
+use crate::train::save;
 
 /// Reads a network and writes it as a checkpoint.
 pub fn run(a: &ImportArgs) -> Result<u8> {
     set_threads(a.run.threads)?;
-    let file = a.run.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
-    let said = absolute(a.run.options()?.or(file))?;
+    let said = options(&a.run)?;
     let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
     let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu };
     let model = export::read(&a.file, &hints)?;
