@@ -3,15 +3,17 @@
 //! [`Options`] is what a user says (command line or TOML, everything optional); [`Config`] is what a run uses.
 //! What is not said comes from the table of defaults per data set, [`DEFAULTS`].
 
+mod check;
+mod choices;
 mod defaults;
 
 use std::path::{Path, PathBuf};
 
+pub use choices::{BestOn, EngineName, InstructionSet, NormMode};
 pub use defaults::{DEFAULTS, Defaults, defaults_table};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{DatasetName, Preparation, Resize};
-use crate::engine::cpu::Isa;
 use crate::error::{Error, Result};
 use crate::frames::SplitBy;
 use crate::limits;
@@ -23,87 +25,6 @@ use crate::plan::Plan;
 use crate::schedule::{Schedule, WarmUp};
 use crate::shape::Chw;
 use crate::storage;
-
-/// BatchNorm statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NormMode {
-    /// One per time step (the paper).
-    #[default]
-    PerStep,
-    /// One over all steps.
-    Merged,
-}
-
-/// On what the best epoch is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BestOn {
-    /// The samples held out by `--val-split`.
-    Validation,
-    /// The test set: the authors' way, and a bias the result names.
-    Test,
-    /// No choice: the last epoch.
-    Last,
-}
-
-/// Which engine computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineName {
-    /// Event-driven, f32.
-    #[default]
-    Cpu,
-    /// The slow f64 oracle.
-    Reference,
-}
-
-/// Instruction set of the cpu engine. Part of a run, because the last bits of sums depend on it: a resumed run keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstructionSet {
-    /// No particular one.
-    Portable,
-    /// AVX2 with fused multiply-add.
-    Avx2,
-    /// AVX-512.
-    Avx512,
-}
-
-impl InstructionSet {
-    /// All, from narrow to wide.
-    pub const ALL: [InstructionSet; 3] = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
-
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            InstructionSet::Portable => "portable",
-            InstructionSet::Avx2 => "avx2",
-            InstructionSet::Avx512 => "avx512",
-        }
-    }
-
-    /// For the engine.
-    ///
-    /// # Errors
-    /// Usage: this machine does not have it.
-    pub fn isa(self) -> Result<Isa> {
-        let mut all = Isa::available().into_iter();
-        all.find(|isa| isa.name() == self.name()).ok_or_else(|| {
-            Error::usage(format!("this machine does not have {}", self.name()))
-                .at("--isa")
-                .remedy(format!("a run whose bits need not be repeated can be started with --isa {}", Isa::best().name()))
-        })
-    }
-}
-
-impl Default for InstructionSet {
-    /// The widest of this machine.
-    fn default() -> Self {
-        let best = Isa::best().name();
-        Self::ALL.into_iter().find(|i| i.name() == best).unwrap_or(InstructionSet::Portable)
-    }
-}
 
 macro_rules! options {
     ($($(#[$doc:meta])* $field:ident: $t:ty),* $(,)?) => {
@@ -289,29 +210,6 @@ impl Options {
             .map_err(|e| Error::usage(e.to_string().trim_end()).remedy("the keys are the options of `spiketrain train` without the dashes"))
     }
 
-    /// TOML has no whole numbers above 2^63 - 1.
-    ///
-    /// # Errors
-    /// Usage: there is a larger one, which no config.toml could hold.
-    pub fn writable(&self) -> Result<()> {
-        let numbers = [
-            ("--time-steps", self.time_steps),
-            ("--batch", self.batch),
-            ("--epochs", self.epochs),
-            ("--train-limit", self.train_limit),
-            ("--test-limit", self.test_limit),
-            ("--eval-every", self.eval_every),
-            ("--checkpoint-every", self.checkpoint_every),
-            ("--credit-every", self.credit_every),
-        ];
-        let numbers = numbers.map(|(option, n)| (option, n.map(|n| n as u64)));
-        let largest = i64::MAX as u64;
-        match numbers.into_iter().chain([("--seed", self.seed)]).find(|(_, n)| n.is_some_and(|n| n > largest)) {
-            Some((option, n)) => Err(out_of_range(option, n.unwrap_or_default(), &format!("at most {largest}"))),
-            None => Ok(()),
-        }
-    }
-
     /// Fills in the defaults of the data set and checks every value.
     ///
     /// # Errors
@@ -394,6 +292,11 @@ fn shorter(warm_up: WarmUp, epochs: usize) -> WarmUp {
 }
 
 impl Config {
+    /// With the data set and its prepared frames where they lie now, if not where they lay when the run began.
+    pub fn with_data_at(self, data_dir: Option<PathBuf>, cache: Option<PathBuf>) -> Config {
+        Config { data_dir: data_dir.or(self.data_dir), cache: cache.or(self.cache), ..self }
+    }
+
     /// The preset or notation with the number of classes put in.
     pub fn net_for(&self, classes: usize) -> String {
         self.net.replace("{n}", &classes.to_string())
@@ -453,74 +356,6 @@ impl Config {
         Ok(names.into_iter().filter(|name| a.get(*name) != b.get(*name)).cloned().collect())
     }
 
-    fn check(&self) -> Result<()> {
-        let whole = |option: &str, value: usize, low: usize, high: usize| {
-            if (low..=high).contains(&value) { Ok(()) } else { Err(out_of_range(option, value, &format!("{low} to {high}"))) }
-        };
-        let real = |option: &str, value: f64, ok: bool, range: &str| {
-            if ok && value.is_finite() { Ok(()) } else { Err(out_of_range(option, value, range)) }
-        };
-        whole("--time-steps", self.time_steps, 1, limits::MAX_TIME_STEPS)?;
-        whole("--batch", self.batch, 1, limits::MAX_BATCH)?;
-        whole("--epochs", self.epochs, 1, limits::MAX_EPOCHS)?;
-        whole("--eval-every", self.eval_every, 1, limits::MAX_EPOCHS)?;
-        whole("--train-limit", self.train_limit.unwrap_or(1), 1, usize::MAX)?;
-        whole("--test-limit", self.test_limit.unwrap_or(1), 1, usize::MAX)?;
-        real("--alpha", self.alpha, (0.0..=10.0).contains(&self.alpha), "0 to 10")?;
-        real("--threshold", self.threshold, self.threshold > 0.0 && self.threshold <= 1e3, "above 0, at most 1000")?;
-        real("--decay", self.decay, (0.0..=1.0).contains(&self.decay), "0 to 1")?;
-        real("--lr", self.lr, self.lr > 0.0 && self.lr <= 10.0, "above 0, at most 10")?;
-        real("--weight-decay", self.weight_decay, (0.0..=1.0).contains(&self.weight_decay), "0 to 1")?;
-        real("--val-split", self.val_split, (0.0..=0.9).contains(&self.val_split), "0 to 0.9")?;
-        real("--event-drop", self.event_drop, (0.0..1.0).contains(&self.event_drop), "0 to below 1")?;
-        real("--event-noise", self.event_noise, (0.0..=limits::MAX_EVENT_NOISE).contains(&self.event_noise), "0 to 10")?;
-        if let Some(dir) = [&self.data_dir, &self.images_dir, &self.events_dir, &self.cache, &self.init]
-            .into_iter()
-            .flatten()
-            .find(|d| d.to_str().is_none())
-        {
-            return Err(
-                Error::usage("the name of this folder or file is not UTF-8, and cannot be written to config.toml").at(dir.display())
-            );
-        }
-        if self.best_on == BestOn::Validation && self.val_split == 0.0 {
-            return Err(Error::usage("there are no validation samples to choose on")
-                .at("--best-on validation")
-                .remedy("add --val-split 0.1"));
-        }
-        if self.dataset == DatasetName::Images && self.images_dir.is_none() {
-            return Err(Error::usage("no folder of pictures is given").at("--dataset images").remedy("write --dataset images DIR"));
-        }
-        if self.dataset == DatasetName::Events && self.events_dir.is_none() {
-            return Err(Error::usage("no folder of recordings is given").at("--dataset events").remedy("write --dataset events DIR"));
-        }
-        if self.dataset == DatasetName::Motions && (self.split_by != SplitBy::Number || self.strict) {
-            let option = if self.strict { "--strict" } else { "--split-by time" };
-            return Err(Error::usage("motions are made as frames, visit by visit").at(option).remedy("leave it out"));
-        }
-        if !self.dataset.is_events() {
-            return self.check_no_event_options();
-        }
-        Ok(())
-    }
-
-    /// What acts on events would silently do nothing to pictures.
-    fn check_no_event_options(&self) -> Result<()> {
-        let said = [
-            ("--split-by", self.split_by != SplitBy::default()),
-            ("--resize", self.resize != Resize::None),
-            ("--event-drop", self.event_drop > 0.0),
-            ("--event-noise", self.event_noise > 0.0),
-            ("--strict", self.strict),
-        ];
-        match said.iter().find(|(_, said)| *said) {
-            Some((option, _)) => Err(Error::usage(format!("{} holds pictures, not recordings of events", self.dataset))
-                .at(*option)
-                .remedy("leave it out, or choose a set of events (spiketrain data list)")),
-            None => Ok(()),
-        }
-    }
-
     /// As TOML, complete.
     ///
     /// # Errors
@@ -538,10 +373,6 @@ impl Config {
         config.check()?;
         Ok(config)
     }
-}
-
-fn out_of_range(option: &str, value: impl std::fmt::Display, range: &str) -> Error {
-    Error::usage(format!("{value} is out of range")).at(option).remedy(format!("choose {range}"))
 }
 
 #[cfg(test)]

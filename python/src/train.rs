@@ -144,9 +144,7 @@ pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, 
         let found = checkpoint_at(&path)?;
         found.warnings.iter().for_each(|w| Observer::note(reports, &format!("warning: {w}")));
         let place = |e: Error| e.at(found.path.display());
-        let mut config = Config::from_toml(&found.checkpoint.header.config_toml).map_err(place)?;
-        config.data_dir = data_dir.or(config.data_dir);
-        config.cache = cache.or(config.cache);
+        let config = Config::from_toml(&found.checkpoint.header.config_toml).map_err(place)?.with_data_at(data_dir, cache);
         let header = found.checkpoint;
         match config.engine {
             EngineName::Cpu => evaluate_on(&Cpu::new(), header, config, &stop, reports).map_err(place),

@@ -15,7 +15,7 @@ pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
 use crate::bench::Inputs;
-use crate::config::{BestOn, EngineName, InstructionSet, NormMode};
+use crate::config::{BestOn, Config, EngineName, InstructionSet, NormMode};
 use crate::data::Resize;
 use crate::events::Sensor;
 use crate::frames::SplitBy;
@@ -79,16 +79,30 @@ pub struct WatchArgs {
     pub once: bool,
 }
 
+// Where the data of a run lies now. (A doc comment here would become the help of every command that flattens this.)
 #[derive(Args)]
-pub struct EvalArgs {
-    /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt, else its newest checkpoint.
-    pub checkpoint: PathBuf,
+pub struct Places {
     /// Folder that holds the data sets' folders [default: the one of the run].
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Folder for prepared frames of events [default: the one of the run].
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+}
+
+impl Places {
+    /// Puts them into the configuration of the run.
+    pub fn of(&self, config: Config) -> Config {
+        config.with_data_at(self.data_dir.clone(), self.cache.clone())
+    }
+}
+
+#[derive(Args)]
+pub struct EvalArgs {
+    /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt, else its newest checkpoint.
+    pub checkpoint: PathBuf,
+    #[command(flatten)]
+    pub places: Places,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -129,12 +143,8 @@ pub struct ReportArgs {
     /// Test samples to classify for the confusion matrix, evenly spread; 0: all.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub test_samples: usize,
-    /// Folder that holds the data sets' folders [default: the one of the run].
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Folder for prepared frames of events [default: the one of the run].
-    #[arg(long, value_name = "DIR")]
-    pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub places: Places,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,

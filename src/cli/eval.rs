@@ -35,10 +35,9 @@ pub(super) fn open(path: &Path) -> Result<(Checkpoint, PathBuf)> {
 }
 
 fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) -> Result<u8> {
-    let (mut config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = method(&c, &config);
-    config.data_dir = a.data_dir.clone().or(config.data_dir);
-    config.cache = a.cache.clone().or(config.cache);
+    let config = a.places.of(config);
     let data = super::train::load(&config)?;
     let shape = data.shape(&preparation(&config, &*data));
     if shape != net.plan.shape || data.classes().len() != net.plan.classes() {

@@ -49,7 +49,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
     set_threads(a.threads)?;
     let (mut c, path) = open(&a.checkpoint)?;
     let engine = Cpu::new();
-    let (mut config, net) = save::network(&engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::network(&engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = method(&c, &config);
     if method.ann {
         return Err(Error::usage("this network is still in the ann warm-up: its neurons do not spike")
@@ -73,8 +73,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         ))
         .at(out.display()));
     }
-    config.data_dir = a.data_dir.clone().or(config.data_dir);
-    config.cache = a.cache.clone().or(config.cache);
+    let config = a.places.of(config);
     let data = data_set(&config, &net);
     let source = Source { engine, net, config, method, data: data.as_deref(), samples: a.samples };
     let written = export::write(&Disk, &out, &model, &source.config, a.format, a.profile)?;

@@ -68,10 +68,9 @@ fn look(a: &ReportArgs, run: &Run) -> Result<Look> {
 }
 
 fn look_on<E: Engine>(engine: &E, a: &ReportArgs, run: &Run, mut c: Checkpoint, path: &Path) -> Result<Look> {
-    let (mut config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = eval::method(&c, &config);
-    config.data_dir = a.data_dir.clone().or(config.data_dir);
-    config.cache = a.cache.clone().or(config.cache);
+    let config = a.places.of(config);
     let data = super::train::load(&config)?;
     if data.fingerprint() != c.header.dataset_fingerprint {
         say(format!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset));

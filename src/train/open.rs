@@ -45,9 +45,7 @@ pub fn resumed(folder: &Path, said: Options) -> Result<(RunFolder, Config)> {
         return Err(takes_options_from_its_folder());
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
-    let mut config = folder.read_config()?;
-    config.data_dir = said.data_dir.or(config.data_dir);
-    config.cache = said.cache.or(config.cache);
+    let config = folder.read_config()?.with_data_at(said.data_dir, said.cache);
     Ok((folder, config))
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{RunArgs, named};
+use super::{Places, RunArgs, named};
 use crate::export::{Format, Profile};
 use crate::limits;
 use crate::shape::Chw;
@@ -28,12 +28,8 @@ pub struct ExportArgs {
     /// Test samples that the network and the file are compared on.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = samples)]
     pub samples: usize,
-    /// Folder that holds the data sets' folders [default: the one of the run].
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Folder for prepared frames of events [default: the one of the run].
-    #[arg(long, value_name = "DIR")]
-    pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub places: Places,
     /// Print one JSON object: the agreement.
     #[arg(long)]
     pub json: bool,
