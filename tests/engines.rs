@@ -3,6 +3,7 @@
 //! A membrane potential that lies within rounding of the threshold may fire in one precision and not in the other. Such cases are found by
 //! moving the threshold of the reference by ±1e-5: where its own spikes or gradients change, the case proves nothing and is left out.
 
+use rayon::prelude::*;
 use spiketrain::engine::cpu::{Cpu, Isa};
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{Batch, Engine, Input};
@@ -160,40 +161,49 @@ fn same_forward(a: &Passed, b: &Passed) -> bool {
     a.spikes == b.spikes && close(&a.rates, &b.rates) && close(&a.eval, &b.eval)
 }
 
+/// What a case says.
+enum Said {
+    /// Nothing: rounding decides.
+    Nothing,
+    /// All instruction sets agree with the reference.
+    Agreed { without_relu: bool },
+}
+
+fn compare(seed: u64, paths: &[Isa]) -> Said {
+    let c = case(seed);
+    let u_th = c.method.lif.threshold;
+    let want = pass(&Reference, &c, u_th);
+    let stable = [-1e-5, 1e-5].iter().all(|d| {
+        let moved = pass(&Reference, &c, u_th + d);
+        same_forward(&moved, &want) && worst(&moved, &want).0 < 1e-3
+    });
+    if !stable {
+        return Said::Nothing;
+    }
+    for &isa in paths {
+        let got = pass(&Cpu::with_isa(isa), &c, u_th);
+        let about = || format!("seed {seed}, {}: {} on {}, T {}, {:?}", isa.name(), c.plan.notation, c.plan.shape, c.batch.steps, c.method);
+        assert_eq!(got.spikes, want.spikes, "{}", about());
+        assert!(same_forward(&got, &want), "rates {:?} {:?}: {}", got.rates, want.rates, about());
+        let (off, name) = worst(&got, &want);
+        assert!(off < 1e-3, "gradient of {name} off by {off:e}: {}", about());
+        let drift = got.running.iter().zip(&want.running).fold(0.0f32, |m, (a, b)| m.max((a - b).abs() / (1.0 + b.abs())));
+        assert!(drift < 1e-5, "running statistics off by {drift:e}: {}", about());
+    }
+    Said::Agreed { without_relu: c.plan.blocks.iter().all(|b| !b.relu) }
+}
+
 #[test]
 fn the_cpu_engine_computes_what_the_reference_computes() {
     let paths = Isa::available();
-    let (mut kept, mut without_relu, mut left_out) = (0, 0, 0);
-    for seed in 0..250 {
-        let c = case(seed);
-        let u_th = c.method.lif.threshold;
-        let want = pass(&Reference, &c, u_th);
-        let stable = [-1e-5, 1e-5].iter().all(|d| {
-            let moved = pass(&Reference, &c, u_th + d);
-            same_forward(&moved, &want) && worst(&moved, &want).0 < 1e-3
-        });
-        if !stable {
-            left_out += 1;
-            continue;
-        }
-        kept += 1;
-        without_relu += usize::from(c.plan.blocks.iter().all(|b| !b.relu));
-        for &isa in &paths {
-            let got = pass(&Cpu::with_isa(isa), &c, u_th);
-            let about =
-                || format!("seed {seed}, {}: {} on {}, T {}, {:?}", isa.name(), c.plan.notation, c.plan.shape, c.batch.steps, c.method);
-            assert_eq!(got.spikes, want.spikes, "{}", about());
-            assert!(same_forward(&got, &want), "rates {:?} {:?}: {}", got.rates, want.rates, about());
-            let (off, name) = worst(&got, &want);
-            assert!(off < 1e-3, "gradient of {name} off by {off:e}: {}", about());
-            let drift = got.running.iter().zip(&want.running).fold(0.0f32, |m, (a, b)| m.max((a - b).abs() / (1.0 + b.abs())));
-            assert!(drift < 1e-5, "running statistics off by {drift:e}: {}", about());
-        }
-    }
+    let said: Vec<Said> = (0..250).into_par_iter().map(|seed| compare(seed, &paths)).collect();
+    let kept = said.iter().filter(|s| matches!(s, Said::Agreed { .. })).count();
+    let without_relu = said.iter().filter(|s| matches!(s, Said::Agreed { without_relu: true })).count();
     assert!(without_relu > 30, "only {without_relu} cases without ReLU");
     println!(
-        "{kept} networks ({without_relu} without ReLU) compared on {} instruction sets, {left_out} left out (decided by rounding)",
-        paths.len()
+        "{kept} networks ({without_relu} without ReLU) compared on {} instruction sets, {} left out (decided by rounding)",
+        paths.len(),
+        said.len() - kept
     );
     assert!(kept > 120, "only {kept} cases say anything");
 }

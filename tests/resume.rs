@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use spiketrain::checkpoint;
 use spiketrain::config::{Config, Options};
 use spiketrain::credit::{CreditLine, LayerCredit};
 use spiketrain::data::frame_set::{FrameSet, FrameSplit};
@@ -292,6 +293,27 @@ fn batches_made_ahead_or_one_by_one_train_the_same_network() {
         }
     }
     assert_eq!(trainer.weights_sha256(), ahead.weights_sha256);
+}
+
+#[test]
+fn a_run_begins_with_the_weights_it_is_given_and_so_it_does_when_it_begins_anew() {
+    let (data, parent, engine) = (glyphs(), tempfile::tempdir().unwrap(), Cpu::new());
+    let before = finished(session(&engine, &config(), &data, &parent.path().join("before"), u64::MAX));
+    let steps = checkpoint::steps(&Disk, &parent.path().join("before")).unwrap();
+    let newest = parent.path().join("before").join(checkpoint::file_name(*steps.iter().max().unwrap()));
+    let config = Config { init: Some(newest), ..config() };
+    let mut trainer = Trainer::new(&engine, config.clone(), &data).unwrap();
+    assert_ne!(trainer.weights_sha256(), before.weights_sha256);
+    trainer.begin().unwrap();
+    assert_eq!(trainer.weights_sha256(), before.weights_sha256);
+    // Stopped before its first checkpoint.
+    let folder = RunFolder::create(Box::new(Disk), &parent.path().join("anew")).unwrap();
+    let mut anew = Trainer::new(&engine, config.clone(), &data).unwrap();
+    anew.resume(&folder, &mut StopAt { stop: Stop::default(), at: u64::MAX, step: 0 }).unwrap();
+    assert_eq!(anew.weights_sha256(), before.weights_sha256);
+    let other = Config { net: "4C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into(), ..config };
+    let e = Trainer::new(&engine, other, &data).unwrap().begin().unwrap_err();
+    assert!(e.exit_code() == 2 && e.to_string().contains("train the same network"), "{e}");
 }
 
 #[test]

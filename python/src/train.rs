@@ -117,10 +117,7 @@ fn session_on<E: Engine>(
             folder
         }
         None => {
-            // Asked before a folder is made.
-            if let Some(path) = trainer.config.init.clone() {
-                trainer.begin_with(&path)?;
-            }
+            trainer.begin()?;
             open::folder(&trainer.config, preset, wish.out)?
         }
     };

@@ -78,9 +78,8 @@ fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
     let fit = fit(&start.config, &*start.data, &plan, start.memory)?;
     let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
     trainer.set_fit(fit);
-    // Asked before a folder is made.
-    if let (Some(path), false) = (trainer.config.init.clone(), matches!(start.mode, Mode::Resume(_))) {
-        trainer.begin_with(&path)?;
+    if !matches!(start.mode, Mode::Resume(_)) {
+        trainer.begin()?;
     }
     let mut watch = Terminal::new();
     describe(&trainer, preset, &mut watch);

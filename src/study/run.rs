@@ -133,6 +133,7 @@ fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset
 
 fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observer) -> Result<RunFolder> {
     if !path.join("config.toml").is_file() {
+        trainer.begin()?;
         let folder = RunFolder::create(Box::new(Disk), path)?;
         folder.write_config(&trainer.config.to_toml()?)?;
         return Ok(folder);

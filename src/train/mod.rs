@@ -61,14 +61,11 @@ pub trait Observer {
     fn note(&mut self, text: &str);
 }
 
-/// Trains until all epochs are done or `stop` asks: THE LOOP.
+/// Trains until all epochs are done or `stop` asks: THE LOOP. The trainer has begun ([`Trainer::begin`]) or resumed.
 ///
 /// # Errors
 /// Diverged: something is not finite; the weights of the last good step are in the folder's newest checkpoint. Storage: the disk.
 pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
-    if let (0, Some(path)) = (trainer.progress.step, trainer.config.init.clone()) {
-        trainer.begin_with(&path)?;
-    }
     let mut views = Views { events: Events::create(folder, trainer.progress.epoch)?, live: LiveFile::new(folder.path()) };
     for epoch in trainer.progress.epoch..trainer.config.epochs {
         let clock = Clock { before: trainer.progress.tally.wall, started: Instant::now() };

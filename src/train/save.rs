@@ -107,11 +107,14 @@ impl<E: Engine> Trainer<'_, E> {
         values(self.engine, &self.net, &self.moments, kind)
     }
 
-    /// Begins with the weights and statistics of a checkpoint instead of fresh ones.
+    /// What a new run begins with, asked for before it has a folder: the weights and statistics of the checkpoint that `init` names, or
+    /// else the fresh ones that are there.
     ///
     /// # Errors
     /// As of [`checkpoint::load`]; Usage: they are of another network.
-    pub fn begin_with(&mut self, path: &Path) -> Result<()> {
+    pub fn begin(&mut self) -> Result<()> {
+        let Some(path) = self.config.init.clone() else { return Ok(()) };
+        let path = path.as_path();
         let mut c = checkpoint::load(&Disk, path)?;
         let (shape, plan) = (self.net.plan.shape.to_string(), self.net.plan.clone());
         if c.header.network != self.config.net || c.header.input_shape != shape {
@@ -134,6 +137,7 @@ impl<E: Engine> Trainer<'_, E> {
     pub fn resume(&mut self, folder: &RunFolder, watch: &mut dyn Observer) -> Result<()> {
         let Some(newest) = folder.load_newest()? else {
             watch.note("this run was stopped before its first checkpoint: it begins anew");
+            self.begin()?;
             return folder.truncate_metrics(0, 0).map(|_| ());
         };
         newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
