@@ -330,6 +330,15 @@ impl Config {
         }
     }
 
+    /// The most by which an error can grow on its way back over T spikes in a row: (λα/u_th)^(T-1) (Eq. 10); nothing crosses a spike under
+    /// the other rules.
+    pub fn largest_growth(&self) -> f64 {
+        match self.rule {
+            Rule::BpsaBpta => (self.decay * self.alpha / self.threshold).powi(self.time_steps as i32 - 1),
+            _ => 0.0,
+        }
+    }
+
     /// What an evaluation after `epoch` computes.
     pub fn evaluation(&self, epoch: usize) -> Method {
         Method { tssl_rate: None, ..self.method(epoch) }

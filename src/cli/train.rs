@@ -19,6 +19,9 @@ use crate::run_folder::RunFolder;
 use crate::train::fit::{ahead_bytes, fit, load_of};
 use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, credit, open, trainer};
 
+/// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
+const LARGE_GROWTH: f64 = 100.0;
+
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
     set_threads(a.run.threads)?;
@@ -142,6 +145,13 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
         c.warm_up,
         c.seed
     ));
+    let growth = c.largest_growth();
+    if growth > LARGE_GROWTH {
+        watch.note(&format!(
+            "note: with α {} an error can grow {growth:.0} times on its way back over {} spikes in a row, which slows the beginning; the authors' code has --alpha 0.2",
+            c.alpha, c.time_steps
+        ));
+    }
     if trainer.dropped_samples() > 0 {
         watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", trainer.dropped_samples()));
     }

@@ -48,6 +48,17 @@ fn files_of_earlier_runs_still_load() {
 }
 
 #[test]
+fn errors_grow_by_what_equation_10_multiplies_them_with() {
+    let growth = |o: Options| o.complete().unwrap().largest_growth();
+    let all =
+        |rule, time_steps, alpha| Options { rule: Some(rule), time_steps: Some(time_steps), alpha: Some(alpha), ..Options::default() };
+    // λα/u_th = 0.9 · 0.8 / 0.5 = 1.44; to the 15th: 237.
+    assert!((growth(all(Rule::BpsaBpta, 16, 0.8)) - 237.4).abs() < 0.1);
+    assert!((growth(all(Rule::BpsaBpta, 2, 0.8)) - 1.44).abs() < 1e-12);
+    assert_eq!((growth(all(Rule::BpsaBpta, 1, 0.8)), growth(all(Rule::Bpsa, 16, 0.8)), growth(all(Rule::Stbp, 16, 0.8))), (1.0, 0.0, 0.0));
+}
+
+#[test]
 fn every_set_has_defaults_that_survive_a_file() {
     for dataset in DatasetName::ALL {
         let config = options(dataset).complete().unwrap();
