@@ -19,7 +19,7 @@ use crate::frames::SplitBy;
 use crate::limits;
 use crate::loss::Loss;
 use crate::network::Method;
-use crate::neuron::{Lif, Rule};
+use crate::neuron::{self, Lif, Rule};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::schedule::{Schedule, WarmUp};
@@ -330,11 +330,14 @@ impl Config {
         }
     }
 
-    /// The most by which an error can grow on its way back over T spikes in a row: (λα/u_th)^(T-1) (Eq. 10); nothing crosses a spike under
-    /// the other rules.
+    /// The most by which an error can grow on its way back over T spikes in a row: by what [`neuron::error`] makes of it at a spike of the
+    /// lowest potential, T-1 times. 0 for rules without the temporal adjustment.
     pub fn largest_growth(&self) -> f64 {
         match self.rule {
-            Rule::BpsaBpta => (self.decay * self.alpha / self.threshold).powi(self.time_steps as i32 - 1),
+            Rule::BpsaBpta => {
+                let across = neuron::error(self.rule.surrogate(self.alpha), self.decay, self.threshold, self.threshold, true, 0.0, 1.0);
+                across.powi(self.time_steps as i32 - 1)
+            }
             _ => 0.0,
         }
     }

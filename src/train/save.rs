@@ -113,8 +113,7 @@ impl<E: Engine> Trainer<'_, E> {
     /// # Errors
     /// As of [`checkpoint::load`]; Usage: they are of another network.
     pub fn begin(&mut self) -> Result<()> {
-        let Some(path) = self.config.init.clone() else { return Ok(()) };
-        let path = path.as_path();
+        let Some(path) = &self.config.init else { return Ok(()) };
         let mut c = checkpoint::load(&Disk, path)?;
         let (shape, plan) = (self.net.plan.shape.to_string(), self.net.plan.clone());
         if c.header.network != self.config.net || c.header.input_shape != shape {
