@@ -1,6 +1,6 @@
 //! The layers, written once over the engine's contract: walk forward, walk back.
 
-use crate::engine::{AffineGrads, BN_MOMENTUM, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Neuron, Norm, NormGrads};
+use crate::engine::{AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Running};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, Front, Kind, Plan};
@@ -38,43 +38,6 @@ pub fn tensor_names(block: &Block) -> Vec<(String, Layout)> {
     names
 }
 
-/// Running mean and (unbiased) variance of a block's currents, per channel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Running {
-    /// Starts at 0.
-    pub mean: Vec<f32>,
-    /// Starts at 1.
-    pub var: Vec<f32>,
-}
-
-impl Running {
-    fn new(channels: usize) -> Self {
-        Running { mean: vec![0.0; channels], var: vec![1.0; channels] }
-    }
-
-    /// One update per row of statistics; a row that stands for `repeats` equal steps uses the closed form
-    /// r ← 0.9^n r + (1 - 0.9^n) s.
-    fn updated(&self, m: &Moments) -> Running {
-        let keep = (1.0 - BN_MOMENTUM).powi(m.repeats as i32);
-        let unbiased = m.count as f64 / (m.count as f64 - 1.0);
-        let mix = |old: &[f32], new: &[f64], factor: f64| -> Vec<f32> {
-            (0..m.channels)
-                .map(|c| {
-                    let step = |r: f64, row: usize| keep * r + (1.0 - keep) * factor * new[row * m.channels + c];
-                    (0..m.rows).fold(old[c] as f64, step) as f32
-                })
-                .collect()
-        };
-        Running { mean: mix(&self.mean, &m.mean, 1.0), var: mix(&self.var, &m.var, unbiased) }
-    }
-
-    /// As the statistics of an evaluation pass: one row for every step.
-    fn moments(&self) -> Moments {
-        let wide = |v: &[f32]| v.iter().map(|&x| x as f64).collect();
-        Moments { mean: wide(&self.mean), var: wide(&self.var), rows: 1, channels: self.mean.len(), count: 1, repeats: 1 }
-    }
-}
-
 /// How a pass computes: everything that is not a weight.
 #[derive(Clone, Copy, Debug)]
 pub struct Method {
@@ -98,6 +61,12 @@ impl Method {
         let relu = block.relu || self.ann && block.kind != Kind::Vote;
         Cell { relu, neuron: if self.ann { Neuron::Identity } else { Neuron::Lif(self.lif) } }
     }
+
+    /// Of a layer with this mean spike rate.
+    fn surrogate(&self, rate: f64) -> Surrogate {
+        let quiet = !self.ann && self.tssl_rate.is_some_and(|limit| rate <= limit);
+        if quiet { self.rule.warm_up_surrogate(self.alpha) } else { self.rule.surrogate(self.alpha) }
+    }
 }
 
 /// What a forward pass says.
@@ -114,8 +83,34 @@ struct Trace<E: Engine> {
     inputs: Vec<E::Acts>,
     /// `None`: to be computed once more.
     currents: Option<E::Currents>,
-    moments: Option<Moments>,
-    surrogate: Surrogate,
+    moments: Option<E::Moments>,
+}
+
+/// What the device has noted of each layer of a pass, to be read with the votes.
+struct Notes<E: Engine> {
+    /// Whether the layers' currents are finite.
+    finite: Vec<E::Note>,
+    /// Their spikes; none in the `ann` warm-up.
+    spikes: Vec<E::Note>,
+}
+
+impl<E: Engine> Notes<E> {
+    fn new() -> Self {
+        Notes { finite: Vec::new(), spikes: Vec::new() }
+    }
+
+    /// The votes of `x`, the last layer's spikes, and everything noted: the one time that a pass waits for the device.
+    fn vote(self, engine: &E, plan: &Plan, x: &E::Acts) -> Result<Output> {
+        let (blocks, mut notes) = (self.finite.len(), self.finite);
+        notes.extend(self.spikes);
+        let (rates, numbers) = engine.vote(x, &notes)?;
+        let (finite, spikes) = numbers.split_at(blocks);
+        match finite.iter().position(|&finite| finite == 0) {
+            Some(i) => Err(not_finite(&plan.blocks[i], "input currents")),
+            None if spikes.is_empty() => Ok(Output { rates, spikes: vec![0; blocks] }),
+            None => Ok(Output { rates, spikes: spikes.to_vec() }),
+        }
+    }
 }
 
 /// A layer that has just fired, to look at.
@@ -125,7 +120,7 @@ pub struct Fired<'a, E: Engine> {
     /// Its output, before the norm.
     pub currents: &'a E::Currents,
     /// What comes between currents and neuron.
-    pub norm: Option<Norm<'a, E::Param>>,
+    pub norm: Option<NormOf<'a, E>>,
     /// What the neurons said.
     pub spikes: &'a E::Acts,
 }
@@ -135,7 +130,7 @@ pub struct Blamed<'a, E: Engine> {
     /// Output of the weight layer, before the norm.
     pub currents: &'a E::Currents,
     /// What comes between currents and neuron.
-    pub norm: Option<Norm<'a, E::Param>>,
+    pub norm: Option<NormOf<'a, E>>,
     /// Of this layer in this step.
     pub surrogate: Surrogate,
     /// S = dL/do; where the surrogate does not read it, it may hold anything.
@@ -143,11 +138,13 @@ pub struct Blamed<'a, E: Engine> {
 }
 
 /// Looks at blocks (from 0) before they are walked back through.
-pub type See<'a, E> = &'a mut dyn FnMut(usize, Blamed<E>);
+pub type See<'a, E> = &'a mut dyn FnMut(usize, Blamed<E>) -> Result<()>;
 
 /// A training pass half done: forward has been walked.
 pub struct Tape<E: Engine> {
     traces: Vec<Trace<E>>,
+    /// Of each layer, which may depend on how often it fired.
+    surrogates: Vec<Surrogate>,
     votes: E::Acts,
 }
 
@@ -161,7 +158,7 @@ pub struct Network<E: Engine> {
     /// One entry per block.
     pub params: Vec<Tensors<E::Param>>,
     /// One entry per block, `None` where there is no norm.
-    pub running: Vec<Option<Running>>,
+    pub running: Vec<Option<Running<E::Param>>>,
     /// Blocks with a norm whose input currents are not kept for the backward pass but computed anew ([`crate::memory`]).
     pub recompute: Vec<bool>,
 }
@@ -179,7 +176,7 @@ impl<E: Engine> Network<E> {
             .iter()
             .map(|b| {
                 let per_channel = Layout::PerChannel(b.output.c);
-                let constant = |v: f32| engine.param(per_channel, &vec![v; b.output.c]);
+                let constant = |v: f32| engine.constant(per_channel, v);
                 Tensors {
                     weight: draw(b, 0, b.weight()),
                     bias: draw(b, 1, per_channel),
@@ -187,14 +184,18 @@ impl<E: Engine> Network<E> {
                 }
             })
             .collect();
-        let running = plan.blocks.iter().map(|b| b.has_norm().then(|| Running::new(b.output.c))).collect();
+        let fresh = |b: &Block| {
+            let of = |value| engine.constant(Layout::PerChannel(b.output.c), value);
+            b.has_norm().then(|| Running { mean: of(0.0), var: of(1.0) })
+        };
+        let running = plan.blocks.iter().map(fresh).collect();
         let recompute = vec![false; plan.blocks.len()];
         Network { plan, params, running, recompute }
     }
 
     /// Zeros in the shape of the parameters, for AdamW's moments.
     pub fn zeros(&self, engine: &E) -> Vec<Tensors<E::Param>> {
-        let zero = |l: Layout| zeros(engine, l);
+        let zero = |l: Layout| engine.constant(l, 0.0);
         let of = |b: &Block| {
             let c = Layout::PerChannel(b.output.c);
             Tensors { weight: zero(b.weight()), bias: zero(c), norm: b.has_norm().then(|| (zero(c), zero(c))) }
@@ -203,22 +204,9 @@ impl<E: Engine> Network<E> {
     }
 
     /// Dropout masks of one training step: a function of (seed, step, layer, sample), so that nothing needs saving.
-    pub fn masks(&self, seed: u64, step: u64, samples: usize) -> Vec<DropMask> {
+    pub fn masks(&self, seed: u64, step: u64) -> Vec<DropMask> {
         let drops = self.plan.blocks.iter().flat_map(|b| &b.fronts).filter(|f| f.front == Front::Dropout);
-        drops
-            .map(|f| {
-                let mut keep = Vec::with_capacity(samples * f.input.len());
-                for sample in 0..samples {
-                    let mut rng = Rng::at(seed, Purpose::Dropout, step, (f.index as u64) << 32 | sample as u64);
-                    let mut bits = 0;
-                    for i in 0..f.input.len() {
-                        bits = if i % 64 == 0 { rng.bits() } else { bits >> 1 };
-                        keep.push(bits & 1 == 1);
-                    }
-                }
-                DropMask { keep }
-            })
-            .collect()
+        drops.map(|f| DropMask::Drawn { seed, step, layer: f.index, first_sample: 0 }).collect()
     }
 
     /// Forward in evaluation mode: running statistics, no dropout.
@@ -226,16 +214,21 @@ impl<E: Engine> Network<E> {
     /// # Errors
     /// Diverged: some layer's currents are not finite.
     pub fn infer(&self, engine: &E, batch: &Batch, method: &Method) -> Result<Output> {
-        self.infer_seen(engine, batch, method, &mut |_, _| {})
+        self.infer_seen(engine, batch, method, &mut |_, _| Ok(()))
     }
 
     /// The same, and every block (from 0) is shown after it has fired.
     ///
     /// # Errors
-    /// As [`Network::infer`].
-    pub fn infer_seen(&self, engine: &E, batch: &Batch, method: &Method, see: &mut dyn FnMut(usize, Fired<E>)) -> Result<Output> {
-        let mut x = engine.input(batch);
-        let mut spikes = Vec::new();
+    /// As [`Network::infer`], and of `see`.
+    pub fn infer_seen(
+        &self,
+        engine: &E,
+        batch: &Batch,
+        method: &Method,
+        see: &mut dyn FnMut(usize, Fired<E>) -> Result<()>,
+    ) -> Result<Output> {
+        let (mut x, mut notes) = (engine.input(batch), Notes::<E>::new());
         for (i, block) in self.plan.blocks.iter().enumerate() {
             for f in &block.fronts {
                 x = match f.front {
@@ -246,15 +239,17 @@ impl<E: Engine> Network<E> {
             }
             let p = &self.params[i];
             let y = engine.affine(&x, &p.weight, &p.bias);
-            check_currents(engine, block, &y)?;
-            let moments = self.running[i].as_ref().map(Running::moments);
-            let norm = norm_of(p, moments.as_ref());
+            notes.finite.push(engine.currents_finite(&y));
+            let moments = self.running[i].as_ref().map(|r| engine.running_moments(r.as_ref()));
+            let norm = norm_of::<E>(p, moments.as_ref());
             let fired = engine.fire(&y, norm.as_ref(), &method.cell(block));
-            see(i, Fired { input: &x, currents: &y, norm, spikes: &fired });
+            see(i, Fired { input: &x, currents: &y, norm, spikes: &fired })?;
             x = fired;
-            spikes.push(if method.ann { 0 } else { engine.spike_count(&x) });
+            if !method.ann {
+                notes.spikes.push(engine.spike_count(&x));
+            }
         }
-        Ok(Output { rates: engine.vote(&x), spikes })
+        notes.vote(engine, &self.plan, &x)
     }
 
     /// Forward in training mode: statistics of the batch, dropout by `masks` (one per DP, in order).
@@ -263,8 +258,8 @@ impl<E: Engine> Network<E> {
     /// # Errors
     /// Diverged: some layer's currents are not finite.
     pub fn forward(&self, engine: &E, batch: &Batch, masks: &[DropMask], method: &Method) -> Result<(Output, Tape<E>)> {
-        let mut x = engine.input(batch);
-        let (mut traces, mut spikes, mut masks) = (Vec::new(), Vec::new(), masks.iter());
+        let (mut x, mut notes) = (engine.input(batch), Notes::<E>::new());
+        let (mut traces, mut masks) = (Vec::new(), masks.iter());
         for (i, block) in self.plan.blocks.iter().enumerate() {
             let mut inputs = Vec::new();
             for f in &block.fronts {
@@ -279,44 +274,42 @@ impl<E: Engine> Network<E> {
             let currents = engine.affine(&x, &p.weight, &p.bias);
             inputs.push(x);
             let moments = block.has_norm().then(|| engine.moments(&currents, method.merged_norm));
-            match &moments {
-                Some(m) if m.mean.iter().chain(&m.var).all(|v| v.is_finite()) => {}
-                Some(_) => return Err(not_finite(block, "input currents")),
-                None => check_currents(engine, block, &currents)?,
+            notes.finite.push(match &moments {
+                Some(m) => engine.moments_finite(m),
+                None => engine.currents_finite(&currents),
+            });
+            x = engine.fire(&currents, norm_of::<E>(p, moments.as_ref()).as_ref(), &method.cell(block));
+            if !method.ann {
+                notes.spikes.push(engine.spike_count(&x));
             }
-            x = engine.fire(&currents, norm_of(p, moments.as_ref()).as_ref(), &method.cell(block));
-            let count = if method.ann { 0 } else { engine.spike_count(&x) };
-            let rate = count as f64 / (batch.steps * batch.samples * block.output.len()) as f64;
-            let quiet = !method.ann && method.tssl_rate.is_some_and(|limit| rate <= limit);
-            let surrogate = if quiet { method.rule.warm_up_surrogate(method.alpha) } else { method.rule.surrogate(method.alpha) };
             let currents = (!self.recompute[i] || moments.is_none()).then_some(currents);
-            traces.push(Trace { inputs, currents, moments, surrogate });
-            spikes.push(count);
+            traces.push(Trace { inputs, currents, moments });
         }
-        Ok((Output { rates: engine.vote(&x), spikes }, Tape { traces, votes: x }))
+        let out = notes.vote(engine, &self.plan, &x)?;
+        let rate = |(spikes, b): (&u64, &Block)| *spikes as f64 / (batch.steps * batch.samples * b.output.len()) as f64;
+        let surrogates = out.spikes.iter().zip(&self.plan.blocks).map(|pair| method.surrogate(rate(pair))).collect();
+        Ok((out, Tape { traces, surrogates, votes: x }))
     }
 
-    /// Running statistics after the batch on the tape.
-    ///
-    /// # Errors
-    /// Diverged: they are not finite in f32; names the layer.
-    pub fn updated_running(&self, tape: &Tape<E>) -> Result<Vec<Option<Running>>> {
+    /// Running statistics after the batch on the tape; they may not be finite ([`Checks::running`]).
+    pub fn updated_running(&self, engine: &E, tape: &Tape<E>) -> Vec<Option<Running<E::Param>>> {
         let pairs = self.running.iter().zip(&tape.traces);
-        let running: Vec<Option<Running>> = pairs.map(|(r, t)| Some(r.as_ref()?.updated(t.moments.as_ref()?))).collect();
-        let good = |r: &Option<Running>| r.iter().all(|r| r.mean.iter().chain(&r.var).all(|v| v.is_finite()));
-        match running.iter().position(|r| !good(r)) {
-            Some(i) => Err(not_finite(&self.plan.blocks[i], "running statistics")),
-            None => Ok(running),
-        }
+        pairs.map(|(r, t)| Some(engine.update_running(r.as_ref()?.as_ref(), t.moments.as_ref()?))).collect()
     }
 
     /// Back through the tape from dL/d(rates) `[B, classes]`.
-    pub fn backward(&self, engine: &E, tape: Tape<E>, d_rates: &[f64], masks: &[DropMask], method: &Method) -> Grads<E> {
+    ///
+    /// # Errors
+    /// Bug: the masks are not those of the forward pass.
+    pub fn backward(&self, engine: &E, tape: Tape<E>, d_rates: &[f64], masks: &[DropMask], method: &Method) -> Result<Grads<E>> {
         self.backward_seen(engine, tape, d_rates, masks, method, None)
     }
 
     /// The same, and every block (from the last to 0) is shown before the walk through it, if `see` is there; its currents are then
     /// computed anew at once where they were not kept.
+    ///
+    /// # Errors
+    /// As [`Network::backward`], and of `see`.
     pub fn backward_seen(
         &self,
         engine: &E,
@@ -325,84 +318,130 @@ impl<E: Engine> Network<E> {
         masks: &[DropMask],
         method: &Method,
         mut see: Option<See<E>>,
-    ) -> Grads<E> {
+    ) -> Result<Grads<E>> {
         let mut grad = Some(engine.vote_backward(&tape.votes, d_rates));
         drop(tape.votes);
-        let mut traces = tape.traces;
+        let (mut traces, surrogates) = (tape.traces, tape.surrogates);
         let mut masks = masks.iter().rev();
         let mut grads = Vec::new();
         while let (Some(trace), Some(d)) = (traces.pop(), grad.take()) {
             let i = traces.len();
             let (block, p) = (&self.plan.blocks[i], &self.params[i]);
-            let norm = norm_of(p, trace.moments.as_ref());
+            let (norm, surrogate) = (norm_of::<E>(p, trace.moments.as_ref()), surrogates[i]);
             let mut inputs = trace.inputs;
             let Some(x) = inputs.pop() else { break };
-            let need = match traces.last() {
+            let need = match i.checked_sub(1) {
                 None => Need::Nothing,
-                Some(below) if method.ann || below.surrogate.reads_silent_steps() => Need::Everywhere,
+                Some(below) if method.ann || surrogates[below].reads_silent_steps() => Need::Everywhere,
                 Some(_) => Need::AtSpikes,
             };
             let cell = method.cell(block);
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
                 (None, Some(norm)) if see.is_none() => {
                     engine.trim();
-                    let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate: trace.surrogate };
+                    let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate };
                     let (affine, norm) = engine.backward_anew(&x, &layer, d, need);
                     (affine, None, Some(norm))
                 }
                 (currents, norm) => {
                     let y = currents.unwrap_or_else(|| engine.affine(&x, &p.weight, &p.bias));
                     if let Some(see) = &mut see {
-                        let norm = norm_of(p, trace.moments.as_ref());
-                        see(i, Blamed { currents: &y, norm, surrogate: trace.surrogate, d: &d });
+                        let norm = norm_of::<E>(p, trace.moments.as_ref());
+                        see(i, Blamed { currents: &y, norm, surrogate, d: &d })?;
                     }
-                    let (e, norm_grads) = engine.fire_backward(y, norm.as_ref(), &cell, trace.surrogate, d);
+                    let (e, norm_grads) = engine.fire_backward(y, norm.as_ref(), &cell, surrogate, d);
                     let bias = (!block.has_norm()).then(|| engine.bias_gradient(&e));
                     (engine.affine_backward(&x, &p.weight, e, need), bias, norm_grads)
                 }
             };
             // A norm subtracts the mean, so the bias before it has gradient 0; a sum of e would be rounding noise, large where gradients are.
-            let bias = bias.unwrap_or_else(|| zeros(engine, Layout::PerChannel(block.output.c)));
+            let bias = bias.unwrap_or_else(|| engine.constant(Layout::PerChannel(block.output.c), 0.0));
             grad = input;
             for (f, x) in block.fronts.iter().zip(&inputs).rev() {
-                let mask = if f.front == Front::Dropout { masks.next() } else { None };
-                grad = grad.map(|d| match (f.front, mask) {
-                    (Front::MaxPool(k), _) => engine.max_pool_backward(x, k, d),
-                    (Front::AvgPool(k), _) => engine.avg_pool_backward(x, k, d),
-                    (Front::Dropout, Some(mask)) => engine.dropout_backward(mask, d),
-                    (Front::Dropout, None) => d,
+                let Some(d) = grad.take() else { break };
+                grad = Some(match f.front {
+                    Front::MaxPool(k) => engine.max_pool_backward(x, k, d),
+                    Front::AvgPool(k) => engine.avg_pool_backward(x, k, d),
+                    Front::Dropout => engine.dropout_backward(next_mask(&mut masks)?, d),
                 });
             }
             grads.push(Tensors { weight, bias, norm: norm_grads.map(|NormGrads { gamma, beta }| (gamma, beta)) });
         }
         grads.reverse();
-        grads
-    }
-
-    /// The first of `tensors` with an entry beyond ±`bound` (or NaN), by name.
-    pub fn first_beyond(&self, engine: &E, tensors: &[Tensors<E::Param>], bound: f32) -> Option<String> {
-        self.plan.blocks.iter().zip(tensors).find_map(|(block, t)| {
-            let bad = t.each().zip(tensor_names(block)).find(|(p, _)| !engine.all_within(p, bound))?;
-            Some(format!("{} ({})", bad.1.0, block.name()))
-        })
+        Ok(grads)
     }
 }
 
-fn zeros<E: Engine>(engine: &E, layout: Layout) -> E::Param {
-    engine.param(layout, &vec![0.0; layout.len()])
+/// Looks for numbers that are not finite before a step changes anything; waits for the device once, at the end.
+pub struct Checks<'n, E: Engine> {
+    engine: &'n E,
+    plan: &'n Plan,
+    notes: Vec<E::Note>,
+    /// What each note is of: what it is called, which block, which of its tensors.
+    places: Vec<(&'static str, usize, usize)>,
 }
 
-fn norm_of<'a, P>(p: &'a Tensors<P>, moments: Option<&'a Moments>) -> Option<Norm<'a, P>> {
+/// What [`Checks::running`] calls its tensors.
+const RUNNING: &str = "running statistics";
+
+impl<'n, E: Engine> Checks<'n, E> {
+    /// Nothing noted yet.
+    pub fn new(engine: &'n E, plan: &'n Plan) -> Self {
+        Checks { engine, plan, notes: Vec::new(), places: Vec::new() }
+    }
+
+    fn note(&mut self, p: &E::Param, bound: f32, place: (&'static str, usize, usize)) {
+        self.notes.push(self.engine.all_within(p, bound));
+        self.places.push(place);
+    }
+
+    /// Statistics have to be finite.
+    pub fn running(&mut self, running: &[Option<Running<E::Param>>]) {
+        for (i, r) in running.iter().enumerate().filter_map(|(i, r)| Some((i, r.as_ref()?))) {
+            r.each().for_each(|p| self.note(p, f32::MAX, (RUNNING, i, 0)));
+        }
+    }
+
+    /// Gradients have to be such that AdamW can square them ([`LARGEST`]).
+    pub fn gradients(&mut self, grads: &Grads<E>) {
+        self.tensors("gradient", grads, LARGEST);
+    }
+
+    /// Values or moments, called `what`, have to be finite.
+    pub fn finite(&mut self, what: &'static str, tensors: &[Tensors<E::Param>]) {
+        self.tensors(what, tensors, f32::MAX);
+    }
+
+    fn tensors(&mut self, what: &'static str, tensors: &[Tensors<E::Param>], bound: f32) {
+        for (i, t) in tensors.iter().enumerate() {
+            t.each().enumerate().for_each(|(k, p)| self.note(p, bound, (what, i, k)));
+        }
+    }
+
+    /// Whether all was as it has to be.
+    ///
+    /// # Errors
+    /// Diverged: names the first tensor that was not, in the order in which they were noted. Memory: the device has failed.
+    pub fn verdict(self) -> Result<()> {
+        let within = self.engine.read(&self.notes)?;
+        let Some(bad) = within.iter().position(|&within| within == 0) else { return Ok(()) };
+        let (what, i, k) = self.places[bad];
+        let block = &self.plan.blocks[i];
+        if what == RUNNING {
+            return Err(not_finite(block, RUNNING));
+        }
+        let name = &tensor_names(block)[k].0;
+        Err(Error::diverged(format!("the {what} of {name} ({}) is not finite", block.name())).remedy(LESS))
+    }
+}
+
+fn norm_of<'a, E: Engine>(p: &'a Tensors<E::Param>, moments: Option<&'a E::Moments>) -> Option<NormOf<'a, E>> {
     let (gamma, beta) = p.norm.as_ref()?;
     Some(Norm { gamma, beta, moments: moments? })
 }
 
 fn next_mask<'a>(masks: &mut impl Iterator<Item = &'a DropMask>) -> Result<&'a DropMask> {
     masks.next().ok_or_else(|| Error::bug("fewer dropout masks than dropout layers"))
-}
-
-fn check_currents<E: Engine>(engine: &E, block: &Block, y: &E::Currents) -> Result<()> {
-    if engine.currents_finite(y) { Ok(()) } else { Err(not_finite(block, "input currents")) }
 }
 
 /// What to do about a number that is not finite.

@@ -4,21 +4,25 @@
 //! that a pass shows ([`crate::network::Fired`], [`crate::network::Blamed`]). Last bits may differ from the engine's, which fuses
 //! multiplications and additions, so a potential within rounding of the threshold may tell another story than the spikes do.
 
-use crate::engine::{BN_EPS, Engine, Norm};
+use crate::engine::{BN_EPS, Engine, NormOf};
+use crate::error::Result;
 use crate::neuron::{self, Lif};
 use crate::plan::Block;
 
 /// Membrane potentials u\[t\] before the reset, `[T,B,C,H,W]`, of a layer with these currents over `steps` time steps.
+///
+/// # Errors
+/// Memory: the device has failed.
 pub fn potentials<E: Engine>(
     engine: &E,
     block: &Block,
     lif: Lif,
     steps: usize,
     currents: &E::Currents,
-    norm: Option<&Norm<E::Param>>,
-) -> Vec<f32> {
-    let mut u = engine.host_currents(currents);
-    let (area, affine) = (block.output.area(), affine(engine, block, norm));
+    norm: Option<&NormOf<E>>,
+) -> Result<Vec<f32>> {
+    let mut u = engine.host_currents(currents)?;
+    let (area, affine) = (block.output.area(), affine(engine, block, norm)?);
     let (decay, threshold) = (lif.decay as f32, lif.threshold as f32);
     let per_step = u.len() / steps;
     let mut rest = vec![0.0; per_step];
@@ -33,19 +37,19 @@ pub fn potentials<E: Engine>(
             }
         }
     }
-    u
+    Ok(u)
 }
 
 /// `[rows][C]`: the norm as z = y · scale + shift.
-fn affine<E: Engine>(engine: &E, block: &Block, norm: Option<&Norm<E::Param>>) -> Vec<Vec<[f32; 2]>> {
-    let Some(Norm { gamma, beta, moments: m }) = norm else { return vec![vec![[1.0, 0.0]; block.output.c]] };
-    let (gamma, beta) = (engine.host(gamma), engine.host(beta));
+fn affine<E: Engine>(engine: &E, block: &Block, norm: Option<&NormOf<E>>) -> Result<Vec<Vec<[f32; 2]>>> {
+    let Some(norm) = norm else { return Ok(vec![vec![[1.0, 0.0]; block.output.c]]) };
+    let (gamma, beta, m) = (engine.host(norm.gamma)?, engine.host(norm.beta)?, engine.host_moments(norm.moments)?);
     let of = |row: usize, c: usize| {
         let i = row * m.channels + c;
         let scale = f64::from(gamma[c]) / (m.var[i] + BN_EPS).sqrt();
         [scale as f32, (f64::from(beta[c]) - m.mean[i] * scale) as f32]
     };
-    (0..m.rows).map(|row| (0..m.channels).map(|c| of(row, c)).collect()).collect()
+    Ok((0..m.rows).map(|row| (0..m.channels).map(|c| of(row, c)).collect()).collect())
 }
 
 #[cfg(test)]
@@ -53,7 +57,7 @@ mod tests {
     use super::*;
     use crate::engine::cpu::Cpu;
     use crate::engine::reference::Reference;
-    use crate::engine::{Batch, Input};
+    use crate::engine::{Batch, Input, Values};
     use crate::loss::Loss;
     use crate::network::{Method, Network};
     use crate::neuron::Rule;
@@ -79,24 +83,26 @@ mod tests {
         let net = Network::init(engine, plan, 3);
         let mut rng = Rng::at(7, Purpose::Weights, 0, 0);
         let counts = (0..STEPS * 3 * shape.len()).map(|_| rng.uniform(0.0, 2.0)).collect();
-        let batch = Batch { shape, samples: 3, steps: STEPS, input: Input::Frames(counts) };
+        let batch = Batch { shape, samples: 3, steps: STEPS, input: Input::Frames(Values::Reals(counts)) };
         let method = Method { lif: LIF, rule: Rule::BpsaBpta, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None };
         let mut all = Vec::new();
         let see = &mut |i: usize, f: crate::network::Fired<E>| {
-            let u = potentials(engine, &net.plan.blocks[i], LIF, STEPS, f.currents, f.norm.as_ref());
-            let passed = [engine.host_acts(f.input), u, engine.host_acts(f.spikes)];
+            let u = potentials(engine, &net.plan.blocks[i], LIF, STEPS, f.currents, f.norm.as_ref())?;
+            let passed = [engine.host_acts(f.input)?, u, engine.host_acts(f.spikes)?];
             all.push(Seen { passed, blamed: Default::default() });
+            Ok(())
         };
         net.infer_seen(engine, &batch, &method, see).unwrap();
-        let masks = net.masks(1, 1, 3);
+        let masks = net.masks(1, 1);
         let (out, tape) = net.forward(engine, &batch, &masks, &method).unwrap();
         let (_, d_rates) = Loss::Mse.of(&out.rates, &[0, 1, 2]);
         let see = &mut |i: usize, b: crate::network::Blamed<E>| {
-            let u = potentials(engine, &net.plan.blocks[i], LIF, STEPS, b.currents, b.norm.as_ref());
-            let read = u.iter().zip(engine.host_grad(b.d)).map(|(&u, s)| if u > 0.5 { s } else { 0.0 }).collect();
+            let u = potentials(engine, &net.plan.blocks[i], LIF, STEPS, b.currents, b.norm.as_ref())?;
+            let read = u.iter().zip(engine.host_grad(b.d)?).map(|(&u, s)| if u > 0.5 { s } else { 0.0 }).collect();
             all[i].blamed = [u, read];
+            Ok(())
         };
-        net.backward_seen(engine, tape, &d_rates, &masks, &method, Some(see));
+        net.backward_seen(engine, tape, &d_rates, &masks, &method, Some(see)).unwrap();
         all
     }
 

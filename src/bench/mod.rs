@@ -53,6 +53,8 @@ pub struct Measured {
     pub times: Times,
     /// Seconds of that step.
     pub timed_step: f64,
+    /// How often the host waited for the device in it.
+    pub waits: usize,
 }
 
 impl Measured {
@@ -126,7 +128,7 @@ impl<E: Engine> Bench<E> {
     /// One training step with a learning rate of 0: the work of a real one, and the rates stay where they were set.
     fn step(&mut self, engine: &E) -> Result<Vec<f64>> {
         self.step += 1;
-        let masks = self.net.masks(1, self.step, self.batch.samples);
+        let masks = self.net.masks(1, self.step);
         let task = Task { batch: &self.batch, labels: &self.labels, masks: &masks, method: &self.method, loss: Loss::Mse };
         let (_, out) = optimise(engine, &mut self.net, &mut self.moments, &task, &adamw(0.0, 0.0, self.step))?;
         Ok(self.rates(&out.spikes))
@@ -149,7 +151,7 @@ impl<E: Engine> Bench<E> {
                 if !biases.is_empty() {
                     break;
                 }
-                let (out, _) = self.net.forward(engine, &self.batch, &self.net.masks(1, 0, self.batch.samples), &self.method)?;
+                let (out, _) = self.net.forward(engine, &self.batch, &self.net.masks(1, 0), &self.method)?;
                 let fires_at = self.rates(&out.spikes)[i];
                 if (fires_at - rate).abs() < 0.002 {
                     break;
@@ -169,7 +171,7 @@ impl<E: Engine> Bench<E> {
     fn set_bias(&mut self, engine: &E, block: usize, bias: f64) {
         let channels = self.net.plan.blocks[block].output.c;
         if let Some((_, beta)) = &mut self.net.params[block].norm {
-            *beta = engine.param(Layout::PerChannel(channels), &vec![bias as f32; channels]);
+            *beta = engine.constant(Layout::PerChannel(channels), bias as f32);
         }
     }
 }
@@ -205,17 +207,17 @@ pub fn training<E: Engine>(engine: &E, spec: &Spec) -> Result<Measured> {
         bench.bring_to(&timed, 0.0, &biases)?;
     }
     bench.step(&timed)?;
-    timed.take();
+    timed.take()?;
     let started = Instant::now();
     bench.step(&timed)?;
     let timed_step = started.elapsed().as_secs_f64();
-    let times = timed.take();
+    let (times, waits) = timed.take()?;
     let density = |(i, b): (usize, &crate::plan::Block)| {
         let nonzero = times.get(&(timed::Phase::Forward, Some(i))).map_or(0, |t| t.nonzero);
         nonzero as f64 / (b.input.len() * spec.batch * spec.time_steps) as f64
     };
     let densities = spec.plan.blocks.iter().enumerate().map(density).collect();
-    Ok(Measured { seconds, peak_rss_mb, rates, densities, times, timed_step })
+    Ok(Measured { seconds, peak_rss_mb, rates, densities, times, timed_step, waits })
 }
 
 /// Latencies of classifying one sample, in seconds, in order; `spec.batch` is not looked at.
@@ -229,9 +231,9 @@ pub fn inference<E: Engine>(engine: &E, spec: &Spec) -> Result<Vec<f64>> {
         bench.bring_to(engine, rate, &[])?;
     }
     // Evaluation reads the running statistics: make them those of the batch.
-    let (_, tape) = bench.net.forward(engine, &bench.batch, &bench.net.masks(1, 0, 1), &bench.method)?;
+    let (_, tape) = bench.net.forward(engine, &bench.batch, &bench.net.masks(1, 0), &bench.method)?;
     for _ in 0..100 {
-        bench.net.running = bench.net.updated_running(&tape)?;
+        bench.net.running = bench.net.updated_running(engine, &tape);
     }
     drop(tape);
     let mut seconds = Vec::new();

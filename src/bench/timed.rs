@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::engine::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads};
+use crate::engine::{
+    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads, NormOf, Running,
+};
+use crate::error::Result;
 use crate::neuron::Surrogate;
 
 /// What a primitive is for.
@@ -44,9 +47,13 @@ pub struct Time {
 pub type Times = BTreeMap<(Phase, Option<usize>), Time>;
 
 /// The engine with a clock. It tells layers by the order of calls: forward from the first, backward from the last.
-pub struct Timed<'e, E> {
+pub struct Timed<'e, E: Engine> {
     inner: &'e E,
     times: Mutex<Times>,
+    /// Nonzero inputs of layers, to be read with the clocks.
+    nonzero: Mutex<Vec<(usize, E::Note)>>,
+    /// How often the host has waited for the device.
+    waits: AtomicUsize,
     /// Weight layers walked forward and not yet back.
     layer: AtomicUsize,
     /// Whether the pass is on its way back.
@@ -64,19 +71,34 @@ pub struct Tagged<P> {
 impl<'e, E: Engine> Timed<'e, E> {
     /// All clocks at zero.
     pub fn new(inner: &'e E) -> Self {
-        Timed { inner, times: Mutex::default(), layer: AtomicUsize::new(0), back: AtomicBool::new(false), updated: AtomicUsize::new(0) }
+        Timed {
+            inner,
+            times: Mutex::default(),
+            nonzero: Mutex::default(),
+            waits: AtomicUsize::new(0),
+            layer: AtomicUsize::new(0),
+            back: AtomicBool::new(false),
+            updated: AtomicUsize::new(0),
+        }
     }
 
-    /// Reads the clocks and sets them to zero.
-    pub fn take(&self) -> Times {
-        std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Reads the clocks, and how often the host has waited for the device, and sets all to zero.
+    ///
+    /// # Errors
+    /// Memory: the device has failed.
+    pub fn take(&self) -> Result<(Times, usize)> {
+        let mut times = std::mem::take(&mut *lock(&self.times));
+        let (layers, notes): (Vec<usize>, Vec<E::Note>) = lock(&self.nonzero).drain(..).unzip();
+        for (layer, nonzero) in layers.into_iter().zip(self.inner.read(&notes)?) {
+            times.entry((Phase::Forward, Some(layer))).or_default().nonzero += nonzero;
+        }
+        Ok((times, self.waits.swap(0, Relaxed)))
     }
 
-    fn add(&self, phase: Phase, layer: Option<usize>, seconds: f64, nonzero: u64) {
-        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = times.entry((phase, layer)).or_default();
-        time.seconds += seconds;
-        time.nonzero += nonzero;
+    /// The inner engine, where a call waits for the device.
+    fn waiting(&self) -> &E {
+        self.waits.fetch_add(1, Relaxed);
+        self.inner
     }
 
     fn time<T>(&self, phase: Phase, work: impl FnOnce() -> T) -> T {
@@ -86,12 +108,16 @@ impl<'e, E: Engine> Timed<'e, E> {
     fn time_layer<T>(&self, phase: Phase, layer: Option<usize>, work: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let out = work();
-        self.add(phase, layer, started.elapsed().as_secs_f64(), 0);
+        lock(&self.times).entry((phase, layer)).or_default().seconds += started.elapsed().as_secs_f64();
         out
     }
 }
 
-fn bare<'a, P>(norm: Option<&'a Norm<'a, Tagged<P>>>) -> Option<Norm<'a, P>> {
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn bare<'a, P, M>(norm: Option<&'a Norm<'a, Tagged<P>, M>>) -> Option<Norm<'a, P, M>> {
     norm.map(|n| Norm { gamma: &n.gamma.inner, beta: &n.beta.inner, moments: n.moments })
 }
 
@@ -100,6 +126,8 @@ impl<E: Engine> Engine for Timed<'_, E> {
     type Currents = E::Currents;
     type Grad = E::Grad;
     type Param = Tagged<E::Param>;
+    type Moments = E::Moments;
+    type Note = E::Note;
 
     fn name(&self) -> &'static str {
         self.inner.name()
@@ -110,24 +138,33 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn param(&self, layout: Layout, host: &[f32]) -> Self::Param {
         Tagged { inner: self.inner.param(layout, host), layout }
     }
-    fn host(&self, p: &Self::Param) -> Vec<f32> {
-        self.inner.host(&p.inner)
+    fn constant(&self, layout: Layout, value: f32) -> Self::Param {
+        Tagged { inner: self.inner.constant(layout, value), layout }
+    }
+    fn read(&self, notes: &[E::Note]) -> Result<Vec<u64>> {
+        self.time(Phase::Checks, || self.waiting().read(notes))
+    }
+    fn host(&self, p: &Self::Param) -> Result<Vec<f32>> {
+        self.waiting().host(&p.inner)
     }
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW) {
         let is_weight = !matches!(p.layout, Layout::PerChannel(_));
         let layer = is_weight.then(|| self.updated.fetch_add(1, Relaxed));
         self.time_layer(Phase::Update, layer, || self.inner.adamw(&mut p.inner, &mut m.inner, &mut v.inner, &grad.inner, c));
     }
-    fn host_acts(&self, x: &E::Acts) -> Vec<f32> {
-        self.inner.host_acts(x)
+    fn host_acts(&self, x: &E::Acts) -> Result<Vec<f32>> {
+        self.waiting().host_acts(x)
     }
-    fn host_currents(&self, y: &E::Currents) -> Vec<f32> {
-        self.inner.host_currents(y)
+    fn host_currents(&self, y: &E::Currents) -> Result<Vec<f32>> {
+        self.waiting().host_currents(y)
     }
-    fn host_grad(&self, d: &E::Grad) -> Vec<f32> {
-        self.inner.host_grad(d)
+    fn host_grad(&self, d: &E::Grad) -> Result<Vec<f32>> {
+        self.waiting().host_grad(d)
     }
-    fn all_within(&self, p: &Self::Param, bound: f32) -> bool {
+    fn host_moments(&self, m: &E::Moments) -> Result<Moments> {
+        self.waiting().host_moments(m)
+    }
+    fn all_within(&self, p: &Self::Param, bound: f32) -> E::Note {
         self.time(Phase::Checks, || self.inner.all_within(&p.inner, bound))
     }
 
@@ -137,7 +174,7 @@ impl<E: Engine> Engine for Timed<'_, E> {
         self.updated.store(0, Relaxed);
         self.time(Phase::Ends, || self.inner.input(batch))
     }
-    fn spike_count(&self, x: &E::Acts) -> u64 {
+    fn spike_count(&self, x: &E::Acts) -> E::Note {
         self.time(Phase::Checks, || self.inner.spike_count(x))
     }
 
@@ -163,11 +200,14 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn affine(&self, x: &E::Acts, weight: &Self::Param, bias: &Self::Param) -> E::Currents {
         // On the way back a layer's currents are computed once more, before its gradients.
         let back = self.back.load(Relaxed);
-        let layer = Some(if back { self.layer.load(Relaxed) - 1 } else { self.layer.fetch_add(1, Relaxed) });
-        self.add(Phase::Forward, layer, 0.0, if back { 0 } else { self.inner.spike_count(x) });
-        self.time_layer(Phase::Forward, layer, || self.inner.affine(x, &weight.inner, &bias.inner))
+        let layer = if back { self.layer.load(Relaxed) - 1 } else { self.layer.fetch_add(1, Relaxed) };
+        if !back {
+            let nonzero = self.inner.spike_count(x);
+            lock(&self.nonzero).push((layer, nonzero));
+        }
+        self.time_layer(Phase::Forward, Some(layer), || self.inner.affine(x, &weight.inner, &bias.inner))
     }
-    fn affine_backward(&self, x: &E::Acts, weight: &Self::Param, e: E::Currents, need: Need) -> AffineGrads<Self> {
+    fn affine_backward(&self, x: &E::Acts, weight: &Self::Param, e: E::Currents, need: Need) -> AffineGradsOf<Self> {
         let work = || self.inner.affine_backward(x, &weight.inner, e, need);
         let layer = self.layer.fetch_sub(1, Relaxed) - 1;
         let AffineGrads { weight: inner, input } = self.time_layer(Phase::Backward, Some(layer), work);
@@ -177,30 +217,42 @@ impl<E: Engine> Engine for Timed<'_, E> {
         Tagged { inner: self.time(Phase::Ends, || self.inner.bias_gradient(e)), layout: Layout::PerChannel(0) }
     }
 
-    fn moments(&self, y: &E::Currents, merged: bool) -> Moments {
+    fn moments(&self, y: &E::Currents, merged: bool) -> E::Moments {
         self.time(Phase::Moments, || self.inner.moments(y, merged))
     }
-    fn fire(&self, y: &E::Currents, norm: Option<&Norm<Self::Param>>, cell: &Cell) -> E::Acts {
+    fn moments_finite(&self, m: &E::Moments) -> E::Note {
+        self.time(Phase::Checks, || self.inner.moments_finite(m))
+    }
+    fn running_moments(&self, r: Running<&Self::Param>) -> E::Moments {
+        self.inner.running_moments(Running { mean: &r.mean.inner, var: &r.var.inner })
+    }
+    fn update_running(&self, r: Running<&Self::Param>, m: &E::Moments) -> Running<Self::Param> {
+        let layout = r.mean.layout;
+        let bare = Running { mean: &r.mean.inner, var: &r.var.inner };
+        let Running { mean, var } = self.time(Phase::Moments, || self.inner.update_running(bare, m));
+        Running { mean: Tagged { inner: mean, layout }, var: Tagged { inner: var, layout } }
+    }
+    fn fire(&self, y: &E::Currents, norm: Option<&NormOf<Self>>, cell: &Cell) -> E::Acts {
         self.time(Phase::Fire, || self.inner.fire(y, bare(norm).as_ref(), cell))
     }
     fn fire_backward(
         &self,
         y: E::Currents,
-        norm: Option<&Norm<Self::Param>>,
+        norm: Option<&NormOf<Self>>,
         cell: &Cell,
         surrogate: Surrogate,
         d: E::Grad,
-    ) -> (E::Currents, Option<NormGrads<Self>>) {
+    ) -> (E::Currents, Option<NormGrads<Self::Param>>) {
         let (e, grads) = self.time(Phase::FireBackward, || self.inner.fire_backward(y, bare(norm).as_ref(), cell, surrogate, d));
         let tag = |inner| Tagged { inner, layout: Layout::PerChannel(0) };
         (e, grads.map(|g| NormGrads { gamma: tag(g.gamma), beta: tag(g.beta) }))
     }
-    fn currents_finite(&self, y: &E::Currents) -> bool {
+    fn currents_finite(&self, y: &E::Currents) -> E::Note {
         self.time(Phase::Checks, || self.inner.currents_finite(y))
     }
 
-    fn vote(&self, x: &E::Acts) -> Vec<f64> {
-        self.time(Phase::Ends, || self.inner.vote(x))
+    fn vote(&self, x: &E::Acts, notes: &[E::Note]) -> Result<(Vec<f64>, Vec<u64>)> {
+        self.time(Phase::Ends, || self.waiting().vote(x, notes))
     }
     fn vote_backward(&self, x: &E::Acts, d_rates: &[f64]) -> E::Grad {
         self.back.store(true, Relaxed);

@@ -147,7 +147,8 @@ fn phases(m: &Measured) -> String {
         rest -= sum(phase);
         out += &format!("  {name:<28} {:>8.1} ms {:>5.1} %\n", 1e3 * sum(phase), 100.0 * sum(phase) / m.timed_step);
     }
-    out + &format!("  {:<28} {:>8.1} ms {:>5.1} %", "masks and the rest", 1e3 * rest, 100.0 * rest / m.timed_step)
+    out + &format!("  {:<28} {:>8.1} ms {:>5.1} %", "the rest", 1e3 * rest, 100.0 * rest / m.timed_step)
+        + &format!("\n  values come to the host {} times in it", m.waits)
 }
 
 /// The last JSON object of a file.

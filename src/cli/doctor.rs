@@ -47,7 +47,7 @@ impl Total {
     fn engine<E: Engine>(&mut self, engine: &E, title: &str, fixtures: &[Fixture], verbose: bool) -> Result<()> {
         print(format!("\n{title}: largest error per kind of tensor (grad: relative to the tensor's largest entry)"));
         print(format!("  {:<26}{}", "", GROUPS.map(|g| format!("{g:>10}")).concat()));
-        let golden = doctor::run_golden(engine);
+        let golden = doctor::run_golden(engine)?;
         let worst = golden.iter().map(|c| c.error).fold(0.0, f64::max);
         print(format!("  {:<26}{worst:>10.1e}", "golden vectors (e[t])"));
         self.add(title, "golden", &golden, verbose);

@@ -63,7 +63,7 @@ fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) 
             "checkpoint": path.display().to_string(), "dataset": config.dataset, "dataset_simulated": data.simulated(), "net": config.net, "T": config.time_steps, "step": c.header.step,
             "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
             "mean_firing_rate": mean, "weighted_firing_rate": weighted,
-            "weights_sha256": crate::train::trainer::weights_sha256(engine, &net),
+            "weights_sha256": crate::train::trainer::weights_sha256(engine, &net)?,
         }));
         return Ok(0);
     }

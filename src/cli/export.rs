@@ -56,7 +56,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
             .at(path.display())
             .remedy("export a checkpoint of a later epoch"));
     }
-    let model = Model::of(&engine, &net, method.lif);
+    let model = Model::of(&engine, &net, method.lif)?;
     let lossy = a.format == Format::Nir && model.has_relu();
     if lossy && !a.allow_lossy {
         return Err(Error::usage(

@@ -127,12 +127,13 @@ impl Reading {
         Reading { sources, each: offsets.len(), area: h * w }
     }
 
-    /// All planes of counts `[H,W]`, one after the other, into those of the network's input, `[H',W']` each.
-    pub(super) fn planes<'a>(&self, counts: &[u16], planes: impl Iterator<Item = &'a mut [f32]>) {
+    /// All planes of counts `[H,W]`, one after the other, into those of the network's input, `[H',W']` each. A sum beyond the largest u16 is
+    /// that, as a count is.
+    pub(super) fn planes<'a>(&self, counts: &[u16], planes: impl Iterator<Item = &'a mut [u16]>) {
         for (counts, plane) in counts.chunks_exact(self.area).zip(planes) {
-            let count = |&source: &u32| counts.get(source as usize).map_or(0, |&c| c as u32);
+            let count = |&source: &u32| counts.get(source as usize).copied().unwrap_or(0);
             for (out, sources) in plane.iter_mut().zip(self.sources.chunks_exact(self.each)) {
-                *out = sources.iter().map(count).sum::<u32>() as f32;
+                *out = sources.iter().map(count).fold(0, u16::saturating_add);
             }
         }
     }

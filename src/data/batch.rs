@@ -1,10 +1,13 @@
 //! From bytes and counts to batches: scaling, normalisation, augmentation, and what is held out for validation.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::augment::{Draw, Reading, Resize, disturb};
 use super::frame_set::{FrameSet, FrameSplit};
 use super::{DatasetName, Samples};
+use crate::engine::{Normalization, Values};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::rng::{Purpose, Rng};
@@ -83,38 +86,30 @@ impl Preparation {
         if words.is_empty() { "no".to_string() } else { words.join(", ") }
     }
 
-    /// `[C][256]`: the value of every byte, so that a batch is a table look-up.
-    fn tables(&self, channels: usize) -> Vec<[f32; 256]> {
-        assert!(self.mean.len() == channels && self.std.len() == channels, "one mean and one std per channel");
-        (0..channels).map(|c| std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c])).collect()
-    }
-
     /// How the sample is moved; not at all unless `augment` gives (seed, epoch).
     fn draw(&self, augment: Option<(u64, u64)>, index: u32) -> Draw {
         augment.map_or(Draw::still(self), |(seed, epoch)| Draw::at(self, seed, epoch, index))
     }
 }
 
-/// The pictures at `indices` as `[B,C,H,W]`, prepared; augmented if `augment` gives (seed, epoch).
+/// The pictures at `indices` as `[B,C,H,W]`, moved if `augment` gives (seed, epoch), with their normalisation, which engines apply.
 ///
 /// The border of a crop is black *before* normalisation, as where the method comes from.
 ///
 /// # Panics
 /// If an index is beyond the samples, or `prep` is for another number of channels: defects of the caller.
-pub fn assemble(samples: &Samples, shape: Chw, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Vec<f32> {
+pub fn assemble(samples: &Samples, shape: Chw, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Values {
     let size = shape.len();
-    let tables = prep.tables(shape.c);
-    let mut batch = vec![0.0; indices.len() * size];
+    assert!(prep.mean.len() == shape.c && prep.std.len() == shape.c, "one mean and one std per channel");
+    let mut batch = vec![0; indices.len() * size];
     batch.par_chunks_exact_mut(size.max(1)).zip(indices).for_each(|(out, &index)| {
         let picture = &samples.pixels[index as usize * size..][..size];
         let sources = prep.draw(augment, index).sources((shape.h, shape.w), prep.crop_pad);
-        let planes = picture.chunks_exact(shape.area()).zip(out.chunks_exact_mut(shape.area()));
-        for ((from, to), table) in planes.zip(&tables) {
-            let value = |&source: &u32| table[from.get(source as usize).map_or(0, |&v| v as usize)];
-            to.iter_mut().zip(&sources).for_each(|(to, source)| *to = value(source));
+        for (from, to) in picture.chunks_exact(shape.area()).zip(out.chunks_exact_mut(shape.area())) {
+            to.iter_mut().zip(&sources).for_each(|(to, &source)| *to = from.get(source as usize).copied().unwrap_or(0));
         }
     });
-    batch
+    Values::Pixels(batch, Arc::new(Normalization { mean: prep.mean.clone(), std: prep.std.clone() }))
 }
 
 /// The frames at `indices` of a split as `[T,B,2,H,W]` counts, prepared; augmented and disturbed if `augment` gives (seed, epoch).
@@ -130,15 +125,15 @@ pub fn assemble_frames(
     indices: &[u32],
     prep: &Preparation,
     augment: Option<(u64, u64)>,
-) -> Result<Vec<f32>> {
+) -> Result<Values> {
     let shape = prep.resize.shape(set.sensor);
-    let mut batch = vec![0.0; set.steps * indices.len() * shape.len()];
+    let mut batch = vec![0; set.steps * indices.len() * shape.len()];
     // Of every sample its T frames, which lie B apart.
-    let mut frames: Vec<Vec<&mut [f32]>> = indices.iter().map(|_| Vec::with_capacity(set.steps)).collect();
+    let mut frames: Vec<Vec<&mut [u16]>> = indices.iter().map(|_| Vec::with_capacity(set.steps)).collect();
     for (i, frame) in batch.chunks_exact_mut(shape.len().max(1)).enumerate() {
         frames[i % indices.len()].push(frame);
     }
-    let fill = |counts: &mut Vec<u16>, (frames, &index): (Vec<&mut [f32]>, &u32)| {
+    let fill = |counts: &mut Vec<u16>, (frames, &index): (Vec<&mut [u16]>, &u32)| {
         set.source.read(split.at[index as usize] as usize, counts)?;
         if let Some((seed, epoch)) = augment {
             disturb(counts, prep, seed, epoch, index);
@@ -151,15 +146,15 @@ pub fn assemble_frames(
     let read: Vec<Result<()>> = frames.into_par_iter().zip(indices).map_init(room, fill).collect();
     // The first in the batch, whichever failed first.
     read.into_iter().collect::<Result<()>>()?;
-    Ok(batch)
+    Ok(Values::Counts(batch))
 }
 
 /// The counts `[T,2,H,W]` of one recording as a network reads them, `[T,2,H',W']`: resized, not moved.
-pub fn prepare_frames(counts: &[u16], sensor: Sensor, prep: &Preparation) -> Vec<f32> {
+pub fn prepare_frames(counts: &[u16], sensor: Sensor, prep: &Preparation) -> Values {
     let (from, to) = (Resize::None.shape(sensor), prep.resize.shape(sensor));
-    let mut frames = vec![0.0; counts.len() / from.len() * to.len()];
+    let mut frames = vec![0; counts.len() / from.len() * to.len()];
     Reading::new(Draw::still(prep), sensor, prep).planes(counts, frames.chunks_exact_mut(to.area()));
-    frames
+    Values::Counts(frames)
 }
 
 /// Splits the training samples into (train, validation), both as ascending indices.

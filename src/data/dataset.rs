@@ -2,6 +2,7 @@
 
 use super::frame_set::{FrameSet, FrameSplit};
 use super::{DatasetName, ImageSet, Preparation, Samples, assemble, batch::assemble_frames};
+use crate::engine::Values;
 use crate::error::Result;
 use crate::shape::Chw;
 
@@ -34,11 +35,11 @@ pub trait Dataset: Send + Sync {
     fn simulated(&self) -> bool;
     /// Bytes that the samples take of memory.
     fn bytes(&self) -> usize;
-    /// The samples at `indices`, prepared: pictures as `[B,C,H,W]`, frames as `[T,B,C,H,W]`; augmented if `augment` gives (seed, epoch).
+    /// The samples at `indices`, prepared: pictures as `[B,C,H,W]`, frames as `[T,B,C,H,W]`, as they are stored; augmented if `augment` gives (seed, epoch).
     ///
     /// # Errors
     /// Storage or Format: a sample cannot be read.
-    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Vec<f32>>;
+    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Values>;
 }
 
 impl ImageSet {
@@ -75,7 +76,7 @@ impl Dataset for ImageSet {
     fn bytes(&self) -> usize {
         self.train.pixels.len() + self.test.pixels.len()
     }
-    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Vec<f32>> {
+    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Values> {
         Ok(assemble(self.samples(split), self.shape, indices, prep, augment))
     }
 }
@@ -115,7 +116,7 @@ impl Dataset for FrameSet {
         let per_sample = size_of::<u16>() + size_of::<u32>();
         self.source.bytes() + per_sample * (self.train.labels.len() + self.test.labels.len())
     }
-    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Vec<f32>> {
+    fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Values> {
         assemble_frames(self, self.split(split), indices, prep, augment)
     }
 }

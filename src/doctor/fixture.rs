@@ -138,7 +138,7 @@ fn input(meta: &Meta, tensors: &HashMap<String, Vec<f32>>, all_steps: usize) -> 
     if data.len() != expected {
         return Err(Error::format(format!("input has {} values, expected {expected}", data.len())));
     }
-    Ok(if direct { Input::Direct(data) } else { Input::Frames(data) })
+    Ok(if direct { Input::Direct(data.into()) } else { Input::Frames(data.into()) })
 }
 
 fn labels(one_hot: &[f32], classes: usize, samples: usize) -> Result<Vec<u16>> {
@@ -157,7 +157,7 @@ fn masks(plan: &Plan, tensors: &HashMap<String, Vec<f32>>, samples: usize) -> Re
             if values.len() != samples * f.input.len() {
                 return Err(Error::format(format!("mask.{}.mask has {} values", f.index, values.len())));
             }
-            Ok(DropMask { keep: values.iter().map(|&v| v != 0.0).collect() })
+            Ok(DropMask::Given(values.iter().map(|&v| v != 0.0).collect()))
         })
         .collect()
 }

@@ -9,9 +9,13 @@
 //!
 //! Letters: T steps, B samples, C, H, W channels and positions, K kernel side, λ decay.
 
+mod batch;
 pub mod cpu;
 pub mod reference;
 
+pub use batch::{Batch, DropMask, Input, Normalization, Values};
+
+use crate::error::Result;
 use crate::neuron::{Lif, Surrogate};
 use crate::shape::Chw;
 
@@ -24,28 +28,6 @@ pub const VOTERS: usize = 10;
 
 /// The largest gradient that a step can be made of: its square, which AdamW sums in f32, is finite.
 pub const LARGEST: f32 = 1e18;
-
-/// A batch on the host, ready for any engine.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// One sample at one step.
-    pub shape: Chw,
-    /// B, number of samples.
-    pub samples: usize,
-    /// T, number of time steps.
-    pub steps: usize,
-    /// The values.
-    pub input: Input,
-}
-
-/// The two ways to feed a network.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// Direct encoding: `[B,C,H,W]`, the same input current at each of the T steps.
-    Direct(Vec<f32>),
-    /// Frames of events: `[T,B,C,H,W]` counts.
-    Frames(Vec<f32>),
-}
 
 /// What a parameter is; tells an engine how to lay it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +67,8 @@ impl Layout {
     }
 }
 
-/// Batch statistics of a layer's currents, in f64 on the host: `rows` x C, row-major.
+/// Batch statistics of a layer's currents as a host holds them, in f64: `rows` x C, row-major. Engines whose device is the host
+/// compute with these; others show theirs so ([`Engine::host_moments`]).
 /// rows = T under per-step BatchNorm of frames, else 1. For a static input, whose currents are the same at all T steps, an engine that computes them
 /// once returns one row and `repeats` = T; one that computes every step returns T rows (per-step).
 #[derive(Clone, Debug)]
@@ -104,16 +87,65 @@ pub struct Moments {
     pub repeats: usize,
 }
 
+impl Moments {
+    /// Whether all of them are finite.
+    pub fn is_finite(&self) -> bool {
+        self.mean.iter().chain(&self.var).all(|v| v.is_finite())
+    }
+
+    /// Running statistics (`[C]`) as those of an evaluation pass: one row for every step.
+    pub fn of_running(mean: impl Iterator<Item = f64>, var: impl Iterator<Item = f64>) -> Moments {
+        let (mean, var): (Vec<f64>, Vec<f64>) = (mean.collect(), var.collect());
+        Moments { channels: mean.len(), mean, var, rows: 1, count: 1, repeats: 1 }
+    }
+
+    /// Running mean and variance of channel `c` after this batch, in f32: one update per row of statistics; a row that stands for
+    /// `repeats` equal steps uses the closed form r ← 0.9^n r + (1 - 0.9^n) s. The variance is the unbiased one.
+    pub fn update(&self, c: usize, mean: f64, var: f64) -> [f32; 2] {
+        let keep = (1.0 - BN_MOMENTUM).powi(self.repeats as i32);
+        let unbiased = self.count as f64 / (self.count as f64 - 1.0);
+        let mix = |old: f64, new: &[f64], factor: f64| {
+            let step = |r: f64, row: usize| keep * r + (1.0 - keep) * factor * new[row * self.channels + c];
+            (0..self.rows).fold(old, step) as f32
+        };
+        [mix(mean, &self.mean, 1.0), mix(var, &self.var, unbiased)]
+    }
+}
+
+/// Running mean and (unbiased) variance of a layer's currents, `[C]` each: parameters that no gradient moves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Running<P> {
+    /// Starts at 0.
+    pub mean: P,
+    /// Starts at 1.
+    pub var: P,
+}
+
+impl<P> Running<P> {
+    /// The same, borrowed.
+    pub fn as_ref(&self) -> Running<&P> {
+        Running { mean: &self.mean, var: &self.var }
+    }
+
+    /// Mean, then variance.
+    pub fn each(&self) -> impl Iterator<Item = &P> {
+        [&self.mean, &self.var].into_iter()
+    }
+}
+
 /// BatchNorm as a layer applies it: z = γ (y - mean)/sqrt(var + eps) + β. Moments with one row serve every step
 /// (evaluation, `merged`, static input).
-pub struct Norm<'a, P> {
+pub struct Norm<'a, P, M = Moments> {
     /// γ `[C]`.
     pub gamma: &'a P,
     /// β `[C]`.
     pub beta: &'a P,
     /// Of the batch in training, the running ones in evaluation.
-    pub moments: &'a Moments,
+    pub moments: &'a M,
 }
+
+/// [`Norm`] of an engine.
+pub type NormOf<'a, E> = Norm<'a, <E as Engine>::Param, <E as Engine>::Moments>;
 
 /// What happens to a layer's currents after the norm.
 #[derive(Clone, Copy, Debug)]
@@ -145,46 +177,52 @@ pub enum Need {
 }
 
 /// A weight layer with what follows it.
-pub struct Layer<'a, P> {
+pub struct Layer<'a, P, M = Moments> {
     /// Weights.
     pub weight: &'a P,
     /// Bias.
     pub bias: &'a P,
     /// BatchNorm, with the batch's statistics.
-    pub norm: Norm<'a, P>,
+    pub norm: Norm<'a, P, M>,
     /// ReLU and neuron.
     pub cell: Cell,
     /// Of the backward pass.
     pub surrogate: Surrogate,
 }
 
+/// [`Layer`] of an engine.
+pub type LayerOf<'a, E> = Layer<'a, <E as Engine>::Param, <E as Engine>::Moments>;
+
 /// [`Engine::backward_anew`] with the currents of all samples.
 pub fn backward_at_once<E: Engine + ?Sized>(
     engine: &E,
     x: &E::Acts,
-    layer: &Layer<E::Param>,
+    layer: &LayerOf<E>,
     d: E::Grad,
     need: Need,
-) -> (AffineGrads<E>, NormGrads<E>) {
+) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
     let y = engine.affine(x, layer.weight, layer.bias);
     let (e, norm) = engine.fire_backward(y, Some(&layer.norm), &layer.cell, layer.surrogate, d);
     (engine.affine_backward(x, layer.weight, e, need), norm.expect("a layer with a norm has its gradients"))
 }
 
 /// Gradients of one weight layer, but for its bias ([`Engine::bias_gradient`]).
-pub struct AffineGrads<E: Engine + ?Sized> {
+pub struct AffineGrads<P, G> {
     /// dL/dW, laid out as the weights.
-    pub weight: E::Param,
+    pub weight: P,
     /// dL/d(input), absent under [`Need::Nothing`].
-    pub input: Option<E::Grad>,
+    pub input: Option<G>,
 }
 
+/// [`AffineGrads`] of an engine.
+pub type AffineGradsOf<E> = AffineGrads<<E as Engine>::Param, <E as Engine>::Grad>;
+
 /// Gradients of BatchNorm's affine.
-pub struct NormGrads<E: Engine + ?Sized> {
+pub struct NormGrads<P> {
     /// dL/dγ.
-    pub gamma: E::Param,
+    pub gamma: P,
     /// dL/dβ.
-    pub beta: E::Param,
+    pub beta: P,
 }
 
 /// Constants of one AdamW step (Loshchilov & Hutter; PyTorch's order of operations):
@@ -205,14 +243,17 @@ pub struct AdamW {
     pub step: u64,
 }
 
-/// Where one dropout stands: multipliers 0 or 2, one per neuron and sample, the same at all T steps.
-#[derive(Clone, Debug)]
-pub struct DropMask {
-    /// `[B,C,H,W]`, true = kept (multiplied by 2), false = multiplied by 0.
-    pub keep: Vec<bool>,
-}
-
 /// A device that can run the layers.
+///
+/// # What comes back to the host, and when a device has failed
+///
+/// Primitives give what stays on the device, and may give it before it is computed. Only the calls that end in a [`Result`] wait for the
+/// device: [`Engine::read`] and [`Engine::vote`], of which a training step makes one each, and the `host` calls, with which a network is
+/// saved or looked at.
+///
+/// Other primitives cannot fail. A device that is lost, or has no memory left, remembers it and from then on gives values without
+/// meaning; the next call that waits says so, and so does every later one. A training step waits for the last time before anything is
+/// changed, so weights without meaning are never saved: a device that fails later than that fails the next call, and saving is one.
 pub trait Engine: Sync {
     /// What flows between layers: spikes, graded spikes (after average pooling or dropout) or reals; logically `[T,B,C,H,W]`.
     type Acts: Send;
@@ -220,33 +261,49 @@ pub trait Engine: Sync {
     type Currents: Send;
     /// dL/d(Acts), as far as it was needed.
     type Grad: Send;
-    /// A parameter, its gradient or one of its AdamW moments.
+    /// A parameter, its gradient, one of its AdamW moments or a running statistic.
     type Param: Send + Sync;
+    /// Batch statistics of a layer's currents ([`Moments`]).
+    type Moments: Send;
+    /// A number that the device has noted, or is going to; [`Engine::read`] brings many of them to the host at once.
+    type Note: Send;
 
     /// For messages and files.
     fn name(&self) -> &'static str;
     /// Gives back memory that is kept for the next step of the same kind; called when another kind of work begins.
     fn trim(&self) {}
 
+    /// The numbers behind these notes. Waits for the device.
+    ///
+    /// # Errors
+    /// The device has failed, or has no memory left.
+    fn read(&self, notes: &[Self::Note]) -> Result<Vec<u64>>;
     /// Brings a parameter (`host.len() == layout.len()`, order as in [`Layout`]) to the device.
     fn param(&self, layout: Layout, host: &[f32]) -> Self::Param;
-    /// Back to the host, in the same order.
-    fn host(&self, p: &Self::Param) -> Vec<f32>;
+    /// A parameter whose entries are all `value`, made on the device.
+    fn constant(&self, layout: Layout, value: f32) -> Self::Param;
+    /// Back to the host, in the same order. Waits for the device.
+    ///
+    /// # Errors
+    /// As [`Engine::read`]; so have all `host` calls.
+    fn host(&self, p: &Self::Param) -> Result<Vec<f32>>;
     /// One AdamW step on one parameter.
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW);
     /// Activations back to the host, `[T,B,C,H,W]`; to look at, not to compute with.
-    fn host_acts(&self, x: &Self::Acts) -> Vec<f32>;
+    fn host_acts(&self, x: &Self::Acts) -> Result<Vec<f32>>;
     /// Currents back to the host, `[T,B,C,H,W]`.
-    fn host_currents(&self, y: &Self::Currents) -> Vec<f32>;
+    fn host_currents(&self, y: &Self::Currents) -> Result<Vec<f32>>;
     /// A gradient back to the host, `[T,B,C,H,W]`; entries that were not needed ([`Need`]) hold anything finite.
-    fn host_grad(&self, d: &Self::Grad) -> Vec<f32>;
-    /// Whether all entries are within ±`bound` (NaN is not).
-    fn all_within(&self, p: &Self::Param, bound: f32) -> bool;
+    fn host_grad(&self, d: &Self::Grad) -> Result<Vec<f32>>;
+    /// Batch statistics back to the host.
+    fn host_moments(&self, m: &Self::Moments) -> Result<Moments>;
+    /// 1 if all entries are within ±`bound` (NaN is not), else 0.
+    fn all_within(&self, p: &Self::Param, bound: f32) -> Self::Note;
 
-    /// Brings a batch to the device.
+    /// Brings a batch to the device as it is stored, and makes of it what the network reads.
     fn input(&self, batch: &Batch) -> Self::Acts;
     /// Number of nonzero entries over T, B and neurons (spikes, where `x` comes from a LIF layer).
-    fn spike_count(&self, x: &Self::Acts) -> u64;
+    fn spike_count(&self, x: &Self::Acts) -> Self::Note;
 
     /// Non-overlapping max pooling of side k, floor: an OR of spikes.
     fn max_pool(&self, x: &Self::Acts, k: usize) -> Self::Acts;
@@ -264,33 +321,49 @@ pub trait Engine: Sync {
     /// Currents of a convolution or linear layer (which one, the weight's layout says): `y = W x + b`.
     fn affine(&self, x: &Self::Acts, weight: &Self::Param, bias: &Self::Param) -> Self::Currents;
     /// Its gradients; takes `e` = dL/dy, whose memory may become that of dL/dx.
-    fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: Self::Currents, need: Need) -> AffineGrads<Self>;
+    fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: Self::Currents, need: Need) -> AffineGradsOf<Self>;
     /// [`Engine::fire_backward`] and [`Engine::affine_backward`] of a layer with a norm whose currents were not kept: computes them
     /// anew, from `d`, the gradient of its spikes. An engine may take the samples in parts, so that all currents never exist at once.
-    fn backward_anew(&self, x: &Self::Acts, layer: &Layer<Self::Param>, d: Self::Grad, need: Need) -> (AffineGrads<Self>, NormGrads<Self>) {
+    fn backward_anew(
+        &self,
+        x: &Self::Acts,
+        layer: &LayerOf<Self>,
+        d: Self::Grad,
+        need: Need,
+    ) -> (AffineGradsOf<Self>, NormGrads<Self::Param>) {
         backward_at_once(self, x, layer, d, need)
     }
     /// dL/db: the sum of e = dL/dy over T, B and positions.
     fn bias_gradient(&self, e: &Self::Currents) -> Self::Param;
 
     /// Batch statistics per time step, or over all steps if `merged`.
-    fn moments(&self, y: &Self::Currents, merged: bool) -> Moments;
+    fn moments(&self, y: &Self::Currents, merged: bool) -> Self::Moments;
+    /// 1 if all of them are finite, else 0.
+    fn moments_finite(&self, m: &Self::Moments) -> Self::Note;
+    /// Running statistics as an evaluation pass applies them.
+    fn running_moments(&self, running: Running<&Self::Param>) -> Self::Moments;
+    /// Running statistics after a batch with these statistics ([`Moments::update`]).
+    fn update_running(&self, running: Running<&Self::Param>, m: &Self::Moments) -> Running<Self::Param>;
     /// Norm → ReLU → neuron over T.
-    fn fire(&self, y: &Self::Currents, norm: Option<&Norm<Self::Param>>, cell: &Cell) -> Self::Acts;
+    fn fire(&self, y: &Self::Currents, norm: Option<&NormOf<Self>>, cell: &Cell) -> Self::Acts;
     /// Back through neuron, ReLU and norm (with the batch's statistics): takes y, gives e = dL/dy in its place. The membrane potentials are computed anew.
     fn fire_backward(
         &self,
         y: Self::Currents,
-        norm: Option<&Norm<Self::Param>>,
+        norm: Option<&NormOf<Self>>,
         cell: &Cell,
         surrogate: Surrogate,
         d: Self::Grad,
-    ) -> (Self::Currents, Option<NormGrads<Self>>);
-    /// Whether all currents are finite. A NaN never exceeds the threshold, so it would hide as silence.
-    fn currents_finite(&self, y: &Self::Currents) -> bool;
+    ) -> (Self::Currents, Option<NormGrads<Self::Param>>);
+    /// 1 if all currents are finite, else 0. A NaN never exceeds the threshold, so it would hide as silence.
+    fn currents_finite(&self, y: &Self::Currents) -> Self::Note;
 
-    /// Output: mean over T and over each contiguous group of [`VOTERS`] units. `[B, classes]`, row-major.
-    fn vote(&self, x: &Self::Acts) -> Vec<f64>;
+    /// Output: mean over T and over each contiguous group of [`VOTERS`] units, `[B, classes]`, row-major; and, on the way, the numbers
+    /// behind `notes`. Waits for the device.
+    ///
+    /// # Errors
+    /// As [`Engine::read`].
+    fn vote(&self, x: &Self::Acts, notes: &[Self::Note]) -> Result<(Vec<f64>, Vec<u64>)>;
     /// Its gradient, from dL/d(rates) `[B, classes]`; `x` is the input of [`Engine::vote`].
     fn vote_backward(&self, x: &Self::Acts, d_rates: &[f64]) -> Self::Grad;
 }

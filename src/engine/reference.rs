@@ -3,7 +3,8 @@
 //! It is the oracle the fast engine is tested against, and is itself tested against the fixtures.
 //! Read it to learn what each primitive of the contract means.
 
-use super::{AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Input, Layout, Moments, Need, Neuron, Norm, NormGrads, VOTERS};
+use super::{AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads, Running, VOTERS};
+use crate::error::Result;
 use crate::neuron::{self, Lif, Surrogate};
 use crate::shape::Chw;
 
@@ -119,7 +120,7 @@ impl Reference {
     }
 
     /// d_z into d_y: BatchNorm's backward with the statistics of the batch.
-    fn norm_backward(y: &Tensor, d_z: &mut Tensor, norm: &Norm<Param>) -> NormGrads<Self> {
+    fn norm_backward(y: &Tensor, d_z: &mut Tensor, norm: &Norm<Param>) -> NormGrads<Param> {
         let (channels, rows) = (norm.moments.channels, norm.moments.rows);
         let affine = Affine(Some(norm));
         let row_of = |t: usize, c: usize| (if rows == 1 { 0 } else { t }) * channels + c;
@@ -147,6 +148,8 @@ impl Engine for Reference {
     type Currents = Tensor;
     type Grad = Tensor;
     type Param = Param;
+    type Moments = Moments;
+    type Note = u64;
 
     fn name(&self) -> &'static str {
         "reference"
@@ -157,8 +160,16 @@ impl Engine for Reference {
         Param { layout, data: host.iter().map(|&v| v as f64).collect() }
     }
 
-    fn host(&self, p: &Param) -> Vec<f32> {
-        p.data.iter().map(|&v| v as f32).collect()
+    fn constant(&self, layout: Layout, value: f32) -> Param {
+        Param { layout, data: vec![value.into(); layout.len()] }
+    }
+
+    fn read(&self, notes: &[u64]) -> Result<Vec<u64>> {
+        Ok(notes.to_vec())
+    }
+
+    fn host(&self, p: &Param) -> Result<Vec<f32>> {
+        Ok(narrow(&p.data))
     }
 
     fn adamw(&self, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
@@ -176,28 +187,28 @@ impl Engine for Reference {
         }
     }
 
-    fn host_acts(&self, x: &Tensor) -> Vec<f32> {
-        x.data.iter().map(|&v| v as f32).collect()
+    fn host_acts(&self, x: &Tensor) -> Result<Vec<f32>> {
+        Ok(narrow(&x.data))
     }
 
-    fn host_currents(&self, y: &Tensor) -> Vec<f32> {
-        self.host_acts(y)
+    fn host_currents(&self, y: &Tensor) -> Result<Vec<f32>> {
+        Ok(narrow(&y.data))
     }
 
-    fn host_grad(&self, d: &Tensor) -> Vec<f32> {
-        self.host_acts(d)
+    fn host_grad(&self, d: &Tensor) -> Result<Vec<f32>> {
+        Ok(narrow(&d.data))
     }
 
-    fn all_within(&self, p: &Param, bound: f32) -> bool {
-        p.data.iter().all(|v| v.abs() <= f64::from(bound))
+    fn host_moments(&self, m: &Moments) -> Result<Moments> {
+        Ok(m.clone())
+    }
+
+    fn all_within(&self, p: &Param, bound: f32) -> u64 {
+        p.data.iter().all(|v| v.abs() <= f64::from(bound)).into()
     }
 
     fn input(&self, batch: &Batch) -> Tensor {
-        let data = match &batch.input {
-            Input::Direct(image) => image.repeat(batch.steps),
-            Input::Frames(frames) => frames.clone(),
-        };
-        let data: Vec<f64> = data.iter().map(|&v| v as f64).collect();
+        let data: Vec<f64> = batch.frames().into_iter().map(f64::from).collect();
         assert_eq!(data.len(), batch.steps * batch.samples * batch.shape.len());
         Tensor { steps: batch.steps, samples: batch.samples, shape: batch.shape, data }
     }
@@ -246,8 +257,8 @@ impl Engine for Reference {
     }
 
     fn dropout(&self, x: &Tensor, mask: &DropMask) -> Tensor {
-        let period = mask.keep.len();
-        let data = x.data.iter().enumerate().map(|(i, v)| if mask.keep[i % period] { 2.0 * v } else { 0.0 }).collect();
+        let keep = mask.keep(x.samples, x.shape.len());
+        let data = x.data.iter().enumerate().map(|(i, v)| if keep[i % keep.len()] { 2.0 * v } else { 0.0 }).collect();
         Tensor { data, ..x.clone() }
     }
 
@@ -271,7 +282,7 @@ impl Engine for Reference {
         Tensor { data: out, ..y }
     }
 
-    fn affine_backward(&self, x: &Tensor, weight: &Param, e: Tensor, need: Need) -> AffineGrads<Self> {
+    fn affine_backward(&self, x: &Tensor, weight: &Param, e: Tensor, need: Need) -> AffineGrads<Param, Tensor> {
         let mut d_w = vec![0.0; weight.data.len()];
         let mut d_x = Tensor::zeros(x.steps, x.samples, x.shape);
         each_product(weight.layout, x, &e, |xi, wi, yi| {
@@ -303,6 +314,21 @@ impl Engine for Reference {
         Moments { mean, var, rows, channels, count, repeats: 1 }
     }
 
+    fn moments_finite(&self, m: &Moments) -> u64 {
+        m.is_finite().into()
+    }
+
+    fn running_moments(&self, running: Running<&Param>) -> Moments {
+        Moments::of_running(running.mean.data.iter().copied(), running.var.data.iter().copied())
+    }
+
+    fn update_running(&self, running: Running<&Param>, m: &Moments) -> Running<Param> {
+        let old = running.mean.data.iter().zip(&running.var.data).enumerate();
+        let new: Vec<[f32; 2]> = old.map(|(c, (&mean, &var))| m.update(c, mean, var)).collect();
+        let of = |which: usize| Param { layout: running.mean.layout, data: new.iter().map(|pair| pair[which].into()).collect() };
+        Running { mean: of(0), var: of(1) }
+    }
+
     fn fire(&self, y: &Tensor, norm: Option<&Norm<Param>>, cell: &Cell) -> Tensor {
         let mut out = Tensor::zeros(y.steps, y.samples, y.shape);
         for b in 0..y.samples {
@@ -330,7 +356,7 @@ impl Engine for Reference {
         cell: &Cell,
         surrogate: Surrogate,
         d: Tensor,
-    ) -> (Tensor, Option<NormGrads<Self>>) {
+    ) -> (Tensor, Option<NormGrads<Param>>) {
         let mut d_z = Tensor::zeros(y.steps, y.samples, y.shape);
         for b in 0..y.samples {
             for i in 0..y.shape.len() {
@@ -357,17 +383,17 @@ impl Engine for Reference {
         (d_z, grads)
     }
 
-    fn currents_finite(&self, y: &Tensor) -> bool {
-        y.data.iter().all(|v| v.is_finite())
+    fn currents_finite(&self, y: &Tensor) -> u64 {
+        y.data.iter().all(|v| v.is_finite()).into()
     }
 
-    fn vote(&self, x: &Tensor) -> Vec<f64> {
+    fn vote(&self, x: &Tensor, notes: &[u64]) -> Result<(Vec<f64>, Vec<u64>)> {
         let classes = x.shape.c / VOTERS;
         let mut rates = vec![0.0; x.samples * classes];
         for (t, b, c, ..) in x.places() {
             rates[b * classes + c / VOTERS] += x.data[x.at(t, b, c, 0, 0)] / (VOTERS * x.steps) as f64;
         }
-        rates
+        Ok((rates, notes.to_vec()))
     }
 
     fn vote_backward(&self, x: &Tensor, d_rates: &[f64]) -> Tensor {
@@ -379,6 +405,10 @@ impl Engine for Reference {
         }
         d
     }
+}
+
+fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
 }
 
 /// Index of the first maximum of a window in row-major order.

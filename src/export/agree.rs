@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::npz;
-use crate::engine::{Batch, Engine, Input};
+use crate::engine::{Batch, Engine, Input, Values};
 use crate::error::Result;
 use crate::loss::predict;
 use crate::network::{Method, Network};
@@ -77,7 +77,10 @@ pub type Run<'a> = &'a mut dyn FnMut(&Batch) -> Result<Answers>;
 /// Diverged: a layer's currents are not finite.
 pub fn answers<E: Engine>(engine: &E, net: &Network<E>, method: &Method, batch: &Batch) -> Result<Answers> {
     let mut spikes = Vec::new();
-    let out = net.infer_seen(engine, batch, method, &mut |_, fired| spikes.push(engine.host_acts(fired.spikes)))?;
+    let out = net.infer_seen(engine, batch, method, &mut |_, fired| {
+        spikes.push(engine.host_acts(fired.spikes)?);
+        Ok(())
+    })?;
     Ok(Answers { spikes, rates: out.rates })
 }
 
@@ -140,7 +143,7 @@ pub fn random_inputs(shape: Chw, steps: usize, samples: usize, direct: bool, see
     let input = if direct {
         Input::Direct((0..len).map(|_| rng.unit()).collect())
     } else {
-        Input::Frames((0..steps * len).map(|_| if rng.below(5) == 0 { 1.0 + rng.below(2) as f32 } else { 0.0 }).collect())
+        Input::Frames(Values::Counts((0..steps * len).map(|_| if rng.below(5) == 0 { 1 + rng.below(2) as u16 } else { 0 }).collect()))
     };
     Batch { shape, samples, steps, input }
 }
@@ -151,12 +154,8 @@ pub fn random_inputs(shape: Chw, steps: usize, samples: usize, direct: bool, see
 /// Bug: never.
 pub fn trace(plan: &crate::plan::Plan, batch: &Batch, said: &Answers) -> Result<npz::Writer> {
     let mut out = npz::Writer::new();
-    let frames = match &batch.input {
-        Input::Direct(image) => image.repeat(batch.steps),
-        Input::Frames(frames) => frames.clone(),
-    };
     let sides = |s: Chw| [batch.steps, batch.samples, s.c, s.h, s.w];
-    out.reals("input", &sides(batch.shape), &frames)?;
+    out.reals("input", &sides(batch.shape), &batch.frames())?;
     for (block, spikes) in plan.blocks.iter().zip(&said.spikes) {
         let bytes: Vec<u8> = spikes.iter().map(|&v| v as u8).collect();
         out.bytes(&format!("spikes.{}", block.index), &sides(block.output), &bytes)?;

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::agree::Answers;
 use super::model::Model;
-use crate::engine::{Batch, Input, VOTERS};
+use crate::engine::{Batch, VOTERS};
 use crate::error::{Error, Result};
 use crate::neuron::Lif;
 use crate::plan::{Block, Front, Kind, Plan};
@@ -92,7 +92,8 @@ impl Integer {
 
     /// Spikes and rates, as the C code computes them.
     pub fn run(&self, batch: &Batch) -> Answers {
-        let samples: Vec<Answers> = (0..batch.samples).into_par_iter().map(|b| self.sample(batch, b)).collect();
+        let frames = batch.frames();
+        let samples: Vec<Answers> = (0..batch.samples).into_par_iter().map(|b| self.sample(batch, &frames, b)).collect();
         let shapes = self.plan.blocks.iter().map(|b| b.output.len());
         let spikes = shapes.enumerate().map(|(l, n)| {
             // `[B,T,n]` → `[T,B,n]`
@@ -102,16 +103,13 @@ impl Integer {
         Answers { spikes, rates: samples.into_iter().flat_map(|s| s.rates).collect() }
     }
 
-    fn sample(&self, batch: &Batch, b: usize) -> Answers {
+    fn sample(&self, batch: &Batch, frames: &[f32], b: usize) -> Answers {
         let (n, blocks) = (batch.shape.len(), &self.plan.blocks);
         let mut rest: Vec<Vec<f32>> = blocks.iter().map(|b| vec![0.0; b.output.len()]).collect();
         let mut spikes = vec![Vec::new(); blocks.len()];
         let mut votes = vec![0u32; self.plan.classes()];
         for t in 0..batch.steps {
-            let frame = match &batch.input {
-                Input::Direct(image) => &image[b * n..(b + 1) * n],
-                Input::Frames(frames) => &frames[(t * batch.samples + b) * n..][..n],
-            };
+            let frame = &frames[(t * batch.samples + b) * n..][..n];
             let mut counts = Vec::new();
             for (l, block) in blocks.iter().enumerate() {
                 let currents = match &self.layers[l].weights {

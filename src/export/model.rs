@@ -1,7 +1,8 @@
 //! A network on the host: what every format is written from, and what every file becomes when it is read.
 
-use crate::engine::{BN_EPS, Engine};
-use crate::network::{Network, Running, Tensors, tensor_names};
+use crate::engine::{BN_EPS, Engine, Layout, Running};
+use crate::error::Result;
+use crate::network::{Network, Tensors, tensor_names};
 use crate::neuron::Lif;
 use crate::plan::{Block, Plan};
 
@@ -13,7 +14,7 @@ pub struct Norm {
     /// β
     pub beta: Vec<f32>,
     /// Running statistics.
-    pub running: Running,
+    pub running: Running<Vec<f32>>,
 }
 
 /// Parameters of one block.
@@ -40,14 +41,20 @@ pub struct Model {
 
 impl Model {
     /// Brings a network to the host.
-    pub fn of<E: Engine>(engine: &E, net: &Network<E>, lif: Lif) -> Model {
-        let layer = |(p, running): (&Tensors<E::Param>, &Option<Running>)| {
-            let norm = p.norm.as_ref().zip(running.clone());
-            let norm = norm.map(|((g, b), running)| Norm { gamma: engine.host(g), beta: engine.host(b), running });
-            Layer { weight: engine.host(&p.weight), bias: engine.host(&p.bias), norm }
+    ///
+    /// # Errors
+    /// Memory: the device has failed.
+    pub fn of<E: Engine>(engine: &E, net: &Network<E>, lif: Lif) -> Result<Model> {
+        let layer = |(p, running): (&Tensors<E::Param>, &Option<Running<E::Param>>)| {
+            let norm = p.norm.as_ref().zip(running.as_ref());
+            let norm = norm.map(|((gamma, beta), r)| {
+                let running = Running { mean: engine.host(&r.mean)?, var: engine.host(&r.var)? };
+                Ok(Norm { gamma: engine.host(gamma)?, beta: engine.host(beta)?, running })
+            });
+            Ok(Layer { weight: engine.host(&p.weight)?, bias: engine.host(&p.bias)?, norm: norm.transpose()? })
         };
-        let layers = net.params.iter().zip(&net.running).map(layer).collect();
-        Model { plan: net.plan.clone(), lif, layers }
+        let layers = net.params.iter().zip(&net.running).map(layer).collect::<Result<_>>()?;
+        Ok(Model { plan: net.plan.clone(), lif, layers })
     }
 
     /// The network on a device. A norm that was folded becomes one that changes nothing.
@@ -63,7 +70,9 @@ impl Model {
         });
         let params = params.map(|t| t.expect("two or four tensors")).collect();
         let running = |(block, layer): (&Block, &Layer)| {
-            block.has_norm().then(|| layer.norm.as_ref().map_or_else(|| Norm::identity(block).running, |n| n.running.clone()))
+            let host = layer.norm.as_ref().map_or_else(|| Norm::identity(block).running, |n| n.running.clone());
+            let device = |values: &[f32]| engine.param(Layout::PerChannel(block.output.c), values);
+            block.has_norm().then(|| Running { mean: device(&host.mean), var: device(&host.var) })
         };
         Network { plan: self.plan.clone(), params, running: pairs().map(running).collect(), recompute: vec![false; self.layers.len()] }
     }

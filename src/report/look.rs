@@ -200,7 +200,7 @@ impl<E: Engine> Trained<'_, E> {
             confusion,
             cost,
             layout: plan.blocks[0].weight(),
-            weights: self.engine.host(&self.net.params[0].weight),
+            weights: self.engine.host(&self.net.params[0].weight)?,
             state_samples: STATE_SAMPLES.min(all),
         })
     }
@@ -228,12 +228,13 @@ impl<E: Engine> Trained<'_, E> {
         for chunk in indices.chunks(at_once) {
             let Labelled { batch, .. } = feed.plain(Split::Test, chunk, false)?;
             self.net.infer_seen(self.engine, &batch, self.method, &mut |i, fired| {
-                for neurons in self.engine.host_acts(fired.spikes).chunks(blocks[i].output.len()) {
+                for neurons in self.engine.host_acts(fired.spikes)?.chunks(blocks[i].output.len()) {
                     for (n, o) in neurons.iter().enumerate() {
                         ever[i][n] |= *o > 0.0;
                         always[i][n] &= *o > 0.0;
                     }
                 }
+                Ok(())
             })?;
         }
         let count = |flags: &[bool], what: bool| flags.iter().filter(|f| **f == what).count();
@@ -258,23 +259,25 @@ impl<E: Engine> Trained<'_, E> {
         let Labelled { batch, labels } = feed.plain(Split::Test, &[index], false)?;
         let (mut rasters, mut traces) = (Vec::new(), Vec::new());
         let out = self.net.infer_seen(self.engine, &batch, self.method, &mut |i, fired: Fired<E>| {
-            let trains = trains(&self.engine.host_acts(fired.spikes), steps);
+            let trains = trains(&self.engine.host_acts(fired.spikes)?, steps);
             if i == traced {
-                let u = probe::potentials(self.engine, &blocks[i], self.method.lif, steps, fired.currents, fired.norm.as_ref());
+                let u = probe::potentials(self.engine, &blocks[i], self.method.lif, steps, fired.currents, fired.norm.as_ref())?;
                 traces = choose_traces(&trains, &u, steps);
             }
             rasters.push(raster(&trains, steps));
+            Ok(())
         })?;
         let events = self.data.steps().is_some();
         let raw = Preparation::scale_only(self.net.plan.shape.c);
         let prep = if events { preparation(self.config, self.data) } else { raw };
+        let shape = self.data.shape(&prep);
         Ok(Sample {
             index,
             label: labels[0],
             predicted: predict(&out.rates),
             rates: out.rates,
-            shape: self.data.shape(&prep),
-            input: self.data.assemble(Split::Test, &[index], &prep, None)?,
+            shape,
+            input: self.data.assemble(Split::Test, &[index], &prep, None)?.reals(shape),
             events,
             rasters,
             traced,

@@ -99,13 +99,15 @@ pub fn measure<E: Engine>(
             }
             let Labelled { batch, labels } = labelled?;
             (direct, steps) = (matches!(batch.input, Input::Direct(_)), batch.steps);
-            let mut votes = Vec::new();
+            let (mut votes, mut nonzero) = (Vec::new(), Vec::new());
             let out = net.infer_seen(engine, &batch, method, &mut |i, fired| {
-                sums.nonzero[i] += engine.spike_count(fired.input);
+                nonzero.push(engine.spike_count(fired.input));
                 if i + 1 == blocks.len() {
-                    votes = engine.host_acts(fired.spikes);
+                    votes = engine.host_acts(fired.spikes)?;
                 }
+                Ok(())
             })?;
+            sums.nonzero.iter_mut().zip(engine.read(&nonzero)?).for_each(|(sum, n)| *sum += n);
             sums.spikes.iter_mut().zip(&out.spikes).for_each(|(sum, s)| *sum += s);
             sums.read_out(&votes, steps, &labels);
         }

@@ -35,7 +35,7 @@ impl<E: Engine> Trainer<'_, E> {
 
     fn look(&self, batch: &Batch, labels: &[u16], method: &Method) -> Result<Vec<LayerCredit>> {
         let (engine, net) = (self.engine, &self.net);
-        let masks = net.masks(self.config.seed, self.progress.step + 1, batch.samples);
+        let masks = net.masks(self.config.seed, self.progress.step + 1);
         let (out, tape) = net.forward(engine, batch, &masks, method)?;
         let (_, d_rates) = self.config.loss.of(&out.rates, labels);
         let mut layers = Vec::new();
@@ -43,11 +43,12 @@ impl<E: Engine> Trainer<'_, E> {
             // Room for the copies below.
             engine.trim();
             let block = &net.plan.blocks[i];
-            let s = engine.host_grad(seen.d);
-            let u = potentials(engine, block, method.lif, batch.steps, seen.currents, seen.norm.as_ref());
+            let s = engine.host_grad(seen.d)?;
+            let u = potentials(engine, block, method.lif, batch.steps, seen.currents, seen.norm.as_ref())?;
             layers.push(credit::of_layer(block.name(), seen.surrogate, method.lif, block.output.len(), batch.steps, &u, &s));
+            Ok(())
         };
-        net.backward_seen(engine, tape, &d_rates, &masks, method, Some(see));
+        net.backward_seen(engine, tape, &d_rates, &masks, method, Some(see))?;
         layers.reverse();
         Ok(layers)
     }
@@ -62,8 +63,8 @@ pub fn samples_of(batch: usize) -> usize {
 fn first(batch: &Batch, samples: usize) -> Batch {
     let one = batch.shape.len();
     let input = match &batch.input {
-        Input::Direct(v) => Input::Direct(v[..samples * one].to_vec()),
-        Input::Frames(v) => Input::Frames(v.chunks(batch.samples * one).flat_map(|step| &step[..samples * one]).copied().collect()),
+        Input::Direct(v) => Input::Direct(v.cut(std::iter::once(0..samples * one))),
+        Input::Frames(v) => Input::Frames(v.cut((0..batch.steps).map(|t| t * batch.samples * one).map(|at| at..at + samples * one))),
     };
     Batch { shape: batch.shape, samples, steps: batch.steps, input }
 }

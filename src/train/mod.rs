@@ -280,7 +280,7 @@ fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
         samples_per_s: p.samples_per_s,
         peak_rss_mb: p.peak_rss_mb.max(record::peak_rss_mb()),
         train_seconds: p.train_seconds,
-        weights_sha256: trainer.weights_sha256(),
+        weights_sha256: trainer.weights_sha256()?,
         engine: trainer.engine.name().to_string(),
         version: env!("CARGO_PKG_VERSION").to_string(),
     })

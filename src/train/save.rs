@@ -7,9 +7,9 @@ use super::Observer;
 use super::trainer::{Progress, Trainer};
 use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
-use crate::engine::{Engine, Layout};
+use crate::engine::{Engine, Layout, Running};
 use crate::error::{Error, Result};
-use crate::network::{Method, Network, Running, Tensors, tensor_names};
+use crate::network::{Method, Network, Tensors, tensor_names};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
@@ -74,10 +74,10 @@ pub fn values<'s, E: Engine>(
             Place::Device { role, block, tensor } => {
                 let source = if role == 0 { &net.params } else { &moments[role - 1] };
                 let p = source[block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
-                Cow::Owned(engine.host(p))
+                Cow::Owned(engine.host(p)?)
             }
-            Place::Mean(block) => Cow::Borrowed(running(block)?.mean.as_slice()),
-            Place::Var(block) => Cow::Borrowed(running(block)?.var.as_slice()),
+            Place::Mean(block) => Cow::Owned(engine.host(&running(block)?.mean)?),
+            Place::Var(block) => Cow::Owned(engine.host(&running(block)?.var)?),
         })
     }
 }
@@ -215,7 +215,7 @@ fn fill<E: Engine>(
     plan: &Plan,
     kind: Kind,
     targets: [&mut Vec<Tensors<E::Param>>; 3],
-    running: &mut [Option<Running>],
+    running: &mut [Option<Running<E::Param>>],
 ) -> Result<()> {
     let expected = places(plan, kind).len();
     for (entry, place) in places(plan, kind) {
@@ -227,8 +227,8 @@ fn fill<E: Engine>(
                     *p = engine.param(layout, &values);
                 }
             }
-            Place::Mean(block) => running[block].as_mut().map_or((), |r| r.mean = values),
-            Place::Var(block) => running[block].as_mut().map_or((), |r| r.var = values),
+            Place::Mean(block) => running[block].as_mut().map_or((), |r| r.mean = engine.param(Layout::PerChannel(values.len()), &values)),
+            Place::Var(block) => running[block].as_mut().map_or((), |r| r.var = engine.param(Layout::PerChannel(values.len()), &values)),
         }
     }
     if c.header.kind == kind && !c.tensors.is_empty() {

@@ -1,9 +1,9 @@
 //! One optimiser step of any network on any engine.
 
-use crate::engine::{AdamW, Batch, DropMask, Engine, LARGEST};
+use crate::engine::{AdamW, Batch, DropMask, Engine};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
-use crate::network::{LESS, Method, Network, Output, Tensors};
+use crate::network::{Checks, LESS, Method, Network, Output, Tensors};
 
 /// What a step learns, and how.
 pub struct Task<'a> {
@@ -27,8 +27,10 @@ pub fn adamw(lr: f64, weight_decay: f64, step: u64) -> AdamW {
 /// Forward, backward, AdamW; gives the loss and the forward pass's output. Nothing is changed unless all currents and their statistics,
 /// the loss, all gradients, weights and moments are finite.
 ///
+/// The host waits for the device twice: for the votes, and for the verdict on gradients, weights and moments.
+///
 /// # Errors
-/// Diverged: one of them is not; names the layer.
+/// Diverged: one of them is not; names the layer. Memory: the device has failed.
 pub fn optimise<E: Engine>(
     engine: &E,
     net: &mut Network<E>,
@@ -41,16 +43,16 @@ pub fn optimise<E: Engine>(
     if !loss.is_finite() {
         return Err(Error::diverged(format!("the loss is {loss}")).remedy(LESS));
     }
-    let running = net.updated_running(&tape)?;
-    let grads = net.backward(engine, tape, &d_rates, task.masks, task.method);
+    let running = net.updated_running(engine, &tape);
+    let grads = net.backward(engine, tape, &d_rates, task.masks, task.method)?;
     // What AdamW reads. A weight that is NaN may hide: a neuron that gets NaN is silent, and an input that is silent adds nothing.
-    let read =
-        [("gradient", &grads, LARGEST), ("value", &net.params, f32::MAX), ("first moment", m, f32::MAX), ("second moment", v, f32::MAX)];
-    for (what, tensors, bound) in read {
-        if let Some(name) = net.first_beyond(engine, tensors, bound) {
-            return Err(Error::diverged(format!("the {what} of {name} is not finite")).remedy(LESS));
-        }
-    }
+    let mut checks = Checks::new(engine, &net.plan);
+    checks.running(&running);
+    checks.gradients(&grads);
+    checks.finite("value", &net.params);
+    checks.finite("first moment", m);
+    checks.finite("second moment", v);
+    checks.verdict()?;
     net.running = running;
     for (i, g) in grads.iter().enumerate() {
         let moving = net.params[i].each_mut().zip(m[i].each_mut()).zip(v[i].each_mut());

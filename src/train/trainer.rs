@@ -163,7 +163,7 @@ impl<'a, E: Engine> Trainer<'a, E> {
         let place = |e: Error| e.at(format!("epoch {}, step {step}", epoch + 1));
         let Labelled { batch, labels } = batch.map_err(place)?;
         let method = self.config.method(epoch);
-        let masks = self.net.masks(self.config.seed, step, batch.samples);
+        let masks = self.net.masks(self.config.seed, step);
         let task = Task { batch: &batch, labels: &labels, masks: &masks, method: &method, loss: self.config.loss };
         let c = adamw(lr, self.config.weight_decay, step);
         let (loss, out) = optimise(self.engine, &mut self.net, &mut self.moments, &task, &c).map_err(place)?;
@@ -216,13 +216,19 @@ impl<'a, E: Engine> Trainer<'a, E> {
     }
 
     /// SHA-256 (hex) over parameters and running statistics, block by block: weight, bias, γ, β, mean, variance.
-    pub fn weights_sha256(&self) -> String {
+    ///
+    /// # Errors
+    /// Memory: the device has failed.
+    pub fn weights_sha256(&self) -> Result<String> {
         weights_sha256(self.engine, &self.net)
     }
 }
 
 /// SHA-256 (hex) over parameters and running statistics of a network, in order, as f32 little-endian.
-pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
+///
+/// # Errors
+/// Memory: the device has failed.
+pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> Result<String> {
     let mut hash = Sha256::new();
     let mut add = |values: &[f32]| {
         for chunk in values.chunks(1 << 16) {
@@ -231,13 +237,11 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> String {
         }
     };
     for (t, r) in net.params.iter().zip(&net.running) {
-        t.each().for_each(|p| add(&engine.host(p)));
-        if let Some(r) = r {
-            add(&r.mean);
-            add(&r.var);
+        for p in t.each().chain(r.iter().flat_map(|r| r.each())) {
+            add(&engine.host(p)?);
         }
     }
-    hex(&hash.finalize())
+    Ok(hex(&hash.finalize()))
 }
 
 /// The network of a configuration on the samples of a data set; takes no memory.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::simd::{LANES, Lane};
-use crate::engine::{Batch, Input};
+use crate::engine::{Batch, Input, Values};
 use crate::shape::Chw;
 
 /// Sixteen spike trains: one position of a block of channels.
@@ -78,18 +78,17 @@ impl Field {
         &self.data[sample * self.sample_len()..(sample + 1) * self.sample_len()]
     }
 
-    /// From canonical `[stored,B,C,H,W]`.
-    pub(super) fn from_host(shape: Chw, samples: usize, steps: usize, stored: usize, host: &[f32]) -> Field {
-        let mut field = Field::zeros(shape, samples, steps, stored);
-        let (area, lanes) = (shape.area(), field.block_len());
-        for (row, values) in host.chunks_exact(area).enumerate() {
+    /// From canonical `[stored,B,C,H,W]`; `value` makes of what is stored in channel c what is computed with.
+    fn fill<V: Copy>(&mut self, stored: &[V], value: impl Fn(usize, V) -> f32) {
+        let (shape, samples, area, lanes) = (self.shape, self.samples, self.shape.area(), self.block_len());
+        assert_eq!(stored.len(), self.stored * samples * shape.len(), "a batch has as many values as its shape");
+        for (row, values) in stored.chunks_exact(area).enumerate() {
             let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
             let start = (b * blocks(shape.c) + c / LANES) * lanes + t * area;
-            for (lane, &value) in field.data[start..start + area].iter_mut().zip(values) {
-                lane.0[c % LANES] = value;
+            for (lane, &v) in self.data[start..start + area].iter_mut().zip(values) {
+                lane.0[c % LANES] = value(c, v);
             }
         }
-        field
     }
 
     /// As canonical `[T,B,C,H,W]`.
@@ -188,11 +187,17 @@ pub enum Acts {
 impl Acts {
     /// Brings a batch into blocks.
     pub fn from_batch(batch: &Batch) -> Acts {
-        let (stored, host) = match &batch.input {
-            Input::Direct(host) => (1, host),
-            Input::Frames(host) => (batch.steps, host),
-        };
-        Acts::Real(Arc::new(Field::from_host(batch.shape, batch.samples, batch.steps, stored, host)))
+        let stored = if let Input::Direct(_) = batch.input { 1 } else { batch.steps };
+        let mut field = Field::zeros(batch.shape, batch.samples, batch.steps, stored);
+        match batch.input.values() {
+            Values::Reals(v) => field.fill(v, |_, v| v),
+            Values::Counts(v) => field.fill(v, |_, v| f32::from(v)),
+            Values::Pixels(v, normalization) => {
+                let tables = normalization.tables();
+                field.fill(v, |c, v| tables[c][v as usize]);
+            }
+        }
+        Acts::Real(Arc::new(field))
     }
 
     /// One sample at one step.

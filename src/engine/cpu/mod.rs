@@ -36,7 +36,8 @@ pub use grad::Grad;
 pub use param::Param;
 pub use simd::Isa;
 
-use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads};
+use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads, Running};
+use crate::error::Result;
 use crate::neuron::Surrogate;
 
 /// The CPU engine; holds nothing but the instruction set it runs.
@@ -73,6 +74,8 @@ impl Engine for Cpu {
     type Currents = Field;
     type Grad = Grad;
     type Param = Param;
+    type Moments = Moments;
+    type Note = u64;
 
     fn name(&self) -> &'static str {
         "cpu"
@@ -86,28 +89,40 @@ impl Engine for Cpu {
         Param::from_host(layout, host)
     }
 
-    fn host(&self, p: &Param) -> Vec<f32> {
-        p.to_host()
+    fn constant(&self, layout: Layout, value: f32) -> Param {
+        Param::constant(layout, value)
+    }
+
+    fn read(&self, notes: &[u64]) -> Result<Vec<u64>> {
+        Ok(notes.to_vec())
+    }
+
+    fn host(&self, p: &Param) -> Result<Vec<f32>> {
+        Ok(p.to_host())
     }
 
     fn adamw(&self, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
         param::adamw(self.isa, p, m, v, grad, c);
     }
 
-    fn host_acts(&self, x: &Acts) -> Vec<f32> {
-        x.to_host()
+    fn host_acts(&self, x: &Acts) -> Result<Vec<f32>> {
+        Ok(x.to_host())
     }
 
-    fn host_currents(&self, y: &Field) -> Vec<f32> {
-        y.to_host()
+    fn host_currents(&self, y: &Field) -> Result<Vec<f32>> {
+        Ok(y.to_host())
     }
 
-    fn host_grad(&self, d: &Grad) -> Vec<f32> {
-        d.to_host(self.isa)
+    fn host_grad(&self, d: &Grad) -> Result<Vec<f32>> {
+        Ok(d.to_host(self.isa))
     }
 
-    fn all_within(&self, p: &Param, bound: f32) -> bool {
-        p.all_within(bound)
+    fn host_moments(&self, m: &Moments) -> Result<Moments> {
+        Ok(m.clone())
+    }
+
+    fn all_within(&self, p: &Param, bound: f32) -> u64 {
+        p.all_within(bound).into()
     }
 
     fn input(&self, batch: &Batch) -> Acts {
@@ -149,7 +164,7 @@ impl Engine for Cpu {
         }
     }
 
-    fn affine_backward(&self, x: &Acts, weight: &Param, e: Field, need: Need) -> AffineGrads<Self> {
+    fn affine_backward(&self, x: &Acts, weight: &Param, e: Field, need: Need) -> AffineGrads<Param, Grad> {
         let (weight, input) = match weight.layout {
             Layout::Conv { .. } => conv_back::backward(self.isa, x, weight, e, need),
             Layout::Linear { .. } | Layout::PerChannel(_) => linear_back::backward(self.isa, x, weight, &e, need),
@@ -157,7 +172,7 @@ impl Engine for Cpu {
         AffineGrads { weight, input }
     }
 
-    fn backward_anew(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Self>, NormGrads<Self>) {
+    fn backward_anew(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
         if x.stored() < x.steps() {
             return super::backward_at_once(self, x, layer, d, need);
         }
@@ -173,6 +188,22 @@ impl Engine for Cpu {
         fire::moments(self.isa, y, merged)
     }
 
+    fn moments_finite(&self, m: &Moments) -> u64 {
+        m.is_finite().into()
+    }
+
+    fn running_moments(&self, running: Running<&Param>) -> Moments {
+        let wide = |p: &Param| p.to_host().into_iter().map(f64::from);
+        Moments::of_running(wide(&running.mean), wide(&running.var))
+    }
+
+    fn update_running(&self, running: Running<&Param>, m: &Moments) -> Running<Param> {
+        let old = running.mean.to_host().into_iter().zip(running.var.to_host()).enumerate();
+        let (mean, var): (Vec<f32>, Vec<f32>) = old.map(|(c, (mean, var))| m.update(c, mean.into(), var.into()).into()).unzip();
+        let per_channel = |values: &[f32]| Param::from_host(Layout::PerChannel(m.channels), values);
+        Running { mean: per_channel(&mean), var: per_channel(&var) }
+    }
+
     fn fire(&self, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Acts {
         fire::fire(self.isa, y, norm, cell)
     }
@@ -184,17 +215,17 @@ impl Engine for Cpu {
         cell: &Cell,
         surrogate: Surrogate,
         d: Grad,
-    ) -> (Field, Option<NormGrads<Self>>) {
+    ) -> (Field, Option<NormGrads<Param>>) {
         let grads = fire_back::fire_backward(self.isa, &mut y, norm, cell, surrogate, &d);
         (y, grads.map(|(gamma, beta)| NormGrads { gamma, beta }))
     }
 
-    fn currents_finite(&self, y: &Field) -> bool {
-        param::all_within(&y.data, f32::MAX)
+    fn currents_finite(&self, y: &Field) -> u64 {
+        param::all_within(&y.data, f32::MAX).into()
     }
 
-    fn vote(&self, x: &Acts) -> Vec<f64> {
-        vote::vote(x)
+    fn vote(&self, x: &Acts, notes: &[u64]) -> Result<(Vec<f64>, Vec<u64>)> {
+        Ok((vote::vote(x), notes.to_vec()))
     }
 
     fn vote_backward(&self, x: &Acts, d_rates: &[f64]) -> Grad {

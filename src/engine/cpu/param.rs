@@ -84,6 +84,11 @@ impl Param {
         &self.data[group.first * rows..(group.first + group.width) * rows]
     }
 
+    /// All entries `value`; padding stays zero.
+    pub fn constant(layout: Layout, value: f32) -> Param {
+        if value == 0.0 { Param::zeros(layout) } else { Param::from_host(layout, &vec![value; layout.len()]) }
+    }
+
     /// From the order of [`Layout`].
     pub fn from_host(layout: Layout, host: &[f32]) -> Param {
         assert_eq!(host.len(), layout.len(), "a parameter has as many values as its layout");

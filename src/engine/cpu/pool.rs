@@ -207,15 +207,15 @@ fn pool_reals(x: &Field, k: usize, window: impl Fn(&[Lane], &Windows, usize, &mu
 
 /// The mask in blocked order: bit l of `[B][C/16][H·W]` = channel l of the block is kept.
 pub fn block_mask(mask: &DropMask, shape: Chw, samples: usize) -> Vec<u16> {
-    let area = shape.area();
-    let mut bits = vec![0u16; samples * blocks(shape.c) * area];
-    for (row, keep) in mask.keep.chunks_exact(area).enumerate() {
-        let (b, c) = (row / shape.c, row % shape.c);
-        let start = (b * blocks(shape.c) + c / LANES) * area;
-        for (bits, &keep) in bits[start..start + area].iter_mut().zip(keep) {
-            *bits |= u16::from(keep) << (c % LANES);
+    let (area, sample_len) = (shape.area(), blocks(shape.c) * shape.area());
+    let mut bits = vec![0u16; samples * sample_len];
+    bits.par_chunks_mut(sample_len).enumerate().for_each(|(b, bits)| {
+        let words = mask.words(b, shape.len());
+        for i in 0..shape.len() {
+            let (c, p) = (i / area, i % area);
+            bits[c / LANES * area + p] |= ((words[i / 64] >> (i % 64) & 1) as u16) << (c % LANES);
         }
-    }
+    });
     bits
 }
 
