@@ -33,7 +33,7 @@ fn spikes(engine: &Cpu, shape: Chw, density: f64) -> [Acts; 2] {
 }
 
 fn zeros(engine: &Cpu, channels: usize) -> Param {
-    engine.param(Layout::PerChannel(channels), &vec![0.0; channels])
+    engine.constant(Layout::PerChannel(channels), 0.0)
 }
 
 fn weights(engine: &Cpu, layout: Layout) -> Param {
@@ -53,7 +53,7 @@ fn layer(c: &mut Criterion, name: &str, shape: Chw, layout: Layout) {
         let mut group = c.benchmark_group(format!("{name} {pass}"));
         for density in DENSITIES {
             let inputs = spikes(&engine, shape, density);
-            let events = engine.spike_count(&inputs[1]);
+            let events = engine.read(&[engine.spike_count(&inputs[1])]).unwrap()[0];
             group.throughput(Throughput::Elements(factor * events * fan_out as u64));
             for (kind, x) in ["dense", "events"].into_iter().zip(&inputs) {
                 let id = BenchmarkId::new(kind, density);
@@ -91,7 +91,7 @@ fn sweeps(c: &mut Criterion) {
     let [_, x] = spikes(&engine, shape, 0.33);
     let weight = weights(&engine, Layout::Conv { out: shape.c, inp: shape.c, k: 3 });
     let currents = || -> Field { engine.affine(&x, &weight, &zeros(&engine, shape.c)) };
-    let ones = engine.param(Layout::PerChannel(shape.c), &vec![1.0; shape.c]);
+    let ones = engine.constant(Layout::PerChannel(shape.c), 1.0);
     let (y, beta) = (currents(), zeros(&engine, shape.c));
     let moments = engine.moments(&y, false);
     let norm = Norm { gamma: &ones, beta: &beta, moments: &moments };
@@ -114,7 +114,7 @@ fn sweeps(c: &mut Criterion) {
 fn optimiser(c: &mut Criterion) {
     let (engine, layout) = (Cpu::new(), Layout::Linear { out: 1024, inp: Chw::new(4096, 1, 1) });
     let (mut p, mut m, mut v, grad) =
-        (weights(&engine, layout), weights(&engine, layout), engine.param(layout, &vec![1e-4; layout.len()]), weights(&engine, layout));
+        (weights(&engine, layout), weights(&engine, layout), engine.constant(layout, 1e-4), weights(&engine, layout));
     let mut group = c.benchmark_group("AdamW");
     group.throughput(Throughput::Elements(layout.len() as u64));
     let constants = AdamW { lr: 1e-3, weight_decay: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, step: 10 };

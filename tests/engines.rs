@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use spiketrain::engine::cpu::{Cpu, Isa};
 use spiketrain::engine::reference::Reference;
-use spiketrain::engine::{Batch, Engine, Input};
+use spiketrain::engine::{Batch, Engine, Input, Values};
 use spiketrain::loss::Loss;
 use spiketrain::network::{Method, Network, tensor_names};
 use spiketrain::neuron::{Lif, Rule};
@@ -124,17 +124,17 @@ fn pass_anew<E: Engine>(engine: &E, c: &Case, threshold: f64, anew: &[usize]) ->
         }
     }
     let method = Method { lif: Lif { threshold, ..c.method.lif }, ..c.method };
-    let masks = net.masks(c.seed, 1, c.batch.samples);
+    let masks = net.masks(c.seed, 1);
     let (out, tape) = net.forward(engine, &c.batch, &masks, &method).unwrap();
     let (_, d_rates) = c.loss.of(&out.rates, &c.labels);
-    net.running = net.updated_running(&tape).unwrap();
-    let grads = net.backward(engine, tape, &d_rates, &masks, &method);
+    net.running = net.updated_running(engine, &tape);
+    let grads = net.backward(engine, tape, &d_rates, &masks, &method).unwrap();
     let named = |(b, g)| -> Vec<(String, Vec<f32>)> {
         let (b, g): (&spiketrain::plan::Block, &spiketrain::network::Tensors<E::Param>) = (b, g);
-        tensor_names(b).into_iter().zip(g.each()).map(|((n, _), p)| (n, engine.host(p))).collect()
+        tensor_names(b).into_iter().zip(g.each()).map(|((n, _), p)| (n, engine.host(p).unwrap())).collect()
     };
     Passed {
-        running: net.running.iter().flatten().flat_map(|r| [r.mean.clone(), r.var.clone()]).flatten().collect(),
+        running: net.running.iter().flatten().flat_map(|r| r.each().flat_map(|p| engine.host(p).unwrap())).collect(),
         grads: c.plan.blocks.iter().zip(&grads).flat_map(named).collect(),
         eval: net.infer(engine, &c.batch, &method).unwrap().rates,
         rates: out.rates,
@@ -236,7 +236,7 @@ fn currents_computed_anew_do_not_change_a_bit() {
         let mut c = case(seed);
         // Enough samples for several parts.
         let times = 5;
-        let (Input::Direct(data) | Input::Frames(data)) = &mut c.batch.input;
+        let (Input::Direct(Values::Reals(data)) | Input::Frames(Values::Reals(data))) = &mut c.batch.input else { panic!() };
         let steps = data.len() / (c.batch.samples * c.batch.shape.len());
         let len = data.len() / steps;
         *data = (0..steps).flat_map(|t| data[t * len..(t + 1) * len].repeat(times)).collect();

@@ -6,11 +6,11 @@ use std::process::Command;
 use serde_json::Value;
 use spiketrain::config::{Config, Options};
 use spiketrain::engine::cpu::Cpu;
-use spiketrain::engine::{Batch, Engine};
+use spiketrain::engine::{Batch, Engine, Running};
 use spiketrain::export::agree::{self, Answers};
 use spiketrain::export::model::{Layer, Norm};
 use spiketrain::export::{self, Format, Hints, Model, Profile, graph, nir, unchain};
-use spiketrain::network::{Method, Network, Running};
+use spiketrain::network::{Method, Network};
 use spiketrain::neuron::{Lif, Rule};
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};
@@ -311,7 +311,7 @@ fn the_c_code_compiles_without_a_warning_and_votes_as_measured() {
             let m = model(net, shape, relu, Lif { decay: 0.9, threshold: 0.4 }, i as u64);
             export::write(&Disk, &dir.path().join("tiny_net.c"), &m, &config(), Format::C, Profile::Portable).unwrap();
             let batch = agree::random_inputs(m.plan.shape, steps, samples, false, i as u64);
-            let spiketrain::engine::Input::Frames(frames) = &batch.input else { panic!() };
+            let frames = batch.frames();
             let n = m.plan.shape.len();
             let bytes: Vec<u8> = (0..samples)
                 .flat_map(|b| (0..steps).flat_map(move |t| (t * samples + b) * n..(t * samples + b + 1) * n))
@@ -396,6 +396,6 @@ fn engines_and_networks_agree_on_what_a_folded_norm_is() {
     let m = model(NETS[0].0, NETS[0].1, true, Lif::default(), 9).folded();
     let engine = Cpu::new();
     let net: Network<Cpu> = m.network(&engine);
-    assert_eq!(Model::of(&engine, &net, m.lif).folded().layers, m.layers, "a norm that changes nothing folds to nothing");
+    assert_eq!(Model::of(&engine, &net, m.lif).unwrap().folded().layers, m.layers, "a norm that changes nothing folds to nothing");
     assert_eq!(engine.name(), "cpu");
 }

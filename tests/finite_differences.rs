@@ -44,16 +44,16 @@ fn check(seed: u64, net: &str, shape: &str, merged_norm: bool, loss: Loss) -> us
     let labels: Vec<u16> = (0..samples).map(|_| rng.below(plan.classes()) as u16).collect();
     let method = Method { lif: Lif::default(), rule: Rule::BpsaBpta, alpha: 0.8, merged_norm, ann: true, tssl_rate: None };
     let mut net = Network::init(&Reference, plan, seed);
-    let masks = net.masks(seed, 1, samples);
+    let masks = net.masks(seed, 1);
     let (out, tape) = net.forward(&Reference, &batch, &masks, &method).unwrap();
     let (_, d_rates) = loss.of(&out.rates, &labels);
-    let grads = net.backward(&Reference, tape, &d_rates, &masks, &method);
+    let grads = net.backward(&Reference, tape, &d_rates, &masks, &method).unwrap();
 
     let mut compared = 0;
     for b in 0..net.plan.blocks.len() {
         for (t, (name, layout)) in tensor_names(&net.plan.blocks[b]).into_iter().enumerate() {
-            let host = Reference.host(net.params[b].each().nth(t).unwrap());
-            let gradient = Reference.host(grads[b].each().nth(t).unwrap());
+            let host = Reference.host(net.params[b].each().nth(t).unwrap()).unwrap();
+            let gradient = Reference.host(grads[b].each().nth(t).unwrap()).unwrap();
             for i in 0..host.len() {
                 // The weights are f32 on the host: the step is what they really moved by.
                 let mut at = |value: f32| {

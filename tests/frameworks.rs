@@ -7,10 +7,11 @@ use std::process::Command;
 
 use serde_json::Value;
 use spiketrain::config::Options;
+use spiketrain::engine::Running;
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::export::model::{Layer, Norm};
 use spiketrain::export::{self, Format, Hints, Model, Profile, agree};
-use spiketrain::network::{Method, Running};
+use spiketrain::network::Method;
 use spiketrain::neuron::{Lif, Rule};
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};

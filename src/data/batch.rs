@@ -195,6 +195,11 @@ pub fn hold_out(labels: &[u16], fraction: f64, seed: u64) -> Result<(Vec<u32>, V
 mod tests {
     use super::*;
 
+    /// What a network reads of a batch.
+    fn read(samples: &Samples, shape: Chw, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Vec<f32> {
+        assemble(samples, shape, indices, prep, augment).reals(shape)
+    }
+
     fn ramp(n: usize, shape: Chw) -> Samples {
         Samples { pixels: (0..n * shape.len()).map(|i| (i * 7 % 256) as u8).collect(), labels: vec![0; n] }
     }
@@ -203,10 +208,10 @@ mod tests {
     fn scaling_and_normalisation_are_those_of_the_method() {
         let shape = Chw::new(3, 2, 1);
         let samples = Samples { pixels: vec![0, 255, 51, 102, 153, 204], labels: vec![0] };
-        assert_eq!(assemble(&samples, shape, &[0], &Preparation::scale_only(3), None), [0.0, 1.0, 0.2, 0.4, 0.6, 0.8]);
+        assert_eq!(read(&samples, shape, &[0], &Preparation::scale_only(3), None), [0.0, 1.0, 0.2, 0.4, 0.6, 0.8]);
         let prep = Preparation::of(DatasetName::Cifar10, 3);
         let expected = [-0.4914 / 0.2470, 0.5086 / 0.2470, -0.2822 / 0.2435, -0.0822 / 0.2435, 0.1535 / 0.2616, 0.3535 / 0.2616];
-        for (got, want) in assemble(&samples, shape, &[0], &prep, None).iter().zip(expected) {
+        for (got, want) in read(&samples, shape, &[0], &prep, None).iter().zip(expected) {
             assert!((got - want as f32).abs() < 1e-6, "{got} {want}");
         }
     }
@@ -216,10 +221,10 @@ mod tests {
         let shape = Chw::new(2, 3, 5);
         let samples = ramp(6, shape);
         let prep = Preparation { crop_pad: 2, flip: true, ..Preparation::scale_only(2) };
-        let batch = assemble(&samples, shape, &[5, 0, 5], &prep, None);
+        let batch = read(&samples, shape, &[5, 0, 5], &prep, None);
         let sample = |i: usize| samples.pixels[i * 30..][..30].iter().map(|&v| v as f32 / 255.0).collect::<Vec<_>>();
         assert_eq!(batch, [sample(5), sample(0), sample(5)].concat());
-        assert!(assemble(&samples, shape, &[], &prep, None).is_empty());
+        assert!(read(&samples, shape, &[], &prep, None).is_empty());
     }
 
     #[test]
@@ -228,7 +233,7 @@ mod tests {
         let samples = ramp(40, shape);
         let prep = Preparation { crop_pad: 2, flip: true, mean: vec![0.5; 2], std: vec![0.25; 2], ..Preparation::scale_only(2) };
         let indices: Vec<u32> = (0..40).collect();
-        let batch = assemble(&samples, shape, &indices, &prep, Some((11, 3)));
+        let batch = read(&samples, shape, &indices, &prep, Some((11, 3)));
         let mut seen = std::collections::HashSet::new();
         for i in 0..40 {
             let moved = |top: i64, left: i64, mirror: bool| -> Vec<f32> {
@@ -254,13 +259,13 @@ mod tests {
         let samples = ramp(50, shape);
         let prep = Preparation { crop_pad: 4, flip: true, ..Preparation::scale_only(1) };
         let all: Vec<u32> = (0..50).collect();
-        let whole = assemble(&samples, shape, &all, &prep, Some((1, 2)));
-        let part = assemble(&samples, shape, &[30, 7], &prep, Some((1, 2)));
+        let whole = read(&samples, shape, &all, &prep, Some((1, 2)));
+        let part = read(&samples, shape, &[30, 7], &prep, Some((1, 2)));
         assert_eq!(part, [&whole[30 * 64..31 * 64], &whole[7 * 64..8 * 64]].concat());
-        assert_ne!(whole, assemble(&samples, shape, &all, &prep, Some((1, 3))));
-        assert_ne!(whole, assemble(&samples, shape, &all, &prep, Some((2, 2))));
+        assert_ne!(whole, read(&samples, shape, &all, &prep, Some((1, 3))));
+        assert_ne!(whole, read(&samples, shape, &all, &prep, Some((2, 2))));
         let off = prep.without_augmentation();
-        assert_eq!(assemble(&samples, shape, &all, &off, Some((1, 2))), assemble(&samples, shape, &all, &off, None));
+        assert_eq!(read(&samples, shape, &all, &off, Some((1, 2))), read(&samples, shape, &all, &off, None));
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn files(format: Format) -> Vec<Vec<u8>> {
     for (net, profile) in [("2C3-MP2-3C1-AP3-2Voting", Profile::Portable), ("1C3-2FC-1Voting", Profile::Spec)] {
         let plan = Plan::new(net.parse().unwrap(), "1x6x6".parse().unwrap()).unwrap().without_relu();
         let engine = Cpu::new();
-        let model = Model::of(&engine, &Network::init(&engine, plan, 1), Lif::default());
+        let model = Model::of(&engine, &Network::init(&engine, plan, 1), Lif::default()).unwrap();
         let path = scratch.put(&[]);
         export::write(&Disk, path, &model, &config, format, profile).unwrap();
         files.push(fs::read(path).unwrap());

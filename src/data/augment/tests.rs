@@ -5,8 +5,10 @@ use super::*;
 use crate::data::DatasetName;
 use crate::data::batch::assemble_frames;
 use crate::data::frame_set::{FrameSet, FrameSplit};
+use crate::engine::Values;
 use crate::error::{Error, Result};
 use crate::frames::FrameSource;
+use crate::shape::Chw;
 
 /// Samples drawn by their index; sample `broken` cannot be read.
 struct Drawn {
@@ -43,7 +45,7 @@ fn set(samples: usize, steps: usize, (height, width): (u16, u16), source: Drawn)
 }
 
 fn assembled(set: &FrameSet, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Vec<f32> {
-    assemble_frames(set, &set.train, indices, prep, augment).unwrap()
+    assemble_frames(set, &set.train, indices, prep, augment).unwrap().reals(prep.resize.shape(set.sensor))
 }
 
 /// The stored counts `[T,2,H,W]` of the sample that stands at `index` in the training split.
@@ -132,10 +134,10 @@ fn moves_apply_in_the_order_crop_mirror_rotation() {
     let set = set(1, 1, (9, 9), Drawn { broken: None, percent: 60 });
     let draw = Draw { top: 3, left: 0, mirror: true, degrees: 90.0 };
     let prep = Preparation { crop_pad: 2, ..plain() };
-    let mut got = vec![0.0; 162];
+    let mut got = vec![0; 162];
     let counts: Vec<u16> = stored(&set, 0).iter().map(|&v| v as u16).collect();
     Reading::new(draw, set.sensor, &prep).planes(&counts, got.chunks_exact_mut(81));
-    assert_eq!(got, moved(&stored(&set, 0), (9, 9), (3, 0, 2), true, 90.0));
+    assert_eq!(Values::Counts(got).reals(Chw::new(2, 9, 9)), moved(&stored(&set, 0), (9, 9), (3, 0, 2), true, 90.0));
 }
 
 #[test]

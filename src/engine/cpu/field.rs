@@ -79,16 +79,19 @@ impl Field {
     }
 
     /// From canonical `[stored,B,C,H,W]`; `value` makes of what is stored in channel c what is computed with.
-    fn fill<V: Copy>(&mut self, stored: &[V], value: impl Fn(usize, V) -> f32) {
-        let (shape, samples, area, lanes) = (self.shape, self.samples, self.shape.area(), self.block_len());
-        assert_eq!(stored.len(), self.stored * samples * shape.len(), "a batch has as many values as its shape");
-        for (row, values) in stored.chunks_exact(area).enumerate() {
+    pub(super) fn from_host<V: Copy>(dims: (Chw, usize, usize, usize), host: &[V], value: impl Fn(usize, V) -> f32) -> Field {
+        let (shape, samples, steps, stored) = dims;
+        assert_eq!(host.len(), stored * samples * shape.len(), "a batch has as many values as its shape");
+        let mut field = Field::zeros(shape, samples, steps, stored);
+        let (area, lanes) = (shape.area(), field.block_len());
+        for (row, values) in host.chunks_exact(area).enumerate() {
             let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
             let start = (b * blocks(shape.c) + c / LANES) * lanes + t * area;
-            for (lane, &v) in self.data[start..start + area].iter_mut().zip(values) {
+            for (lane, &v) in field.data[start..start + area].iter_mut().zip(values) {
                 lane.0[c % LANES] = value(c, v);
             }
         }
+        field
     }
 
     /// As canonical `[T,B,C,H,W]`.
@@ -188,15 +191,15 @@ impl Acts {
     /// Brings a batch into blocks.
     pub fn from_batch(batch: &Batch) -> Acts {
         let stored = if let Input::Direct(_) = batch.input { 1 } else { batch.steps };
-        let mut field = Field::zeros(batch.shape, batch.samples, batch.steps, stored);
-        match batch.input.values() {
-            Values::Reals(v) => field.fill(v, |_, v| v),
-            Values::Counts(v) => field.fill(v, |_, v| f32::from(v)),
+        let dims = (batch.shape, batch.samples, batch.steps, stored);
+        let field = match batch.input.values() {
+            Values::Reals(v) => Field::from_host(dims, v, |_, v| v),
+            Values::Counts(v) => Field::from_host(dims, v, |_, v| f32::from(v)),
             Values::Pixels(v, normalization) => {
                 let tables = normalization.tables();
-                field.fill(v, |c, v| tables[c][v as usize]);
+                Field::from_host(dims, v, |c, v| tables[c][v as usize])
             }
-        }
+        };
         Acts::Real(Arc::new(field))
     }
 

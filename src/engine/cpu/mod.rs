@@ -194,7 +194,7 @@ impl Engine for Cpu {
 
     fn running_moments(&self, running: Running<&Param>) -> Moments {
         let wide = |p: &Param| p.to_host().into_iter().map(f64::from);
-        Moments::of_running(wide(&running.mean), wide(&running.var))
+        Moments::of_running(wide(running.mean), wide(running.var))
     }
 
     fn update_running(&self, running: Running<&Param>, m: &Moments) -> Running<Param> {

@@ -134,7 +134,7 @@ fn linear_backward_is_plain_sums() {
         let weight = values(rng, layout.len());
         let share = [0.0, 0.05, 1.0][i % 3];
         let e: Vec<f32> = (0..pairs * case.out).map(|_| if rng.unit() < share { rng.uniform(-1.0, 1.0) } else { 0.0 }).collect();
-        let field = Field::from_host(Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps, &e);
+        let field = Field::from_host((Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps), &e, |_, v| v);
         let w = Param::from_host(layout, &weight);
         for isa in Isa::available() {
             let groups = groups(case.out);
@@ -182,7 +182,7 @@ fn convolutions_backward_are_plain_sums() {
         let layout = Layout::Conv { out: case.out, inp: channels, k };
         let weight = values(rng, layout.len());
         let e = values(rng, case.steps * case.samples * case.out * area);
-        let field = Field::from_host(Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps, &e);
+        let field = Field::from_host((Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps), &e, |_, v| v);
         let mut want = vec![0.0; layout.len()];
         let mut want_x = vec![0.0; case.steps * case.samples * case.shape.len()];
         for (t, b, o) in (0..case.steps).flat_map(|t| (0..case.samples).flat_map(move |b| (0..case.out).map(move |o| (t, b, o)))) {
