@@ -1,9 +1,11 @@
 //! One error type: what went wrong, where, and what to do about it.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// What sort of failure this is; decides the exit code (documented in the README).
+/// What sort of failure this is; decides the exit code (documented in the README). There may be more in later versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A defect of spiketrain itself. Exit code 1.
     Bug,
@@ -19,18 +21,44 @@ pub enum Kind {
     Memory,
 }
 
+/// An option that an error is about, by its name and not as one interface writes it: the command shows `--batch 4`, Python `batch=4`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedOption {
+    /// As in config.toml, e.g. `val-split`; one letter for a short option.
+    pub name: String,
+    /// Its value, where that says more than the name alone.
+    pub value: Option<String>,
+}
+
+impl NamedOption {
+    /// As a keyword argument of Python.
+    fn keyword(&self) -> String {
+        format!("{}={}", self.name.replace('-', "_"), self.value.as_deref().unwrap_or_default())
+    }
+}
+
+impl fmt::Display for NamedOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.name.len() == 1 { "-" } else { "--" }, self.name)?;
+        self.value.as_ref().map_or(Ok(()), |value| write!(f, " {value}"))
+    }
+}
+
 /// An error with its place and remedy, e.g.
 /// `train-images.gz: byte 16: 47,040,000 pixels announced, 1,024 found (cut off? run: spiketrain data check)`.
 #[derive(Clone, Debug)]
 pub struct Error {
     /// Decides the exit code.
     pub kind: Kind,
-    /// File, byte offset, notation column, option…; empty when the message says it.
+    /// File, byte offset, notation column…; empty when the message or the options say it.
     pub place: String,
+    /// The options it is about, if any.
+    pub options: Vec<NamedOption>,
     /// What was expected and what was found.
     pub what: String,
-    /// What the user can do; empty when nothing helps.
+    /// What the user can do, with options as the command writes them; empty when nothing helps.
     pub remedy: String,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// Result with the crate's [`Error`].
@@ -38,7 +66,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     fn new(kind: Kind, what: impl fmt::Display) -> Self {
-        Error { kind, place: String::new(), what: readable(what.to_string()), remedy: String::new() }
+        Error { kind, place: String::new(), options: Vec::new(), what: readable(what.to_string()), remedy: String::new(), source: None }
     }
     /// A defect of our own.
     pub fn bug(what: impl fmt::Display) -> Self {
@@ -68,10 +96,25 @@ impl Error {
     pub fn no_thread(e: &dyn fmt::Display) -> Self {
         Self::memory(format!("a thread cannot be started: {e}")).remedy("choose fewer threads (-j), or allow more memory (ulimit -v)")
     }
-    /// Says where: a file, `file: byte 40`, `column 7`, `--batch`.
+    /// Says where: a file, `file: byte 40`, `column 7`.
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         let outer = place.to_string();
         self.place = if self.place.is_empty() { outer } else { format!("{outer}: {}", self.place) };
+        self
+    }
+    /// Says which option it is about, by its name: `batch`, `val-split`, `T`.
+    pub fn option(mut self, name: impl fmt::Display) -> Self {
+        self.options.push(NamedOption { name: name.to_string(), value: None });
+        self
+    }
+    /// The same, with its value.
+    pub fn option_as(mut self, name: impl fmt::Display, value: impl fmt::Display) -> Self {
+        self.options.push(NamedOption { name: name.to_string(), value: Some(value.to_string()) });
+        self
+    }
+    /// Says by which error of another library it was caused ([`std::error::Error::source`]).
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
         self
     }
     /// Says what to do about it.
@@ -82,13 +125,31 @@ impl Error {
     /// Wraps an operating system error met at `path`; out of space and permissions get their own remedy.
     pub fn io(path: &std::path::Path, doing: &str, e: &std::io::Error) -> Self {
         use std::io::ErrorKind as K;
-        let err = Self::storage(format!("{doing} failed: {e}")).at(path.display());
+        let copy = e.raw_os_error().map_or_else(|| std::io::Error::new(e.kind(), e.to_string()), std::io::Error::from_raw_os_error);
+        let err = Self::storage(format!("{doing} failed: {e}")).at(path.display()).caused_by(copy);
         match e.kind() {
             K::StorageFull | K::QuotaExceeded => err.remedy("free some space, then run the same command again"),
             K::PermissionDenied | K::ReadOnlyFilesystem => err.remedy("choose a folder you may write to"),
             K::NotFound => err.remedy("check the path"),
             _ => err,
         }
+    }
+    /// Where it is, with options as the command writes them: `config.toml: --batch 4`.
+    pub fn whole_place(&self) -> String {
+        self.place_with(NamedOption::to_string)
+    }
+    /// The same with options as Python's keyword arguments: `config.toml: batch=4`.
+    pub fn place_for_python(&self) -> String {
+        self.place_with(NamedOption::keyword)
+    }
+    /// What to do about it, with options as Python's keyword arguments.
+    pub fn remedy_for_python(&self) -> String {
+        as_keywords(&self.remedy)
+    }
+    fn place_with(&self, show: impl Fn(&NamedOption) -> String) -> String {
+        let options = self.options.iter().map(show).collect::<Vec<_>>().join(" ");
+        let parts = [self.place.as_str(), &options];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
     }
     /// The process exit code (README, "Exit codes").
     pub fn exit_code(&self) -> u8 {
@@ -119,8 +180,9 @@ fn readable(text: String) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
+        let place = self.whole_place();
+        if !place.is_empty() {
+            write!(f, "{place}: ")?;
         }
         write!(f, "{}", self.what)?;
         if !self.remedy.is_empty() {
@@ -130,11 +192,63 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A text with the options that it names as Python's keyword arguments: `--val-split 0.1` becomes `val_split=0.1`, `(--net)` becomes `(net=)`.
+fn as_keywords(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("--") {
+        let (before, after) = (&rest[..at], &rest[at + 2..]);
+        let end = after.find(|c: char| !(c.is_ascii_lowercase() || c == '-')).unwrap_or(after.len());
+        let name = after[..end].trim_end_matches('-');
+        let starts_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '-');
+        out += before;
+        rest = &after[name.len()..];
+        if name.is_empty() || !starts_word {
+            out += "--";
+            out += name;
+            continue;
+        }
+        out += &name.replace('-', "_");
+        out += "=";
+        // A value, where there can be no doubt that it is one.
+        if rest.strip_prefix(' ').is_some_and(|value| value.starts_with(|c: char| c.is_ascii_digit())) {
+            rest = &rest[1..];
+        }
+    }
+    out + rest
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_are_shown_as_each_interface_writes_them() {
+        let e = Error::usage("too large")
+            .option_as("batch", 4)
+            .option("T")
+            .at("config.toml")
+            .remedy("add --val-split 0.1 (--net), or lower -T");
+        assert_eq!(e.to_string(), "config.toml: --batch 4 -T: too large\n  remedy: add --val-split 0.1 (--net), or lower -T");
+        assert_eq!(e.place_for_python(), "config.toml: batch=4 T=");
+        assert_eq!(e.remedy_for_python(), "add val_split=0.1 (net=), or lower -T");
+        assert_eq!(as_keywords("a--b -- c--"), "a--b -- c--");
+    }
+
+    #[test]
+    fn the_cause_of_an_error_can_be_asked_for() {
+        use std::error::Error as _;
+        let cause = std::io::Error::from_raw_os_error(28);
+        let e = Error::io(std::path::Path::new("f"), "writing", &cause);
+        assert_eq!(e.source().unwrap().to_string(), cause.to_string());
+        assert!(Error::usage("no").source().is_none());
+    }
 
     #[test]
     fn long_lines_are_cut_between_characters() {

@@ -6,15 +6,15 @@ use spiketrain::error::{Error, Kind};
 /// The exception for an error.
 pub fn exception(e: Error) -> PyErr {
     let class = match e.kind {
-        Kind::Bug => "BugError",
         Kind::Usage => "UsageError",
         Kind::Format => "FormatError",
         Kind::Diverged => "DivergedError",
         Kind::Storage => "StorageError",
         Kind::Memory => "MemoryPlanError",
+        _ => "BugError",
     };
-    let made =
-        Python::attach(|py| py.import("spiketrain.errors")?.getattr(class)?.call1((e.what, e.place, e.remedy)).map(PyErr::from_value));
+    let (place, remedy) = (e.place_for_python(), e.remedy_for_python());
+    let made = Python::attach(|py| py.import("spiketrain.errors")?.getattr(class)?.call1((e.what, place, remedy)).map(PyErr::from_value));
     made.unwrap_or_else(|why_not| why_not)
 }
 
