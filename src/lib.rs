@@ -25,8 +25,8 @@
 //! - [`export`]: networks that leave as NIR, safetensors, npz or C, and networks that come.
 //! - [`cli`]: arguments → configuration → a call.
 //!
-//! A module uses only what stands before it in this list, but that `plan` names the contract's `Layout` ([`error`], [`limits`],
-//! [`rng`], [`shape`] and [`storage`] serve all).
+//! A module uses only what stands before it in this list ([`error`], [`limits`], [`rng`], [`shape`], [`values`] and [`storage`] serve
+//! all); `tests/tour.rs` holds it to that.
 
 /// The README's code runs.
 #[cfg(doctest)]
@@ -64,4 +64,5 @@ pub mod storage;
 pub mod study;
 pub mod tensorboard;
 pub mod train;
+pub mod values;
 pub mod watch;

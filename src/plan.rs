@@ -2,11 +2,13 @@
 //!
 //! A block is one weight layer with what stands before it: `[pools and dropout]* → conv or linear → norm → ReLU → LIF`.
 
-use crate::engine::{Layout, VOTERS};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
-use crate::shape::Chw;
+use crate::shape::{Chw, Layout};
+
+/// Output neurons that vote for one class.
+pub const VOTERS: usize = 10;
 
 /// What happens to spikes between two weight layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

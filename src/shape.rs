@@ -1,4 +1,4 @@
-//! Shapes: C, H, W of one sample at one time step.
+//! Shapes: C, H, W of one sample at one time step, and of parameters.
 
 use std::fmt;
 
@@ -59,5 +59,43 @@ impl std::str::FromStr for Chw {
             )));
         }
         Ok(Chw { c, h, w })
+    }
+}
+
+/// What a parameter is; tells an engine how to lay it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Convolution weights `[out, in, K, K]`.
+    Conv {
+        /// Output channels.
+        out: usize,
+        /// Input channels.
+        inp: usize,
+        /// K, odd; padding (K-1)/2, stride 1.
+        k: usize,
+    },
+    /// Linear weights `[out, in]`, inputs flattened in C,H,W order.
+    Linear {
+        /// Output units.
+        out: usize,
+        /// Shape of the layer's input.
+        inp: Chw,
+    },
+    /// One number per output channel or unit: bias, γ, β.
+    PerChannel(usize),
+}
+
+impl Layout {
+    /// Number of parameters.
+    pub fn len(&self) -> usize {
+        match *self {
+            Layout::Conv { out, inp, k } => out * inp * k * k,
+            Layout::Linear { out, inp } => out * inp.len(),
+            Layout::PerChannel(n) => n,
+        }
+    }
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

@@ -7,11 +7,11 @@ use rayon::prelude::*;
 use super::augment::{Draw, Reading, Resize, disturb};
 use super::frame_set::{FrameSet, FrameSplit};
 use super::{DatasetName, Samples};
-use crate::engine::{Normalization, Values};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
+use crate::values::{Normalization, Values};
 
 /// What happens to a sample on its way into the network.
 #[derive(Clone, Debug, PartialEq)]

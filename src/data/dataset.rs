@@ -2,9 +2,9 @@
 
 use super::frame_set::{FrameSet, FrameSplit};
 use super::{DatasetName, ImageSet, Preparation, Samples, assemble, batch::assemble_frames};
-use crate::engine::Values;
 use crate::error::Result;
 use crate::shape::Chw;
+use crate::values::Values;
 
 /// Which samples of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,59 +13,21 @@ mod batch;
 pub mod cpu;
 pub mod reference;
 
-pub use batch::{Batch, DropMask, Input, Normalization, Values};
+pub use batch::{Batch, DropMask, Input};
 
 use crate::error::Result;
 use crate::neuron::{Lif, Surrogate};
-use crate::shape::Chw;
+pub use crate::plan::VOTERS;
+pub use crate::shape::Layout;
+pub use crate::values::{Normalization, Values};
 
 /// Momentum of the running statistics (PyTorch's default).
 pub const BN_MOMENTUM: f64 = 0.1;
 /// Added to the variance under the root (PyTorch's default).
 pub const BN_EPS: f64 = 1e-5;
-/// Output neurons that vote for one class.
-pub const VOTERS: usize = 10;
 
 /// The largest gradient that a step can be made of: its square, which AdamW sums in f32, is finite.
 pub const LARGEST: f32 = 1e18;
-
-/// What a parameter is; tells an engine how to lay it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Convolution weights `[out, in, K, K]`.
-    Conv {
-        /// Output channels.
-        out: usize,
-        /// Input channels.
-        inp: usize,
-        /// K, odd; padding (K-1)/2, stride 1.
-        k: usize,
-    },
-    /// Linear weights `[out, in]`, inputs flattened in C,H,W order.
-    Linear {
-        /// Output units.
-        out: usize,
-        /// Shape of the layer's input.
-        inp: Chw,
-    },
-    /// One number per output channel or unit: bias, γ, β.
-    PerChannel(usize),
-}
-
-impl Layout {
-    /// Number of parameters.
-    pub fn len(&self) -> usize {
-        match *self {
-            Layout::Conv { out, inp, k } => out * inp * k * k,
-            Layout::Linear { out, inp } => out * inp.len(),
-            Layout::PerChannel(n) => n,
-        }
-    }
-    /// True when there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
 
 /// Batch statistics of a layer's currents as a host holds them, in f64: `rows` x C, row-major. Engines whose device is the host
 /// compute with these; others show theirs so ([`Engine::host_moments`]).

@@ -5,10 +5,10 @@ use super::*;
 use crate::data::DatasetName;
 use crate::data::batch::assemble_frames;
 use crate::data::frame_set::{FrameSet, FrameSplit};
-use crate::engine::Values;
 use crate::error::{Error, Result};
 use crate::frames::FrameSource;
 use crate::shape::Chw;
+use crate::values::Values;
 
 /// Samples drawn by their index; sample `broken` cannot be read.
 struct Drawn {
