@@ -14,7 +14,7 @@
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
 //! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
 //! - [`credit`]: how much gradient each layer gets, and on which way it came.
-//! - [`config`]: everything a run is, as one value.
+//! - [`config`]: everything a run is, as one value. [`engines`]: from the name of an engine in it to the engine.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop. [`watch`]: a run as another process sees it.
 //! - [`study`]: the same training over rules, T, α and seeds; what the networks cost, and how soon they know.
@@ -41,6 +41,7 @@ pub mod credit;
 pub mod data;
 pub mod doctor;
 pub mod engine;
+pub mod engines;
 pub mod error;
 pub mod events;
 pub mod export;

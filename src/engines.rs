@@ -1,0 +1,27 @@
+//! From the name of an engine to the engine: the one place above [`crate::engine`] that a new one has to touch.
+
+use crate::config::{EngineName, InstructionSet};
+use crate::engine::Engine;
+use crate::engine::cpu::Cpu;
+use crate::engine::reference::Reference;
+use crate::error::Result;
+
+/// Something to be done on an engine, whichever it is.
+pub trait Work {
+    /// What comes of it.
+    type Out;
+
+    /// Does it.
+    fn on<E: Engine + 'static>(self, engine: E) -> Self::Out;
+}
+
+/// Does `work` on the engine of this name; `isa` is the instruction set of the cpu engine.
+///
+/// # Errors
+/// Usage: this machine does not have the instruction set.
+pub fn with_engine<W: Work>(name: EngineName, isa: InstructionSet, work: W) -> Result<W::Out> {
+    Ok(match name {
+        EngineName::Cpu => work.on(Cpu::with_isa(isa.isa()?)),
+        EngineName::Reference => work.on(Reference),
+    })
+}
