@@ -1,6 +1,8 @@
 //! The layers, written once over the engine's contract: walk forward, walk back.
 
-use crate::engine::{AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Running};
+use crate::engine::{
+    AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Pass, Running,
+};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, Front, Kind, Plan};
@@ -228,7 +230,7 @@ impl<E: Engine> Network<E> {
         method: &Method,
         see: &mut dyn FnMut(usize, Fired<E>) -> Result<()>,
     ) -> Result<Output> {
-        let (mut x, mut notes) = (engine.input(batch), Notes::<E>::new());
+        let (mut x, mut notes) = (engine.input(batch, Pass::Inference), Notes::<E>::new());
         for (i, block) in self.plan.blocks.iter().enumerate() {
             for f in &block.fronts {
                 x = match f.front {
@@ -258,7 +260,7 @@ impl<E: Engine> Network<E> {
     /// # Errors
     /// Diverged: some layer's currents are not finite.
     pub fn forward(&self, engine: &E, batch: &Batch, masks: &[DropMask], method: &Method) -> Result<(Output, Tape<E>)> {
-        let (mut x, mut notes) = (engine.input(batch), Notes::<E>::new());
+        let (mut x, mut notes) = (engine.input(batch, Pass::Training), Notes::<E>::new());
         let (mut traces, mut masks) = (Vec::new(), masks.iter());
         for (i, block) in self.plan.blocks.iter().enumerate() {
             let mut inputs = Vec::new();
@@ -338,7 +340,6 @@ impl<E: Engine> Network<E> {
             let cell = method.cell(block);
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
                 (None, Some(norm)) if see.is_none() => {
-                    engine.trim();
                     let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate };
                     let (affine, norm) = engine.backward_anew(&x, &layer, d, need);
                     (affine, None, Some(norm))

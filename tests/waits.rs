@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{
-    AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, LayerOf, Layout, Moments, Need, NormGrads, NormOf, Running, cpu::Cpu,
+    AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, LayerOf, Layout, Moments, Need, NormGrads, NormOf, Pass, Running, cpu::Cpu,
 };
 use spiketrain::error::{Error, Result};
 use spiketrain::loss::Loss;
@@ -47,7 +47,7 @@ impl<E: Engine> Engine for Watched<E> {
     fn constant(&self, layout: Layout, value: f32) -> E::Param { self.inner.constant(layout, value) }
     fn adamw(&self, p: &mut E::Param, m: &mut E::Param, v: &mut E::Param, g: &E::Param, c: &AdamW) { self.inner.adamw(p, m, v, g, c) }
     fn all_within(&self, p: &E::Param, bound: f32) -> E::Note { self.inner.all_within(p, bound) }
-    fn input(&self, batch: &Batch) -> E::Acts { self.inner.input(batch) }
+    fn input(&self, batch: &Batch, pass: Pass) -> E::Acts { self.inner.input(batch, pass) }
     fn spike_count(&self, x: &E::Acts) -> E::Note { self.inner.spike_count(x) }
     fn max_pool(&self, x: &E::Acts, k: usize) -> E::Acts { self.inner.max_pool(x, k) }
     fn max_pool_backward(&self, x: &E::Acts, k: usize, d: E::Grad) -> E::Grad { self.inner.max_pool_backward(x, k, d) }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::engine::{
-    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads, NormOf, Running,
+    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads, NormOf, Pass, Running,
 };
 use crate::error::Result;
 use crate::neuron::Surrogate;
@@ -132,9 +132,6 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
-    fn trim(&self) {
-        self.inner.trim();
-    }
     fn param(&self, layout: Layout, host: &[f32]) -> Self::Param {
         Tagged { inner: self.inner.param(layout, host), layout }
     }
@@ -168,11 +165,11 @@ impl<E: Engine> Engine for Timed<'_, E> {
         self.time(Phase::Checks, || self.inner.all_within(&p.inner, bound))
     }
 
-    fn input(&self, batch: &Batch) -> E::Acts {
+    fn input(&self, batch: &Batch, pass: Pass) -> E::Acts {
         self.layer.store(0, Relaxed);
         self.back.store(false, Relaxed);
         self.updated.store(0, Relaxed);
-        self.time(Phase::Ends, || self.inner.input(batch))
+        self.time(Phase::Ends, || self.inner.input(batch, pass))
     }
     fn spike_count(&self, x: &E::Acts) -> E::Note {
         self.time(Phase::Checks, || self.inner.spike_count(x))

@@ -138,6 +138,15 @@ pub enum Need {
     Everywhere,
 }
 
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Forward and back: what the way back needs is kept.
+    Training,
+    /// Forward only.
+    Inference,
+}
+
 /// A weight layer with what follows it.
 pub struct Layer<'a, P, M = Moments> {
     /// Weights.
@@ -232,8 +241,6 @@ pub trait Engine: Sync {
 
     /// For messages and files.
     fn name(&self) -> &'static str;
-    /// Gives back memory that is kept for the next step of the same kind; called when another kind of work begins.
-    fn trim(&self) {}
 
     /// The numbers behind these notes. Waits for the device.
     ///
@@ -262,8 +269,9 @@ pub trait Engine: Sync {
     /// 1 if all entries are within ±`bound` (NaN is not), else 0.
     fn all_within(&self, p: &Self::Param, bound: f32) -> Self::Note;
 
-    /// Brings a batch to the device as it is stored, and makes of it what the network reads.
-    fn input(&self, batch: &Batch) -> Self::Acts;
+    /// Begins a pass: brings a batch to the device as it is stored, and makes of it what the network reads. An engine that keeps memory
+    /// for the next pass of the same kind gives it back when one of another kind begins.
+    fn input(&self, batch: &Batch, pass: Pass) -> Self::Acts;
     /// Number of nonzero entries over T, B and neurons (spikes, where `x` comes from a LIF layer).
     fn spike_count(&self, x: &Self::Acts) -> Self::Note;
 

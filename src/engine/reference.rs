@@ -3,12 +3,15 @@
 //! It is the oracle the fast engine is tested against, and is itself tested against the fixtures.
 //! Read it to learn what each primitive of the contract means.
 
-use super::{AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads, Running, VOTERS};
+use super::{
+    AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads, Pass, Running, VOTERS,
+};
 use crate::error::Result;
 use crate::neuron::{self, Lif, Surrogate};
 use crate::shape::Chw;
 
 /// The oracle.
+#[derive(Clone, Copy, Debug)]
 pub struct Reference;
 
 /// `[T,B,C,H,W]`, row-major.
@@ -207,7 +210,7 @@ impl Engine for Reference {
         p.data.iter().all(|v| v.abs() <= f64::from(bound)).into()
     }
 
-    fn input(&self, batch: &Batch) -> Tensor {
+    fn input(&self, batch: &Batch, _: Pass) -> Tensor {
         let data: Vec<f64> = batch.frames().into_iter().map(f64::from).collect();
         assert_eq!(data.len(), batch.steps * batch.samples * batch.shape.len());
         Tensor { steps: batch.steps, samples: batch.samples, shape: batch.shape, data }

@@ -119,7 +119,6 @@ fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset
             samples += indices.len();
         }
     }
-    engine.trim();
     Ok(seconds / samples as f64)
 }
 

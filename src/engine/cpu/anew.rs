@@ -28,7 +28,7 @@ pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) 
     }
     let totals = neurons.totals(samples);
     let sample_len = super::field::blocks(shape.c) * steps * shape.area();
-    let mut d_x = conv_back::room(need, samples * sample_len);
+    let mut d_x = conv_back::room(x.source(), need, samples * sample_len);
     let mut sums = conv_back::Parts::new(isa, x, layer.weight, need, samples);
     for (first, x) in parts() {
         let mut e = currents(&x);
