@@ -2,9 +2,18 @@
 
 use crate::config::{EngineName, InstructionSet};
 use crate::engine::Engine;
-use crate::engine::cpu::Cpu;
+use crate::engine::cpu::{Cpu, CpuMemory};
+use crate::engine::memory::MemoryPlan;
 use crate::engine::reference::Reference;
 use crate::error::Result;
+
+/// What passes of the engine of this name take of memory.
+pub fn memory(name: EngineName) -> &'static dyn MemoryPlan {
+    match name {
+        EngineName::Cpu => &CpuMemory,
+        EngineName::Reference => Reference.memory(),
+    }
+}
 
 /// Something to be done on an engine, whichever it is.
 pub trait Work {

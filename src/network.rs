@@ -341,7 +341,7 @@ impl<E: Engine> Network<E> {
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
                 (None, Some(norm)) if see.is_none() => {
                     let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate };
-                    let (affine, norm) = engine.backward_anew(&x, &layer, d, need);
+                    let (affine, norm) = engine.backward_recomputed(&x, &layer, d, need);
                     (affine, None, Some(norm))
                 }
                 (currents, norm) => {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use spiketrain::engine::memory::MemoryPlan;
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{
     AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, LayerOf, Layout, Moments, Need, NormGrads, NormOf, Pass, Running, cpu::Cpu,
@@ -43,6 +44,7 @@ impl<E: Engine> Engine for Watched<E> {
     type Note = E::Note;
 
     fn name(&self) -> &'static str { self.inner.name() }
+    fn memory(&self) -> &'static dyn MemoryPlan { self.inner.memory() }
     fn param(&self, layout: Layout, host: &[f32]) -> E::Param { self.inner.param(layout, host) }
     fn constant(&self, layout: Layout, value: f32) -> E::Param { self.inner.constant(layout, value) }
     fn adamw(&self, p: &mut E::Param, m: &mut E::Param, v: &mut E::Param, g: &E::Param, c: &AdamW) { self.inner.adamw(p, m, v, g, c) }
@@ -59,8 +61,8 @@ impl<E: Engine> Engine for Watched<E> {
     fn affine_backward(&self, x: &E::Acts, weight: &E::Param, e: E::Currents, need: Need) -> AffineGradsOf<E> {
         self.inner.affine_backward(x, weight, e, need)
     }
-    fn backward_anew(&self, x: &E::Acts, layer: &LayerOf<E>, d: E::Grad, need: Need) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
-        self.inner.backward_anew(x, layer, d, need)
+    fn backward_recomputed(&self, x: &E::Acts, layer: &LayerOf<E>, d: E::Grad, need: Need) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
+        self.inner.backward_recomputed(x, layer, d, need)
     }
     fn bias_gradient(&self, e: &E::Currents) -> E::Param { self.inner.bias_gradient(e) }
     fn moments(&self, y: &E::Currents, merged: bool) -> E::Moments { self.inner.moments(y, merged) }

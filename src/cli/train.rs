@@ -191,7 +191,7 @@ fn frames_line(c: &Config) -> String {
 fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     let (c, plan) = (&trainer.config, &trainer.net.plan);
     print(table(plan));
-    print(memory_lines(plan, &load_of(c), &trainer.net.recompute));
+    print(memory_lines((trainer.engine.name(), trainer.engine.memory()), plan, &load_of(c), &trainer.net.recompute));
     print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
     print(format!("  the batch made ahead       {:>8.1} MB", ahead_bytes(&load_of(c), plan) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;

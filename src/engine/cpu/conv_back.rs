@@ -19,7 +19,7 @@ use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
 /// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
-const PARTS: usize = 8;
+pub const PARTS: usize = 8;
 
 /// dL/dW and, as far as needed, dL/dx from e = dL/dy. Where dL/dx fits into the place of e, it is written there, sample by sample.
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) -> (Param, Option<Grad>) {

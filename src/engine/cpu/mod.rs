@@ -8,7 +8,6 @@
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
 
-mod anew;
 mod buffer;
 mod conv;
 mod conv_back;
@@ -22,8 +21,10 @@ mod linear;
 mod linear_back;
 mod linear_sparse;
 mod lists;
+mod memory;
 mod param;
 mod pool;
+mod recompute;
 mod rows;
 mod simd;
 mod tables;
@@ -33,6 +34,7 @@ mod vote;
 
 pub use field::{Acts, Field, Spikes};
 pub use grad::Grad;
+pub use memory::CpuMemory;
 pub use param::Param;
 pub use simd::Isa;
 
@@ -40,6 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use buffer::{Pool, Source};
 
+use super::memory::MemoryPlan;
 use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads, Pass, Running};
 use crate::error::Result;
 use crate::neuron::Surrogate;
@@ -97,6 +100,10 @@ impl Engine for Cpu {
 
     fn name(&self) -> &'static str {
         "cpu"
+    }
+
+    fn memory(&self) -> &'static dyn MemoryPlan {
+        &CpuMemory
     }
 
     fn param(&self, layout: Layout, host: &[f32]) -> Param {
@@ -195,12 +202,12 @@ impl Engine for Cpu {
         AffineGrads { weight, input }
     }
 
-    fn backward_anew(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
+    fn backward_recomputed(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
         if x.stored() < x.steps() {
             return super::backward_at_once(self, x, layer, d, need);
         }
         self.pool.trim();
-        let (weight, input, (gamma, beta)) = anew::backward(self.isa, x, layer, &d, need);
+        let (weight, input, (gamma, beta)) = recompute::backward(self.isa, x, layer, &d, need);
         (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
 
