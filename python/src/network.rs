@@ -372,7 +372,7 @@ impl Network {
         };
         Ok(Network {
             body,
-            options: of_network(&config)?,
+            options: of_network(&config),
             ann: save::method(&c, &config).ann,
             config,
             classes: c.header.classes,

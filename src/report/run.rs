@@ -131,7 +131,7 @@ impl Run {
 pub fn groups(runs: &[Run]) -> Vec<(String, Vec<&Run>)> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     for run in runs {
-        let seed_only = |a: &Run| a.config.differences(&run.config).is_ok_and(|d| d == ["seed"]);
+        let seed_only = |a: &Run| a.config.differences(&run.config) == ["seed"];
         match groups.iter_mut().find(|g| g.iter().all(|r| seed_only(r))) {
             Some(group) => group.push(run),
             None => groups.push(vec![run]),

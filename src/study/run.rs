@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::cost::{self, Cost};
 use crate::checkpoint;
-use crate::config::{Config, EngineName};
+use crate::config::{Config, EngineName, Options};
 use crate::data::{Dataset, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub struct Hands<'a> {
     /// Bytes to train in.
     pub memory: Option<usize>,
     /// The data set in use and what it was loaded by.
-    pub loaded: Option<(String, Box<dyn Dataset>)>,
+    pub loaded: Option<(Options, Box<dyn Dataset>)>,
 }
 
 /// A finished run.
@@ -94,22 +94,14 @@ pub fn run(path: &Path, config: Config, hands: &mut Hands) -> Result<Option<Fini
 
 impl Hands<'_> {
     /// The data set of a configuration: the one at hand, if it is the same, else loaded.
-    fn take(&mut self, config: &Config) -> Result<(String, Box<dyn Dataset>)> {
-        let key = data_key(config);
+    fn take(&mut self, config: &Config) -> Result<(Options, Box<dyn Dataset>)> {
+        let key = config.of_data();
         // Two sets need not fit into memory: the one that does not serve goes before the next comes.
         match self.loaded.take().filter(|(k, _)| *k == key) {
             Some(loaded) => Ok(loaded),
             None => Ok((key, (self.load)(config)?)),
         }
     }
-}
-
-/// Two configurations with the same key have the same data set.
-fn data_key(c: &Config) -> String {
-    let drawn = !c.dataset.is_published();
-    let steps = c.dataset.is_events().then_some((c.time_steps, c.split_by));
-    let files = (&c.data_dir, &c.images_dir, &c.events_dir, &c.cache, c.allow_partial, c.strict);
-    format!("{} {files:?} {steps:?} {:?}", c.dataset, (drawn.then_some(c.seed), c.size, c.grey, c.train_limit, c.test_limit))
 }
 
 fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset, hands: &mut Hands) -> Result<Option<Finished>> {
@@ -139,7 +131,7 @@ fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observ
         return Ok(folder);
     }
     let folder = RunFolder::open(Box::new(Disk), path)?;
-    let other = trainer.config.differences(&folder.read_config()?)?;
+    let other = trainer.config.differences(&folder.read_config()?);
     if !other.is_empty() {
         return Err(Error::usage(format!("this folder holds a run with other options: {}", other.join(", ")))
             .at(path.display())
