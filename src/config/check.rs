@@ -1,6 +1,6 @@
 //! Values out of range, and options that do not go together, by the names that users know them by.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::{BestOn, Config};
 use crate::data::{DatasetName, Resize};
@@ -45,7 +45,7 @@ fn out_of_range(option: &str, value: impl std::fmt::Display, range: &str) -> Err
 }
 
 /// A name that config.toml can hold.
-pub(super) fn utf8(_: &str, name: &PathBuf) -> Result<()> {
+pub(super) fn utf8(_: &str, name: &Path) -> Result<()> {
     let what = "the name of this folder or file is not UTF-8, and cannot be written to config.toml";
     if name.to_str().is_some() { Ok(()) } else { Err(Error::usage(what).at(name.display())) }
 }

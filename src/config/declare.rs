@@ -54,8 +54,8 @@ macro_rules! said {
 }
 
 /// An entry is: help and clap's attributes; then `name: type = default, in check, [marks];`. Without a default the option stays one
-/// in a run's configuration. A default may look at `$said`, what was said, and at `$set`, the defaults of the data set. A check takes
-/// the option's name and its value. `session { … }` is for options of one session, in no file and in no configuration; they stand
+/// in a run's configuration. A default may look at `$user`, what was said, and at `$set`, the defaults of the data set. A check takes
+/// the option's name and its value (`check.rs`). The marks say where the option counts. `session { … }` is for options of one session, in no file and in no configuration; they stand
 /// where the help shows them.
 macro_rules! options {
     (|$user:ident, $set:ident|
@@ -64,11 +64,10 @@ macro_rules! options {
         $field:ident: $t:ty $(= $default:expr)? $(, in $check:expr)?, [$($mark:ident),+]
         $(, session { $($(#[$($of_session:tt)*])* $session:ident: $session_type:ty;)* })?;
     )*) => {
-        // A doc comment would become the help of commands that flatten this.
-        #[doc = "What a user says, on the command line, in a TOML file or as keywords of Python; everything is optional."]
+        /// What a user says, on the command line, in a TOML file or as keywords of Python; everything is optional.
         #[derive(clap::Args, Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        #[command(about = None, long_about = None)]
+        #[command(about = None, long_about = None)] // else the line above would be the help of every command that flattens this
         pub struct Options {
             $(
                 $(#[$($attribute)*])*

@@ -1,7 +1,8 @@
 //! Every option of a training run, declared once: name, type, help, default, range, and where it counts.
 //!
-//! To add one, add an entry here ([`options!`](super::declare) says what an entry is) and use its field of [`Config`]; the command line,
-//! config.toml, studies, resume and the Python package know it then.
+//! To add one, add an entry to the table (what it consists of stands above `options!` in `declare.rs`) and use its field of [`Config`]:
+//! the command line, config.toml, studies, resumed runs and the Python package know it then. An option that is younger than the first
+//! release is marked so, since older files do not have it.
 
 use std::path::PathBuf;
 

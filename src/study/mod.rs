@@ -30,6 +30,13 @@ pub use stats::Stat;
 /// The share of the training set that a study holds out to choose on, where nothing else is said.
 pub const VALIDATION_SHARE: f64 = 0.1;
 
+/// What is studied.
+const STUDY: &str = "study.toml";
+/// Folder of the runs that are reported.
+const RUNS: &str = "runs";
+/// Folder of the runs that are chosen by.
+const TUNE: &str = "tune";
+
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -170,7 +177,7 @@ impl Study {
             let (cell, chosen) = tune::applied(cell, &choices);
             let mut runs = Vec::new();
             for seed in first..first + seeds {
-                let path = folder.join("runs").join(format!("{}-s{seed}", folder_name(&cell.name)));
+                let path = folder.join(RUNS).join(format!("{}-s{seed}", folder_name(&cell.name)));
                 hands.watch.note(&format!("run {} of {all}: {}, seed {seed}", i * seeds + seed - first + 1, cell.name));
                 let Some(finished) = run::run(&path, self.config(&cell, seed)?, hands)? else { return Ok(None) };
                 hands.watch.note(&table::run_line(&finished));
@@ -184,7 +191,7 @@ impl Study {
 
     /// Keeps the folder for this study and this process.
     fn claim(&self, folder: &Path) -> Result<std::fs::File> {
-        let file = folder.join("study.toml");
+        let file = folder.join(STUDY);
         // Where the data and its cache lie does not count.
         let bare = |s: &Study| Study { options: s.options.clone().without(&[Mark::Place]), ..s.clone() };
         let here = is_study(folder)?;
@@ -194,7 +201,7 @@ impl Study {
         })?;
         if let Some(text) = here {
             let other: Study = toml::from_str(&text).map_err(|e| Error::format(e.to_string().trim_end()).at(file.display()))?;
-            let begun = ["runs", "tune"].iter().any(|d| folder.join(d).exists());
+            let begun = [RUNS, TUNE].iter().any(|d| folder.join(d).exists());
             if begun && bare(&other) != bare(self) {
                 return Err(Error::usage(format!("this folder holds another study: {}", different(&bare(&other), &bare(self))))
                     .at(folder.display())
@@ -212,7 +219,7 @@ impl Study {
 
 /// The study.toml of a folder; `None` of one that is empty or not there yet.
 fn is_study(folder: &Path) -> Result<Option<String>> {
-    let file = folder.join("study.toml");
+    let file = folder.join(STUDY);
     if file.is_file() {
         return storage::read_text(&file, limits::MAX_TEXT_BYTES);
     }

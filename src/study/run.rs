@@ -11,14 +11,11 @@ use crate::data::{Dataset, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{CONFIG, COST, RESULT, RunFolder};
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
 use crate::train::fit::fit;
 use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, save, trainer};
-
-/// What a network costs, beside `result.json`. Its presence says that the run is done with.
-const COST: &str = "cost.json";
 
 /// What a study needs of the world around it.
 pub struct Hands<'a> {
@@ -49,7 +46,7 @@ pub struct Finished {
 /// Format: a file of it cannot be understood. Storage: it cannot be read.
 pub fn finished(path: &Path) -> Result<Option<Finished>> {
     let cost: Option<Cost> = read_json(&path.join(COST))?;
-    let result: Option<RunResult> = read_json(&path.join("result.json"))?;
+    let result: Option<RunResult> = read_json(&path.join(RESULT))?;
     Ok(cost.zip(result).map(|(cost, result)| Finished { result, cost }))
 }
 
@@ -124,7 +121,7 @@ fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset
 }
 
 fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observer) -> Result<RunFolder> {
-    if !path.join("config.toml").is_file() {
+    if !path.join(CONFIG).is_file() {
         trainer.begin()?;
         let folder = RunFolder::create(Box::new(Disk), path)?;
         folder.write_config(&trainer.config.to_toml()?)?;

@@ -65,3 +65,28 @@ impl RunArgs {
         Ok(Options { dataset, images_dir, events_dir, ..self.options.clone() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    fn said(words: &[&str]) -> Options {
+        match Cli::try_parse_from([&["spiketrain", "train"], words].concat()).unwrap().command {
+            Command::Train(a) => a.run.options().unwrap(),
+            _ => unreachable!("train was said"),
+        }
+    }
+
+    /// Else it would win over a file.
+    #[test]
+    fn what_is_not_said_is_nothing() {
+        assert_eq!(said(&[]), Options::default());
+        let flags = Options { grey: Some(true), strict: Some(true), allow_partial: Some(true), augment: Some(true), ..Options::default() };
+        assert_eq!(said(&["--grey", "--strict", "--allow-partial", "--augment"]), flags);
+        let off = Options { augment: Some(false), relu: Some(false), ..Options::default() };
+        assert_eq!(said(&["--augment=false", "--relu", "off"]), off);
+    }
+}
