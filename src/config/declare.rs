@@ -68,6 +68,7 @@ macro_rules! options {
         #[derive(clap::Args, Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
         #[command(about = None, long_about = None)] // else the line above would be the help of every command that flattens this
+        #[allow(rustdoc::broken_intra_doc_links)] // help has brackets of its own
         pub struct Options {
             $(
                 $(#[$($attribute)*])*
