@@ -49,6 +49,7 @@ pub mod frames;
 pub mod limits;
 pub mod loss;
 pub mod memory;
+mod named;
 pub mod network;
 pub mod neuron;
 pub mod notation;

@@ -125,7 +125,7 @@ impl Network {
     /// The whole configuration, as a dictionary.
     #[getter]
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let value = serde_json::to_value(&self.config).map_err(|e| exception(Error::bug(e)))?;
+        let value = serde_json::to_value(Options::from(&self.config)).map_err(|e| exception(Error::bug(e)))?;
         let named: serde_json::Map<_, _> = value.as_object().into_iter().flatten().map(|(k, v)| (k.replace('-', "_"), v.clone())).collect();
         python(py, &named.into())
     }
@@ -372,7 +372,7 @@ impl Network {
         };
         Ok(Network {
             body,
-            options: of_network(&config)?,
+            options: of_network(&config),
             ann: save::method(&c, &config).ann,
             config,
             classes: c.header.classes,

@@ -14,7 +14,7 @@ use crate::train::save;
 
 /// Reads a network and writes it as a checkpoint.
 pub fn run(a: &ImportArgs) -> Result<u8> {
-    set_threads(a.run.threads)?;
+    set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
     let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu };

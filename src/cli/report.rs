@@ -9,6 +9,7 @@ use crate::config::{Config, EngineName};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::report::{Look, Report, Run, Target, Wish, look::Trained, write};
+use crate::run_folder;
 use crate::storage::Disk;
 use crate::train::save;
 
@@ -53,7 +54,7 @@ fn same_classes(runs: &[Run]) -> Result<()> {
 
 /// Of a checkpoint of the run; a run without a usable one cannot be compared by its classes.
 fn class_names(run: &Path) -> Option<Vec<String>> {
-    let best = run.join("best.ckpt");
+    let best = run.join(run_folder::BEST);
     let newest = || Some(checkpoint::load_newest(&Disk, run).ok()?.checkpoint);
     let loaded = if best.exists() { checkpoint::load(&Disk, &best).ok().or_else(newest) } else { newest() };
     Some(loaded?.header.classes)

@@ -24,7 +24,7 @@ const LARGE_GROWTH: f64 = 100.0;
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
-    set_threads(a.run.threads)?;
+    set_threads(a.run.options.threads)?;
     let said = a.run.options()?;
     let start = match &a.resume {
         Some(folder) => resume(&a, said, folder)?,
@@ -55,7 +55,7 @@ fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
     let config = open::fresh(said, a.run.config.as_deref())?;
     let data = load(&config)?;
     let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
-    Ok(Start { config, data, mode, memory: a.run.memory })
+    Ok(Start { config, data, mode, memory: a.run.options.memory })
 }
 
 fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
@@ -64,7 +64,7 @@ fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
     }
     let (folder, config) = open::resumed(folder, said)?;
     let data = load(&config)?;
-    Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.run.memory })
+    Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.run.options.memory })
 }
 
 /// Loads the data set of a configuration before the user's eyes.

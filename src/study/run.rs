@@ -6,19 +6,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::cost::{self, Cost};
 use crate::checkpoint;
-use crate::config::{Config, EngineName};
+use crate::config::{Config, EngineName, Options};
 use crate::data::{Dataset, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{CONFIG, COST, RESULT, RunFolder};
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
 use crate::train::fit::fit;
 use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, save, trainer};
-
-/// What a network costs, beside `result.json`. Its presence says that the run is done with.
-const COST: &str = "cost.json";
 
 /// What a study needs of the world around it.
 pub struct Hands<'a> {
@@ -31,7 +28,7 @@ pub struct Hands<'a> {
     /// Bytes to train in.
     pub memory: Option<usize>,
     /// The data set in use and what it was loaded by.
-    pub loaded: Option<(String, Box<dyn Dataset>)>,
+    pub loaded: Option<(Options, Box<dyn Dataset>)>,
 }
 
 /// A finished run.
@@ -49,7 +46,7 @@ pub struct Finished {
 /// Format: a file of it cannot be understood. Storage: it cannot be read.
 pub fn finished(path: &Path) -> Result<Option<Finished>> {
     let cost: Option<Cost> = read_json(&path.join(COST))?;
-    let result: Option<RunResult> = read_json(&path.join("result.json"))?;
+    let result: Option<RunResult> = read_json(&path.join(RESULT))?;
     Ok(cost.zip(result).map(|(cost, result)| Finished { result, cost }))
 }
 
@@ -94,22 +91,14 @@ pub fn run(path: &Path, config: Config, hands: &mut Hands) -> Result<Option<Fini
 
 impl Hands<'_> {
     /// The data set of a configuration: the one at hand, if it is the same, else loaded.
-    fn take(&mut self, config: &Config) -> Result<(String, Box<dyn Dataset>)> {
-        let key = data_key(config);
+    fn take(&mut self, config: &Config) -> Result<(Options, Box<dyn Dataset>)> {
+        let key = config.of_data();
         // Two sets need not fit into memory: the one that does not serve goes before the next comes.
         match self.loaded.take().filter(|(k, _)| *k == key) {
             Some(loaded) => Ok(loaded),
             None => Ok((key, (self.load)(config)?)),
         }
     }
-}
-
-/// Two configurations with the same key have the same data set.
-fn data_key(c: &Config) -> String {
-    let drawn = !c.dataset.is_published();
-    let steps = c.dataset.is_events().then_some((c.time_steps, c.split_by));
-    let files = (&c.data_dir, &c.images_dir, &c.events_dir, &c.cache, c.allow_partial, c.strict);
-    format!("{} {files:?} {steps:?} {:?}", c.dataset, (drawn.then_some(c.seed), c.size, c.grey, c.train_limit, c.test_limit))
 }
 
 fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset, hands: &mut Hands) -> Result<Option<Finished>> {
@@ -132,14 +121,14 @@ fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset
 }
 
 fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observer) -> Result<RunFolder> {
-    if !path.join("config.toml").is_file() {
+    if !path.join(CONFIG).is_file() {
         trainer.begin()?;
         let folder = RunFolder::create(Box::new(Disk), path)?;
         folder.write_config(&trainer.config.to_toml()?)?;
         return Ok(folder);
     }
     let folder = RunFolder::open(Box::new(Disk), path)?;
-    let other = trainer.config.differences(&folder.read_config()?)?;
+    let other = trainer.config.differences(&folder.read_config()?);
     if !other.is_empty() {
         return Err(Error::usage(format!("this folder holds a run with other options: {}", other.join(", ")))
             .at(path.display())

@@ -162,7 +162,7 @@ impl<E: Engine> Trainer<'_, E> {
             ))
             .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
         }
-        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?)?;
+        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?);
         if !other.is_empty() {
             return Err(Error::usage(format!("the checkpoint was written by a run with other options: {}", other.join(", ")))
                 .remedy("a resumed run keeps its options: put config.toml back as it was, or start a new run with --config"));
