@@ -175,3 +175,39 @@ impl<T: Element> std::fmt::Debug for Buffer<T> {
         write!(f, "Buffer of {}", self.len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Elements that wait in a pool.
+    fn waiting(pool: &Pool) -> usize {
+        lock(&pool.lanes).waiting.iter().map(|(v, _)| v.len()).sum()
+    }
+
+    #[test]
+    fn a_dropped_buffer_serves_the_next_request_that_wastes_less_than_half_of_it() {
+        let pool = Pool::new();
+        let source = Source::of(&pool);
+        drop(source.stale::<Lane>(1000));
+        assert_eq!(waiting(&pool), 1000);
+        assert_eq!(source.stale::<Lane>(500).all.len(), 500, "another one");
+        let again = source.zeros::<Lane>(501);
+        assert_eq!((again.all.len(), again.len()), (1000, 501));
+        assert!(again.iter().all(|lane| lane.0 == [0.0; LANES]));
+    }
+
+    #[test]
+    fn the_buffers_of_a_pool_go_with_it_and_those_in_use_outlive_it() {
+        let pool = Pool::new();
+        let kept = Source::of(&pool).zeros::<Lane>(1000);
+        drop(Source::of(&pool).stale::<Lane>(2000));
+        assert_eq!(waiting(&pool), 2000);
+        pool.trim();
+        assert_eq!(waiting(&pool), 0);
+        let weak = Arc::downgrade(&pool);
+        drop(pool);
+        assert!(weak.upgrade().is_none(), "a buffer in use does not keep its pool");
+        assert_eq!(kept.clone().len(), 1000);
+    }
+}
