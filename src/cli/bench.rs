@@ -91,7 +91,7 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
         a.shape.or(preset).ok_or_else(|| Error::usage("a notation needs an input").at("--shape").remedy("write --shape 1x28x28"))?;
     let plan = Plan::new(notation, shape)?;
     let recompute = match a.memory {
-        Some(limit) => memory::within(&CpuMemory, &plan, &load_of(&plan, a), limit)?,
+        Some(limit) => memory::recompute_within(&CpuMemory, &plan, &load_of(&plan, a), limit)?,
         None => vec![false; plan.blocks.len()],
     };
     Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, inputs: a.inputs, steps: a.steps, recompute })

@@ -29,7 +29,7 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     let plan = if a.relu { plan } else { plan.without_relu() };
     print(table(&plan));
     let load = Load { steps: a.time_steps, batch: a.batch, direct: a.shape.c != 2, everywhere: false };
-    let recompute = a.memory.map(|limit| memory::within(&CpuMemory, &plan, &load, limit)).transpose()?.unwrap_or_default();
+    let recompute = a.memory.map(|limit| memory::recompute_within(&CpuMemory, &plan, &load, limit)).transpose()?.unwrap_or_default();
     print(memory_lines(("cpu", &CpuMemory), &plan, &load, &recompute));
     Ok(0)
 }

@@ -3,13 +3,14 @@
 //! It is the oracle the fast engine is tested against, and is itself tested against the fixtures.
 //! Read it to learn what each primitive of the contract means.
 
-use super::memory::{Load, Memory, MemoryPlan, PROGRAM, looked_at};
+mod memory;
+
+use super::memory::MemoryPlan;
 use super::{
     AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads, Pass, Running, VOTERS,
 };
 use crate::error::Result;
 use crate::neuron::{self, Lif, Surrogate};
-use crate::plan::{Block, Plan};
 use crate::shape::Chw;
 
 /// The oracle.
@@ -161,7 +162,7 @@ impl Engine for Reference {
     }
 
     fn memory(&self) -> &'static dyn MemoryPlan {
-        &ReferenceMemory
+        &memory::ReferenceMemory
     }
 
     fn param(&self, layout: Layout, host: &[f32]) -> Param {
@@ -413,47 +414,6 @@ impl Engine for Reference {
             d.data[i] = d_rates[b * classes + c / VOTERS] / (VOTERS * x.steps) as f64;
         }
         d
-    }
-}
-
-/// The plan of [`Reference`]: plain f64 arrays, every step stored.
-struct ReferenceMemory;
-
-impl ReferenceMemory {
-    fn tensor(load: &Load, shape: Chw) -> usize {
-        size_of::<f64>() * load.steps * load.batch * shape.len()
-    }
-}
-
-impl MemoryPlan for ReferenceMemory {
-    fn step(&self, plan: &Plan, load: &Load, recompute: &[bool]) -> Memory {
-        let tensor = |shape| Self::tensor(load, shape);
-        let kept = |i: &usize| !recompute.get(*i).copied().unwrap_or(false);
-        let passed = |b: &Block| b.fronts.iter().map(|f| tensor(f.output)).sum::<usize>() + tensor(b.output);
-        let passing = |b: &Block| {
-            let largest = b.fronts.iter().map(|f| tensor(f.input)).max().unwrap_or(0).max(tensor(b.input));
-            3 * tensor(b.output) + 2 * largest
-        };
-        Memory {
-            optimiser: 4 * size_of::<f64>() * plan.parameters(),
-            currents: (0..plan.blocks.len()).filter(kept).map(|i| self.currents(plan, load, i)).sum(),
-            spikes: tensor(plan.shape) + plan.blocks.iter().map(passed).sum::<usize>(),
-            passing: plan.blocks.iter().map(passing).max().unwrap_or(0),
-            work: PROGRAM,
-        }
-    }
-
-    fn credit(&self, plan: &Plan, load: &Load, recompute: &[bool]) -> usize {
-        let copied = plan.blocks.iter().map(|b| looked_at(b.output.len(), load)).max().unwrap_or(0);
-        self.step(plan, load, recompute).total() + copied
-    }
-
-    fn retained(&self, _: &Plan, _: &Load, _: usize) -> usize {
-        0
-    }
-
-    fn currents(&self, plan: &Plan, load: &Load, block: usize) -> usize {
-        Self::tensor(load, plan.blocks[block].output)
     }
 }
 

@@ -37,7 +37,9 @@ pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) ->
     let (load, engine) = (load_of(c), engines::memory(c.engine));
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
     let (recompute, credit_samples) = match limit {
-        Some(limit) => memory::within_with_looks(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?,
+        Some(limit) => {
+            memory::recompute_and_look_within(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?
+        }
         None => (vec![false; plan.blocks.len()], most),
     };
     let needs = |batch| {

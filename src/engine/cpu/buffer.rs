@@ -31,21 +31,21 @@ pub struct Shelf<T> {
     requests: u64,
 }
 
-/// Whether a kept buffer serves a request: it holds it, and wastes less than half of itself.
-pub fn serves(kept: usize, wanted: usize) -> bool {
-    kept >= wanted && kept < 2 * wanted
+/// Which of the buffers that wait serves a request: the smallest that holds it and wastes less than half of itself.
+pub fn best_fit(waiting: impl Iterator<Item = usize>, len: usize) -> Option<usize> {
+    let fitting = waiting.enumerate().filter(|&(_, waits)| waits >= len && waits < 2 * len);
+    fitting.min_by_key(|&(_, waits)| waits).map(|(i, _)| i)
 }
 
 impl<T: Element> Shelf<T> {
     const EMPTY: Shelf<T> = Shelf { waiting: Vec::new(), requests: 0 };
 
-    /// The smallest that serves.
+    /// See [`best_fit`].
     fn take(&mut self, len: usize) -> Option<Vec<T>> {
         self.requests += 1;
         let now = self.requests;
         self.waiting.retain(|(_, since)| now - since < AGE);
-        let fitting = self.waiting.iter().enumerate().filter(|(_, (v, _))| serves(v.len(), len));
-        let best = fitting.min_by_key(|(_, (v, _))| v.len()).map(|(i, _)| i)?;
+        let best = best_fit(self.waiting.iter().map(|(v, _)| v.len()), len)?;
         Some(self.waiting.swap_remove(best).0)
     }
 }

@@ -25,13 +25,18 @@ pub const PARTS: usize = 8;
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) -> (Param, Option<Grad>) {
     let (samples, shape, stored, e_len) = (x.samples(), x.shape(), e.stored, e.sample_len());
     let sample_len = blocks(shape.c) * e.block_len();
-    let in_place = need == Need::AtSpikes && matches!(x, Acts::Spikes(_)) && sample_len <= e_len;
+    let in_place = matches!(x, Acts::Spikes(_)) && in_place(need, sample_len, e_len);
     let mut d_x = if in_place { Buffer::empty() } else { room(x.source(), need, samples * sample_len) };
     let mut sums = Parts::new(isa, x, weight, need, samples);
     sums.add(x, &mut e, &mut d_x);
     let (values, stride) = if in_place { (e.data, e_len) } else { (d_x, sample_len) };
     let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, stored, Order::ByStep { stride }, values));
     (sums.total(x), d_x)
+}
+
+/// Whether dL/dx of spikes is written in the place of e, given the lengths of a sample of both.
+pub fn in_place(need: Need, len: usize, e_len: usize) -> bool {
+    need == Need::AtSpikes && len <= e_len
 }
 
 /// A place for dL/dx.
@@ -147,6 +152,9 @@ fn from_walk(source: &Source, layout: Layout, taps: &[Lane]) -> Param {
     for_each_lane(layout, |walk, param| weight.data[param] = taps[walk]);
     weight
 }
+
+/// Bytes of [`Scratch`] for a listed spike: its entry in the list, its corner and its dot.
+pub const PER_SPIKE: usize = Lists::ENTRY + size_of::<u32>() + size_of::<f32>();
 
 #[derive(Default)]
 struct Scratch {

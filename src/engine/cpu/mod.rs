@@ -47,6 +47,9 @@ use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Mo
 use crate::error::Result;
 use crate::neuron::Surrogate;
 
+/// Numbers that are copied to the host only after the buffers that wait were given back.
+const LARGE_COPY: usize = 1 << 18;
+
 /// The CPU engine: the instruction set it runs, and buffers that wait for use. Parameters and what a pass has made may outlive it.
 #[derive(Debug)]
 pub struct Cpu {
@@ -85,6 +88,13 @@ impl Cpu {
         Cpu { isa, pool: Pool::new(), last: Mutex::new(None) }
     }
 
+    /// Before a copy of so many numbers on the host.
+    fn make_room(&self, numbers: usize) {
+        if numbers >= LARGE_COPY {
+            self.pool.trim();
+        }
+    }
+
     fn source(&self) -> Source {
         Source::of(&self.pool)
     }
@@ -119,8 +129,7 @@ impl Engine for Cpu {
     }
 
     fn host(&self, p: &Param) -> Result<Vec<f32>> {
-        // A network that is saved needs the room that the buffers of a step hold.
-        self.pool.trim();
+        self.make_room(p.layout.len());
         Ok(p.to_host())
     }
 
@@ -133,12 +142,12 @@ impl Engine for Cpu {
     }
 
     fn host_currents(&self, y: &Field) -> Result<Vec<f32>> {
-        self.pool.trim();
+        self.make_room(y.steps * y.samples * y.shape.len());
         Ok(y.to_host())
     }
 
     fn host_grad(&self, d: &Grad) -> Result<Vec<f32>> {
-        self.pool.trim();
+        self.make_room(d.steps * d.samples * d.shape.len());
         Ok(d.to_host(self.isa))
     }
 

@@ -61,6 +61,11 @@ pub fn outputs(layout: Layout) -> usize {
     }
 }
 
+/// Lanes of a parameter, padding included.
+pub fn lanes(layout: Layout) -> usize {
+    rows(layout) * blocks(outputs(layout))
+}
+
 /// Row of neuron `i` (C,H,W order) in blocked order.
 fn blocked(shape: Chw, i: usize) -> usize {
     let (c, p) = (i / shape.area(), i % shape.area());
@@ -70,12 +75,12 @@ fn blocked(shape: Chw, i: usize) -> usize {
 impl Param {
     /// All zero.
     pub fn zeros(source: &Source, layout: Layout) -> Param {
-        Param { layout, data: source.zeros(rows(layout) * blocks(outputs(layout))) }
+        Param { layout, data: source.zeros(lanes(layout)) }
     }
 
     /// With values from before, to be overwritten.
     pub fn stale(source: &Source, layout: Layout) -> Param {
-        Param { layout, data: source.stale(rows(layout) * blocks(outputs(layout))) }
+        Param { layout, data: source.stale(lanes(layout)) }
     }
 
     /// The weights of one group, `[row][width]`.

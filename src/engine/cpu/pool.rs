@@ -83,13 +83,18 @@ pub fn max(x: &Acts, k: usize) -> Acts {
     }
 }
 
+/// Planes of the sums over windows of side k of levels of so many planes.
+pub fn planes_of_sums(planes: usize, k: usize) -> usize {
+    let largest = ((1usize << planes) - 1) * k * k;
+    (largest.ilog2() + 1) as usize
+}
+
 /// Average pooling.
 pub fn avg(x: &Acts, k: usize) -> Acts {
     let share = 1.0 / (k * k) as f32;
     match x {
         Acts::Spikes(s) => {
-            let largest = ((1usize << s.planes.len()) - 1) * k * k;
-            let planes_out = (largest.ilog2() + 1) as usize;
+            let planes_out = planes_of_sums(s.planes.len(), k);
             Acts::Spikes(pool_words(s, k, planes_out, s.scale * share, sum))
         }
         Acts::Real(f) => Acts::Real(Arc::new(pool_reals(f, k, |row, windows, corner, out| {
