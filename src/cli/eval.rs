@@ -21,14 +21,10 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     check(&net, &*data).map_err(|e| e.at(path.display()))?;
     let e = net.evaluate(config, &*data, Split::Test, &Stop::default())?;
     let e = e.ok_or_else(|| Error::bug("an evaluation that nobody could stop was stopped"))?;
-    let (mean, weighted) = record::mean_rates(net.plan(), &e.firing_rates);
     if a.json {
-        print(json!({
-            "checkpoint": path.display().to_string(), "dataset": config.dataset, "dataset_simulated": data.simulated(), "net": config.net, "T": config.time_steps, "step": net.step(),
-            "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
-            "mean_firing_rate": mean, "weighted_firing_rate": weighted,
-            "weights_sha256": net.weights_sha256()?,
-        }));
+        let mut facts = net.facts(&*data, &e)?;
+        facts["checkpoint"] = json!(path.display().to_string());
+        print(facts);
         return Ok(0);
     }
     print(format!("{}: {} after step {}", path.display(), config.net, net.step()));
@@ -37,6 +33,7 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     for (b, r) in net.plan().blocks.iter().zip(&e.firing_rates) {
         print(format!("  {:<10} firing rate {:6.2} %", b.name(), 100.0 * r));
     }
+    let (mean, weighted) = record::mean_rates(net.plan(), &e.firing_rates);
     print(format!("  mean of layers {:.2} %, of neurons {:.2} %", 100.0 * mean, 100.0 * weighted));
     Ok(0)
 }

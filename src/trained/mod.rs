@@ -10,11 +10,11 @@ pub mod sample;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use serde_json::{Value, json};
 
 use crate::checkpoint::{self, Checkpoint, Header, Kind};
 use crate::config::Config;
-use crate::data::{Dataset, Preparation, Split, hex};
+use crate::data::{Dataset, Preparation, Split};
 use crate::engine::Batch;
 use crate::engines::isa_here;
 use crate::error::{Error, Result};
@@ -25,6 +25,7 @@ use crate::run_folder::checkpoint_at;
 use crate::storage::{Published, Storage};
 use crate::tensors::{self, Place, Tensor};
 use crate::train::feed::{Feed, preparation};
+use crate::train::record::mean_rates;
 use crate::train::{Evaluation, Progress, Stop, save};
 use on::{OnEngine, Weights};
 pub use on::{See, Seen, Use};
@@ -162,6 +163,19 @@ impl Trained {
         self.on.evaluate(config, &self.method(), &Feed::new(config, data)?, (split, &all), stop)
     }
 
+    /// An evaluation on the test set of `data` for programs, as `spiketrain eval --json` prints it.
+    ///
+    /// # Errors
+    /// Memory: the device has failed.
+    pub fn facts(&self, data: &dyn Dataset, e: &Evaluation) -> Result<Value> {
+        let (c, (mean, weighted)) = (&self.config, mean_rates(self.plan(), &e.firing_rates));
+        Ok(json!({
+            "dataset": c.dataset, "dataset_simulated": data.simulated(), "net": c.net, "T": c.time_steps, "step": self.step(),
+            "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
+            "mean_firing_rate": mean, "weighted_firing_rate": weighted, "weights_sha256": self.weights_sha256()?,
+        }))
+    }
+
     /// What it says to a batch, in evaluation mode.
     ///
     /// # Errors
@@ -202,7 +216,7 @@ impl Trained {
     /// Uses the network on its engine, to do what is not done with every network.
     ///
     /// # Errors
-    /// Usage: this machine does not have the instruction set. Bug: never else.
+    /// Of `using`.
     pub fn on<U: Use>(&mut self, using: U) -> Result<U::Out> {
         on::using(&self.config, &mut *self.on, using)
     }
@@ -217,13 +231,7 @@ impl Trained {
     /// # Errors
     /// Memory: the device has failed.
     pub fn weights_sha256(&self) -> Result<String> {
-        let mut hash = Sha256::new();
-        for t in tensors::of(self.plan()) {
-            for chunk in self.host(t.place)?.chunks(1 << 16) {
-                hash.update(chunk.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
-            }
-        }
-        Ok(hex(&hash.finalize()))
+        tensors::sha256(self.plan(), |t| self.host(t.place))
     }
 
     /// Saves it as a checkpoint of weights.

@@ -41,7 +41,10 @@ pub trait Use {
     type Out;
 
     /// Does it.
-    fn on<E: Engine>(self, engine: &E, net: &mut Network<E>) -> Self::Out;
+    ///
+    /// # Errors
+    /// As it likes.
+    fn on<E: Engine>(self, engine: &E, net: &mut Network<E>) -> Result<Self::Out>;
 }
 
 /// A network on some engine.
@@ -169,6 +172,6 @@ impl<U: Use> Work for Using<'_, U> {
     fn on<E: Engine + Send + 'static>(self, _: E) -> Self::Out {
         let net: &mut dyn Any = self.net;
         let on = net.downcast_mut::<On<E>>().ok_or_else(|| Error::bug("a network on another engine than its configuration's"))?;
-        Ok(self.using.on(&on.engine, &mut on.net))
+        self.using.on(&on.engine, &mut on.net)
     }
 }
