@@ -21,7 +21,7 @@ pub trait Work {
     type Out;
 
     /// Does it.
-    fn on<E: Engine + 'static>(self, engine: E) -> Self::Out;
+    fn on<E: Engine + Send + 'static>(self, engine: E) -> Self::Out;
 }
 
 /// Does `work` on the engine of this name; `isa` is the instruction set of the cpu engine.
@@ -33,4 +33,9 @@ pub fn with_engine<W: Work>(name: EngineName, isa: InstructionSet, work: W) -> R
         EngineName::Cpu => work.on(Cpu::with_isa(isa.isa()?)),
         EngineName::Reference => work.on(Reference),
     })
+}
+
+/// The instruction set for a network that is used again: its run's own where this machine has it, and so its bits; else the widest.
+pub fn isa_here(of_run: InstructionSet) -> InstructionSet {
+    if of_run.isa().is_ok() { of_run } else { InstructionSet::default() }
 }

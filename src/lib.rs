@@ -11,12 +11,14 @@
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
 //! - [`memory`]: what a training step will take, and which layers compute twice to take less.
+//! - [`tensors`]: the tensors of a network by name, shape and place.
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
 //! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
 //! - [`credit`]: how much gradient each layer gets, and on which way it came.
 //! - [`config`]: everything a run is, as one value. [`engines`]: from the name of an engine in it to the engine.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop. [`watch`]: a run as another process sees it.
+//! - [`trained`]: a network that was trained or imported, to be evaluated, asked, saved.
 //! - [`study`]: the same training over rules, T, α and seeds; what the networks cost, and how soon they know.
 //! - [`reproduce`]: the paper's tables and figures by such studies, beside its numbers.
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
@@ -65,6 +67,8 @@ pub mod simulate;
 pub mod storage;
 pub mod study;
 pub mod tensorboard;
+pub mod tensors;
 pub mod train;
+pub mod trained;
 pub mod values;
 pub mod watch;

@@ -15,11 +15,12 @@ pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
 use crate::bench::Inputs;
-use crate::config::{Config, on_off};
+use crate::config::on_off;
 use crate::events::Sensor;
 use crate::memory;
 use crate::neuron::Rule;
 use crate::shape::Chw;
+use crate::trained::Trained;
 
 /// Train deep spiking neural networks, event-driven, from one binary.
 ///
@@ -87,9 +88,9 @@ pub struct Places {
 }
 
 impl Places {
-    /// Puts them into the configuration of the run.
-    pub fn of(&self, config: Config) -> Config {
-        config.with_data_at(self.data_dir.clone(), self.cache.clone())
+    /// The network of a run with its data there.
+    pub fn of(&self, net: Trained) -> Trained {
+        net.with_data_at(self.data_dir.clone(), self.cache.clone())
     }
 }
 

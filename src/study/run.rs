@@ -15,7 +15,8 @@ use crate::run_folder::{CONFIG, COST, RESULT, RunFolder};
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
 use crate::train::fit::fit;
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, save, trainer};
+use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
+use crate::trained::Trained;
 
 /// What a study needs of the world around it.
 pub struct Hands<'a> {
@@ -111,9 +112,8 @@ fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset
     {
         return Ok(None);
     }
-    let config = trainer.config.clone();
     drop(trainer);
-    let Some(cost) = look(engine, &folder, &config, data, hands.stop)? else { return Ok(None) };
+    let Some(cost) = look(&folder, data, hands.stop)? else { return Ok(None) };
     write_json(&path.join(COST), &cost)?;
     // What is finished is never gone on with.
     checkpoint::prune(folder.storage(), path, u64::MAX, 0)?;
@@ -141,10 +141,8 @@ fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observ
 }
 
 /// The best network of the run on the test set.
-fn look<E: Engine>(engine: &E, folder: &RunFolder, config: &Config, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
-    let mut c = checkpoint::load(&Disk, &folder.best())?;
-    let (_, net) = save::network(engine, &mut c).map_err(|e| e.at(folder.best().display()))?;
+fn look(folder: &RunFolder, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
+    let (net, _) = Trained::open(&folder.best(), &mut |_| {})?;
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
-    let method = config.evaluation(config.epochs - 1);
-    cost::measure(engine, &net, config, &method, &Feed::new(config, data)?, (Split::Test, &all), stop)
+    cost::measure(&net, &Feed::new(net.config(), data)?, (Split::Test, &all), stop)
 }

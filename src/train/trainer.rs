@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Stop;
 use super::evaluate::{Evaluation, evaluate, hits};
@@ -11,13 +10,14 @@ use super::feed::{Feed, Labelled, preparation};
 use super::fit::Fit;
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
-use crate::data::{Dataset, Split, hex, hold_out};
+use crate::data::{Dataset, Split, hold_out};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::network::{Network, Tensors};
+use crate::network::Network;
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::rng::{Purpose, Rng};
+use crate::tensors::{self, Tensors};
 
 /// Sums over the epoch under way; in the checkpoint, so that a resumed epoch reports what an undisturbed one would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -229,19 +229,7 @@ impl<'a, E: Engine> Trainer<'a, E> {
 /// # Errors
 /// Memory: the device has failed.
 pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> Result<String> {
-    let mut hash = Sha256::new();
-    let mut add = |values: &[f32]| {
-        for chunk in values.chunks(1 << 16) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
-            hash.update(&bytes);
-        }
-    };
-    for (t, r) in net.params.iter().zip(&net.running) {
-        for p in t.each().chain(r.iter().flat_map(|r| r.each())) {
-            add(&engine.host(p)?);
-        }
-    }
-    Ok(hex(&hash.finalize()))
+    tensors::sha256(&net.plan, |t| net.host(engine, t.place))
 }
 
 /// The network of a configuration on the samples of a data set; takes no memory.
