@@ -11,6 +11,7 @@
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
 //! - [`memory`]: what a training step will take, and which layers compute twice to take less.
+//! - [`tensors`]: the tensors of a network by name, shape and place.
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
 //! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
 //! - [`credit`]: how much gradient each layer gets, and on which way it came.
@@ -64,6 +65,7 @@ pub mod simulate;
 pub mod storage;
 pub mod study;
 pub mod tensorboard;
+pub mod tensors;
 pub mod train;
 pub mod values;
 pub mod watch;

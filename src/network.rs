@@ -1,42 +1,14 @@
 //! The layers, written once over the engine's contract: walk forward, walk back.
 
+use std::convert::Infallible;
+
 use crate::engine::{AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Running};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, Front, Kind, Plan};
 use crate::rng::{Purpose, Rng};
-
-/// The tensors of one block: parameters, their gradients, or one of AdamW's moments.
-pub struct Tensors<P> {
-    /// W
-    pub weight: P,
-    /// b
-    pub bias: P,
-    /// γ and β, where the block has a norm.
-    pub norm: Option<(P, P)>,
-}
-
-impl<P> Tensors<P> {
-    /// In the fixed order weight, bias, γ, β.
-    pub fn each(&self) -> impl Iterator<Item = &P> {
-        [&self.weight, &self.bias].into_iter().chain(self.norm.iter().flat_map(|(g, b)| [g, b]))
-    }
-    /// In the same order, to be changed.
-    pub fn each_mut(&mut self) -> impl Iterator<Item = &mut P> {
-        [&mut self.weight, &mut self.bias].into_iter().chain(self.norm.iter_mut().flat_map(|(g, b)| [g, b]))
-    }
-}
-
-/// Names and layouts of a block's tensors, in the order of [`Tensors::each`]: `{index}.weight`, `.bias`, `.bn.weight`, `.bn.bias`.
-pub fn tensor_names(block: &Block) -> Vec<(String, Layout)> {
-    let per_channel = Layout::PerChannel(block.output.c);
-    let mut names = vec![(format!("{}.weight", block.index), block.weight()), (format!("{}.bias", block.index), per_channel)];
-    if block.has_norm() {
-        names.push((format!("{}.bn.weight", block.index), per_channel));
-        names.push((format!("{}.bn.bias", block.index), per_channel));
-    }
-    names
-}
+pub use crate::tensors::Tensors;
+use crate::tensors::{self, Place, Tensor, Which};
 
 /// How a pass computes: everything that is not a weight.
 #[derive(Clone, Copy, Debug)]
@@ -166,41 +138,76 @@ pub struct Network<E: Engine> {
 impl<E: Engine> Network<E> {
     /// Fresh weights, PyTorch's defaults: W and b uniform in ±1/sqrt(fan_in), γ = 1, β = 0.
     pub fn init(engine: &E, plan: Plan, seed: u64) -> Self {
-        let draw = |block: &Block, which: u64, layout: Layout| {
+        let draw = |t: &Tensor, which: u64| {
+            let block = &plan.blocks[t.place.block];
             let bound = 1.0 / (block.fan_in() as f32).sqrt();
             let mut rng = Rng::at(seed, Purpose::Weights, block.index as u64, which);
-            engine.param(layout, &(0..layout.len()).map(|_| rng.uniform(-bound, bound)).collect::<Vec<f32>>())
+            engine.param(t.layout, &(0..t.layout.len()).map(|_| rng.uniform(-bound, bound)).collect::<Vec<f32>>())
         };
-        let params = plan
-            .blocks
-            .iter()
-            .map(|b| {
-                let per_channel = Layout::PerChannel(b.output.c);
-                let constant = |v: f32| engine.constant(per_channel, v);
-                Tensors {
-                    weight: draw(b, 0, b.weight()),
-                    bias: draw(b, 1, per_channel),
-                    norm: b.has_norm().then(|| (constant(1.0), constant(0.0))),
-                }
+        let Ok(net) = Self::build(&plan, |t| {
+            Ok::<_, Infallible>(match t.place.which {
+                Which::Weight => draw(t, 0),
+                Which::Bias => draw(t, 1),
+                Which::Gamma | Which::Var => engine.constant(t.layout, 1.0),
+                Which::Beta | Which::Mean => engine.constant(t.layout, 0.0),
             })
-            .collect();
-        let fresh = |b: &Block| {
-            let of = |value| engine.constant(Layout::PerChannel(b.output.c), value);
-            b.has_norm().then(|| Running { mean: of(0.0), var: of(1.0) })
-        };
-        let running = plan.blocks.iter().map(fresh).collect();
-        let recompute = vec![false; plan.blocks.len()];
-        Network { plan, params, running, recompute }
+        });
+        net
+    }
+
+    /// With the values that `values` gives for each tensor, asked for in the order of a checkpoint: parameters, then statistics.
+    ///
+    /// # Errors
+    /// Of `values`. Bug: they are not as many as the tensor has.
+    pub fn from_tensors(engine: &E, plan: &Plan, mut values: impl FnMut(&Tensor) -> Result<Vec<f32>>) -> Result<Self> {
+        Self::build(plan, |t| {
+            let values = values(t)?;
+            if values.len() != t.layout.len() {
+                return Err(Error::bug(format!("{} values for tensor {} {:?}", values.len(), t.name, t.shape())));
+            }
+            Ok(engine.param(t.layout, &values))
+        })
+    }
+
+    /// Of what `make` gives for each tensor.
+    ///
+    /// # Errors
+    /// Of `make`.
+    pub fn build<F>(plan: &Plan, mut make: impl FnMut(&Tensor) -> std::result::Result<E::Param, F>) -> std::result::Result<Self, F> {
+        let (params, running) = (tensors::parameters(plan, &mut make)?, tensors::statistics(plan, &mut make)?);
+        Ok(Network { plan: plan.clone(), params, running, recompute: vec![false; plan.blocks.len()] })
+    }
+
+    /// The tensor at a place, if the network has it.
+    pub fn get(&self, place: Place) -> Option<&E::Param> {
+        match place.which {
+            Which::Mean => self.running[place.block].as_ref().map(|r| &r.mean),
+            Which::Var => self.running[place.block].as_ref().map(|r| &r.var),
+            which => self.params[place.block].get(which),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, place: Place) -> Option<&mut E::Param> {
+        match place.which {
+            Which::Mean => self.running[place.block].as_mut().map(|r| &mut r.mean),
+            Which::Var => self.running[place.block].as_mut().map(|r| &mut r.var),
+            which => self.params[place.block].get_mut(which),
+        }
+    }
+
+    /// The values at a place, on the host.
+    ///
+    /// # Errors
+    /// Memory: the device has failed. Bug: the network has no such tensor.
+    pub fn host(&self, engine: &E, place: Place) -> Result<Vec<f32>> {
+        engine.host(self.get(place).ok_or_else(|| Error::bug(format!("no tensor at {place:?}")))?)
     }
 
     /// Zeros in the shape of the parameters, for AdamW's moments.
     pub fn zeros(&self, engine: &E) -> Vec<Tensors<E::Param>> {
-        let zero = |l: Layout| engine.constant(l, 0.0);
-        let of = |b: &Block| {
-            let c = Layout::PerChannel(b.output.c);
-            Tensors { weight: zero(b.weight()), bias: zero(c), norm: b.has_norm().then(|| (zero(c), zero(c))) }
-        };
-        self.plan.blocks.iter().map(of).collect()
+        let Ok(zeros) = tensors::parameters(&self.plan, |t| Ok::<_, Infallible>(engine.constant(t.layout, 0.0)));
+        zeros
     }
 
     /// Dropout masks of one training step: a function of (seed, step, layer, sample), so that nothing needs saving.
@@ -430,7 +437,7 @@ impl<'n, E: Engine> Checks<'n, E> {
         if what == RUNNING {
             return Err(not_finite(block, RUNNING));
         }
-        let name = &tensor_names(block)[k].0;
+        let name = &tensors::of_block(i, block)[k].name;
         Err(Error::diverged(format!("the {what} of {name} ({}) is not finite", block.name())).remedy(LESS))
     }
 }

@@ -8,12 +8,13 @@ use spiketrain::engine::cpu::{Cpu, Isa};
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{Batch, Engine, Input, Values};
 use spiketrain::loss::Loss;
-use spiketrain::network::{Method, Network, tensor_names};
+use spiketrain::network::{Method, Network};
 use spiketrain::neuron::{Lif, Rule};
 use spiketrain::notation::Notation;
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};
 use spiketrain::shape::Chw;
+use spiketrain::tensors;
 
 struct Case {
     plan: Plan,
@@ -118,9 +119,9 @@ fn pass<E: Engine>(engine: &E, c: &Case, threshold: f64) -> Passed {
 fn pass_anew<E: Engine>(engine: &E, c: &Case, threshold: f64, anew: &[usize]) -> Passed {
     let mut net = Network::init(engine, c.plan.clone(), 0);
     anew.iter().for_each(|&i| net.recompute[i] = true);
-    for ((block, tensors), host) in c.plan.blocks.iter().zip(&mut net.params).zip(&c.params) {
-        for ((p, (_, layout)), values) in tensors.each_mut().zip(tensor_names(block)).zip(host) {
-            *p = engine.param(layout, values);
+    for (i, (of_block, host)) in net.params.iter_mut().zip(&c.params).enumerate() {
+        for ((p, t), values) in of_block.each_mut().zip(tensors::of_block(i, &c.plan.blocks[i])).zip(host) {
+            *p = engine.param(t.layout, values);
         }
     }
     let method = Method { lif: Lif { threshold, ..c.method.lif }, ..c.method };
@@ -129,13 +130,12 @@ fn pass_anew<E: Engine>(engine: &E, c: &Case, threshold: f64, anew: &[usize]) ->
     let (_, d_rates) = c.loss.of(&out.rates, &c.labels);
     net.running = net.updated_running(engine, &tape);
     let grads = net.backward(engine, tape, &d_rates, &masks, &method).unwrap();
-    let named = |(b, g)| -> Vec<(String, Vec<f32>)> {
-        let (b, g): (&spiketrain::plan::Block, &spiketrain::network::Tensors<E::Param>) = (b, g);
-        tensor_names(b).into_iter().zip(g.each()).map(|((n, _), p)| (n, engine.host(p).unwrap())).collect()
+    let named = |(i, g): (usize, &tensors::Tensors<E::Param>)| -> Vec<(String, Vec<f32>)> {
+        tensors::of_block(i, &c.plan.blocks[i]).into_iter().zip(g.each()).map(|(t, p)| (t.name, engine.host(p).unwrap())).collect()
     };
     Passed {
         running: net.running.iter().flatten().flat_map(|r| r.each().flat_map(|p| engine.host(p).unwrap())).collect(),
-        grads: c.plan.blocks.iter().zip(&grads).flat_map(named).collect(),
+        grads: grads.iter().enumerate().flat_map(named).collect(),
         eval: net.infer(engine, &c.batch, &method).unwrap().rates,
         rates: out.rates,
         spikes: out.spikes,

@@ -3,10 +3,11 @@
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{Batch, DropMask, Engine, Input};
 use spiketrain::loss::Loss;
-use spiketrain::network::{Method, Network, tensor_names};
+use spiketrain::network::{Method, Network};
 use spiketrain::neuron::{Lif, Rule};
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};
+use spiketrain::tensors::{self, Tensor};
 
 fn loss_of(net: &Network<Reference>, batch: &Batch, labels: &[u16], masks: &[DropMask], method: &Method, loss: Loss) -> f64 {
     let (out, _) = net.forward(&Reference, batch, masks, method).unwrap();
@@ -51,15 +52,15 @@ fn check(seed: u64, net: &str, shape: &str, merged_norm: bool, loss: Loss) -> us
 
     let mut compared = 0;
     for b in 0..net.plan.blocks.len() {
-        for (t, (name, layout)) in tensor_names(&net.plan.blocks[b]).into_iter().enumerate() {
-            let host = Reference.host(net.params[b].each().nth(t).unwrap()).unwrap();
-            let gradient = Reference.host(grads[b].each().nth(t).unwrap()).unwrap();
+        for Tensor { name, layout, place } in tensors::of_block(b, &net.plan.blocks[b]) {
+            let Some(gradient) = grads[b].get(place.which) else { continue };
+            let (host, gradient) = (net.host(&Reference, place).unwrap(), Reference.host(gradient).unwrap());
             for i in 0..host.len() {
                 // The weights are f32 on the host: the step is what they really moved by.
                 let mut at = |value: f32| {
                     let mut moved = host.clone();
                     moved[i] = value;
-                    *net.params[b].each_mut().nth(t).unwrap() = Reference.param(layout, &moved);
+                    *net.get_mut(place).unwrap() = Reference.param(layout, &moved);
                     loss_of(&net, &batch, &labels, &masks, &method, loss)
                 };
                 let (up, down) = (host[i] + 1e-5, host[i] - 1e-5);

@@ -35,7 +35,7 @@ pub(super) fn open(path: &Path) -> Result<(Checkpoint, PathBuf)> {
 }
 
 fn eval_on<E: Engine>(engine: &E, a: &EvalArgs, mut c: Checkpoint, path: &Path) -> Result<u8> {
-    let (config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::open(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = method(&c, &config);
     let config = a.places.of(config);
     let data = super::train::load(&config)?;

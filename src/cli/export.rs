@@ -49,7 +49,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
     set_threads(a.threads)?;
     let (mut c, path) = open(&a.checkpoint)?;
     let engine = Cpu::new();
-    let (config, net) = save::network(&engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::open(&engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = method(&c, &config);
     if method.ann {
         return Err(Error::usage("this network is still in the ann warm-up: its neurons do not spike")

@@ -61,7 +61,7 @@ struct Decision {
 }
 
 fn run_on<E: Engine>(engine: &E, a: &PredictArgs, mut c: Checkpoint, path: &Path) -> Result<u8> {
-    let (config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::open(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = method(&c, &config);
     let prep = config.preparation(net.plan.shape.c);
     let trained = Trained { engine, net, config, method, prep, classes: c.header.classes };

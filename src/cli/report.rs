@@ -68,7 +68,7 @@ fn look(a: &ReportArgs, run: &Run) -> Result<Look> {
 }
 
 fn look_on<E: Engine>(engine: &E, a: &ReportArgs, run: &Run, mut c: Checkpoint, path: &Path) -> Result<Look> {
-    let (config, net) = save::network(engine, &mut c).map_err(|e| e.at(path.display()))?;
+    let (config, net) = save::open(engine, &mut c).map_err(|e| e.at(path.display()))?;
     let method = eval::method(&c, &config);
     let config = a.places.of(config);
     let data = super::train::load(&config)?;

@@ -10,10 +10,11 @@ use std::path::Path;
 use crate::engine::{Batch, Cell, Engine, Input, Layout, Need, Neuron, Running, Values};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::network::{Network, Tensors, tensor_names};
+use crate::network::Network;
 use crate::neuron::Lif;
 use crate::shape::Chw;
 use crate::storage;
+use crate::tensors::{self, Tensor, Tensors};
 use crate::train::step::adamw;
 use fixture::Fixture;
 
@@ -141,8 +142,8 @@ pub fn run<E: Engine>(engine: &E, f: &Fixture) -> Result<Vec<Check>> {
 }
 
 fn load<E: Engine>(engine: &E, net: &mut Network<E>, f: &Fixture) -> Result<()> {
-    for (block, tensors) in net.plan.blocks.iter().zip(&mut net.params) {
-        for ((name, layout), p) in tensor_names(block).into_iter().zip(tensors.each_mut()) {
+    for (block, of_block) in net.params.iter_mut().enumerate() {
+        for (Tensor { name, layout, .. }, p) in tensors::of_block(block, &net.plan.blocks[block]).into_iter().zip(of_block.each_mut()) {
             let values = f.tensor(&format!("param.{name}"))?;
             if values.len() != layout.len() {
                 return Err(Error::format(format!("param.{name} has {} values, expected {}", values.len(), layout.len())));
@@ -167,8 +168,8 @@ fn check_running<E: Engine>(engine: &E, f: &Fixture, running: &[Option<Running<E
 
 /// Compares every tensor called `{prefix}.*`.
 fn check_tensors<E: Engine>(engine: &E, f: &Fixture, all: &[Tensors<E::Param>], prefix: &str, checks: &mut Vec<Check>) -> Result<()> {
-    for (block, tensors) in f.plan.blocks.iter().zip(all) {
-        for ((name, _), p) in tensor_names(block).into_iter().zip(tensors.each()) {
+    for (block, of_block) in all.iter().enumerate() {
+        for (Tensor { name, .. }, p) in tensors::of_block(block, &f.plan.blocks[block]).into_iter().zip(of_block.each()) {
             let full = format!("{prefix}.{name}");
             let (got, want) = (engine.host(p)?, f.tensor(&full)?);
             let got: Vec<f64> = got.iter().map(|&v| v as f64).collect();

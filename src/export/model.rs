@@ -1,10 +1,13 @@
 //! A network on the host: what every format is written from, and what every file becomes when it is read.
 
-use crate::engine::{BN_EPS, Engine, Layout, Running};
+use std::convert::Infallible;
+
+use crate::engine::{BN_EPS, Engine, Running};
 use crate::error::Result;
-use crate::network::{Network, Tensors, tensor_names};
+use crate::network::Network;
 use crate::neuron::Lif;
-use crate::plan::{Block, Plan};
+use crate::plan::Plan;
+use crate::tensors::{self, Tensor, Tensors, Which};
 
 /// BatchNorm of one block, `[C]` each.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,36 +48,36 @@ impl Model {
     /// # Errors
     /// Memory: the device has failed.
     pub fn of<E: Engine>(engine: &E, net: &Network<E>, lif: Lif) -> Result<Model> {
-        let layer = |(p, running): (&Tensors<E::Param>, &Option<Running<E::Param>>)| {
-            let norm = p.norm.as_ref().zip(running.as_ref());
-            let norm = norm.map(|((gamma, beta), r)| {
-                let running = Running { mean: engine.host(&r.mean)?, var: engine.host(&r.var)? };
-                Ok(Norm { gamma: engine.host(gamma)?, beta: engine.host(beta)?, running })
-            });
-            Ok(Layer { weight: engine.host(&p.weight)?, bias: engine.host(&p.bias)?, norm: norm.transpose()? })
+        Model::from_tensors(net.plan.clone(), lif, |t| net.host(engine, t.place))
+    }
+
+    /// Of the values that `values` gives for each tensor.
+    ///
+    /// # Errors
+    /// Of `values`.
+    pub fn from_tensors(plan: Plan, lif: Lif, mut values: impl FnMut(&Tensor) -> Result<Vec<f32>>) -> Result<Model> {
+        let (params, running) = (tensors::parameters(&plan, &mut values)?, tensors::statistics(&plan, &mut values)?);
+        let layer = |(Tensors { weight, bias, norm }, running): (Tensors<Vec<f32>>, Option<Running<Vec<f32>>>)| {
+            let norm = norm.zip(running).map(|((gamma, beta), running)| Norm { gamma, beta, running });
+            Layer { weight, bias, norm }
         };
-        let layers = net.params.iter().zip(&net.running).map(layer).collect::<Result<_>>()?;
-        Ok(Model { plan: net.plan.clone(), lif, layers })
+        let layers = params.into_iter().zip(running).map(layer).collect();
+        Ok(Model { plan, lif, layers })
     }
 
     /// The network on a device. A norm that was folded becomes one that changes nothing.
     pub fn network<E: Engine>(&self, engine: &E) -> Network<E> {
-        let pairs = || self.plan.blocks.iter().zip(&self.layers);
-        let params = pairs().map(|(block, layer)| {
-            let norm = layer.norm.clone().unwrap_or_else(|| Norm::identity(block));
-            let host = [&layer.weight, &layer.bias, &norm.gamma, &norm.beta];
-            let mut all = tensor_names(block).into_iter().zip(host).map(|((_, layout), values)| engine.param(layout, values));
-            let mut next = || all.next();
-            // A block has a weight and a bias, and γ and β where it has a norm.
-            Some(Tensors { weight: next()?, bias: next()?, norm: next().zip(next()) })
+        let Ok(net) = Network::build(&self.plan, |t| {
+            let constant = |v: f32| engine.constant(t.layout, v);
+            Ok::<_, Infallible>(match (self.layers[t.place.block].get(t.place.which), t.place.which) {
+                (Some(values), _) => engine.param(t.layout, values),
+                // Scale 1, shift 0: 1 - eps is the variance whose root, with eps, is 1 in f32.
+                (None, Which::Var) => constant((1.0 - BN_EPS) as f32),
+                (None, Which::Gamma) => constant(1.0),
+                (None, _) => constant(0.0),
+            })
         });
-        let params = params.map(|t| t.expect("two or four tensors")).collect();
-        let running = |(block, layer): (&Block, &Layer)| {
-            let host = layer.norm.as_ref().map_or_else(|| Norm::identity(block).running, |n| n.running.clone());
-            let device = |values: &[f32]| engine.param(Layout::PerChannel(block.output.c), values);
-            block.has_norm().then(|| Running { mean: device(&host.mean), var: device(&host.var) })
-        };
-        Network { plan: self.plan.clone(), params, running: pairs().map(running).collect(), recompute: vec![false; self.layers.len()] }
+        net
     }
 
     /// The same function without BatchNorm: W' = kW, b' = k(b - mean) + β, k = γ/sqrt(var + eps). Computed in f64, rounded once.
@@ -89,6 +92,19 @@ impl Model {
 }
 
 impl Layer {
+    /// One of the tensors; `None`: the layer has no norm, or it was folded.
+    pub fn get(&self, which: Which) -> Option<&Vec<f32>> {
+        let norm = self.norm.as_ref();
+        match which {
+            Which::Weight => Some(&self.weight),
+            Which::Bias => Some(&self.bias),
+            Which::Gamma => norm.map(|n| &n.gamma),
+            Which::Beta => norm.map(|n| &n.beta),
+            Which::Mean => norm.map(|n| &n.running.mean),
+            Which::Var => norm.map(|n| &n.running.var),
+        }
+    }
+
     fn folded(&self) -> Layer {
         let Some(n) = &self.norm else { return self.clone() };
         let k = |c: usize| f64::from(n.gamma[c]) / (f64::from(n.running.var[c]) + BN_EPS).sqrt();
@@ -99,13 +115,5 @@ impl Layer {
             bias: self.bias.iter().enumerate().map(bias).collect(),
             norm: None,
         }
-    }
-}
-
-impl Norm {
-    /// Scale 1, shift 0: 1 - eps is the variance whose root, with eps, is 1 in f32.
-    fn identity(block: &Block) -> Norm {
-        let all = |v: f32| vec![v; block.output.c];
-        Norm { gamma: all(1.0), beta: all(0.0), running: Running { mean: all(0.0), var: all((1.0 - BN_EPS) as f32) } }
     }
 }

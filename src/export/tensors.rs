@@ -9,46 +9,23 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::graph::Tensor;
-use super::model::{Layer, Model, Norm};
+use super::model::Model;
 use super::npz;
-use crate::engine::{Layout, Running};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::neuron::Lif;
-use crate::plan::{Block, Plan};
+use crate::plan::Plan;
 use crate::storage::{self, Published, Storage};
+use crate::tensors::{self, Which};
 
 /// What a file says about the network besides the tensors.
 pub type About = BTreeMap<String, String>;
 
-/// The parameters of a network by name, in layer order.
+/// The parameters of a network by name, in layer order; those of a norm that was folded are left out.
 pub fn named(model: &Model) -> Vec<(String, Tensor)> {
-    let mut all = Vec::new();
-    for (block, layer) in model.plan.blocks.iter().zip(&model.layers) {
-        for (name, shape, values) in names(block).into_iter().zip(arrays(layer)).map(|((n, s), v)| (n, s, v)) {
-            all.push((name, Tensor { shape, values: values.clone() }));
-        }
-    }
-    all
-}
-
-/// Names and shapes of a block's arrays, in the order of [`arrays`].
-fn names(block: &Block) -> Vec<(String, Vec<usize>)> {
-    let weight = match block.weight() {
-        Layout::Conv { out, inp, k } => vec![out, inp, k, k],
-        Layout::Linear { out, inp } => vec![out, inp.len()],
-        Layout::PerChannel(n) => vec![n],
-    };
-    let per_channel = ["bias", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"];
-    let count = if block.has_norm() { 5 } else { 1 };
-    let mut all = vec![(format!("{}.weight", block.index), weight)];
-    all.extend(per_channel[..count].iter().map(|n| (format!("{}.{n}", block.index), vec![block.output.c])));
-    all
-}
-
-fn arrays(layer: &Layer) -> Vec<&Vec<f32>> {
-    let norm = layer.norm.iter().flat_map(|n| [&n.gamma, &n.beta, &n.running.mean, &n.running.var]);
-    [&layer.weight, &layer.bias].into_iter().chain(norm).collect()
+    let all = tensors::of(&model.plan).into_iter();
+    let found = all.filter_map(|t| Some((t.shape(), model.layers[t.place.block].get(t.place.which)?.clone(), t.name)));
+    found.map(|(shape, values, name)| (name, Tensor { shape, values })).collect()
 }
 
 /// Writes safetensors, whole or not at all.
@@ -134,29 +111,26 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
     // Expected arrays in order, each beside the name under which it should be found.
     let (mut pairs, mut norm) = (Vec::new(), 0);
     for (i, block) in plan.blocks.iter().enumerate() {
-        for (n, (ours, shape)) in names(block).into_iter().enumerate() {
-            let module = if n < 2 { layers.get(i) } else { norms.get(norm) };
-            let last = ours.rsplit('.').next().unwrap_or_default();
-            pairs.push((ours.clone(), shape, module.map(|m| field(m, last))));
+        for t in tensors::of_block(i, block) {
+            let of_layer = matches!(t.place.which, Which::Weight | Which::Bias);
+            let module = if of_layer { layers.get(i) } else { norms.get(norm) };
+            let last = t.name.rsplit('.').next().unwrap_or_default();
+            let found_as = module.map(|m| field(m, last));
+            pairs.push((t.name.clone(), t.shape(), found_as));
         }
         norm += usize::from(block.has_norm());
     }
-    let fits = |(_, shape, name): &(String, Vec<usize>, Option<String>)| {
+    let fits = |(_, shape, name): &Pair| {
         name.as_ref().and_then(|n| found.get(n)).is_some_and(|t| same_shape(&t.shape, shape) && t.values.iter().all(|v| v.is_finite()))
     };
     if pairs.len() != found.len() || !pairs.iter().all(fits) {
         return Err(mismatch(&plan, &pairs, &found));
     }
-    let mut values =
-        pairs.iter().map(|(_, _, name)| found.remove(name.as_deref().unwrap_or_default()).map(|t| t.values).unwrap_or_default());
-    let mut next = || values.next().unwrap_or_default();
-    let layers = plan.blocks.iter().map(|b| Layer {
-        weight: next(),
-        bias: next(),
-        norm: b.has_norm().then(|| Norm { gamma: next(), beta: next(), running: Running { mean: next(), var: next() } }),
-    });
-    let layers = layers.collect();
-    Ok(Model { plan, lif, layers })
+    let names: BTreeMap<String, Option<String>> = pairs.into_iter().map(|(ours, _, name)| (ours, name)).collect();
+    Model::from_tensors(plan, lif, |t| {
+        let tensor = names[&t.name].as_ref().and_then(|name| found.remove(name));
+        tensor.map(|t| t.values).ok_or_else(|| Error::bug(format!("{} is there twice", t.name)))
+    })
 }
 
 /// A linear layer may come as a convolution over its whole input.

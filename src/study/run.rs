@@ -154,7 +154,7 @@ fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observ
 /// The best network of the run on the test set.
 fn look<E: Engine>(engine: &E, folder: &RunFolder, config: &Config, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
     let mut c = checkpoint::load(&Disk, &folder.best())?;
-    let (_, net) = save::network(engine, &mut c).map_err(|e| e.at(folder.best().display()))?;
+    let (_, net) = save::open(engine, &mut c).map_err(|e| e.at(folder.best().display()))?;
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
     let method = config.evaluation(config.epochs - 1);
     cost::measure(engine, &net, config, &method, &Feed::new(config, data)?, (Split::Test, &all), stop)

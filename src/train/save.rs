@@ -3,60 +3,29 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use super::Observer;
 use super::trainer::{Progress, Trainer};
 use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
-use crate::engine::{Engine, Layout, Running};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::network::{Method, Network, Tensors, tensor_names};
+use crate::network::{Method, Network};
 use crate::notation::Notation;
 use crate::plan::Plan;
-use crate::run_folder::RunFolder;
-use crate::storage::{Disk, Storage};
+use crate::storage::Storage;
+use crate::tensors::{self, Role, Tensor, Tensors};
 
-/// Prefixes of the tensors' names: parameters, first and second moments.
-const ROLES: [&str; 3] = ["param", "adamw.m", "adamw.v"];
-
-/// Shape of a parameter on the host.
-pub fn shape(layout: Layout) -> Vec<usize> {
-    match layout {
-        Layout::Conv { out, inp, k } => vec![out, inp, k, k],
-        Layout::Linear { out, inp } => vec![out, inp.len()],
-        Layout::PerChannel(n) => vec![n],
-    }
-}
-
-/// Where a stored tensor lives in a trainer.
-enum Place {
-    Device { role: usize, block: usize, tensor: usize },
-    Mean(usize),
-    Var(usize),
-}
-
-/// Every tensor of a checkpoint in order: per role and block the parameters, then the running statistics.
-fn places(plan: &Plan, kind: Kind) -> Vec<(TensorEntry, Place)> {
-    let mut all = Vec::new();
-    let roles = if kind == Kind::Training { 3 } else { 1 };
-    for (role, prefix) in ROLES.iter().enumerate().take(roles) {
-        for (block, b) in plan.blocks.iter().enumerate() {
-            for (tensor, (name, layout)) in tensor_names(b).into_iter().enumerate() {
-                let entry = TensorEntry { name: format!("{prefix}.{name}"), shape: shape(layout) };
-                all.push((entry, Place::Device { role, block, tensor }));
-            }
-        }
-    }
-    for (block, b) in plan.blocks.iter().enumerate().filter(|(_, b)| b.has_norm()) {
-        let entry = |what: &str| TensorEntry { name: format!("bn.{}.{what}", b.index), shape: vec![b.output.c] };
-        all.push((entry("running_mean"), Place::Mean(block)));
-        all.push((entry("running_var"), Place::Var(block)));
-    }
-    all
+/// Every tensor of a checkpoint in order, and what is stored of it: parameters, their moments, then the statistics.
+fn stored(plan: &Plan, kind: Kind) -> impl Iterator<Item = (Role, Tensor)> {
+    let (statistics, parameters): (Vec<Tensor>, Vec<Tensor>) = tensors::of(plan).into_iter().partition(|t| t.place.which.is_statistic());
+    let roles = [Role::Value, Role::FirstMoment, Role::SecondMoment];
+    let roles = roles.into_iter().take(if kind == Kind::Training { 3 } else { 1 });
+    let of_parameters = roles.flat_map(move |role| parameters.clone().into_iter().map(move |t| (role, t)));
+    of_parameters.chain(statistics.into_iter().map(|t| (Role::Value, t)))
 }
 
 /// Name and shape of every tensor of a checkpoint, in order.
 pub fn entries(plan: &Plan, kind: Kind) -> Vec<TensorEntry> {
-    places(plan, kind).into_iter().map(|(entry, _)| entry).collect()
+    stored(plan, kind).map(|(role, t)| TensorEntry { name: t.in_checkpoint(role), shape: t.shape() }).collect()
 }
 
 /// The values of each of [`entries`], to be asked for in order; weights alone need no moments.
@@ -66,20 +35,47 @@ pub fn values<'s, E: Engine>(
     moments: &'s [Vec<Tensors<E::Param>>],
     kind: Kind,
 ) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
-    let mut places = places(&net.plan, kind).into_iter();
+    let mut stored = stored(&net.plan, kind);
     move |_| {
-        let (_, place) = places.next().ok_or_else(|| Error::bug("more tensors than places"))?;
-        let running = |block: usize| net.running[block].as_ref().ok_or_else(|| Error::bug("a norm without statistics"));
-        Ok(match place {
-            Place::Device { role, block, tensor } => {
-                let source = if role == 0 { &net.params } else { &moments[role - 1] };
-                let p = source[block].each().nth(tensor).ok_or_else(|| Error::bug("a block without this tensor"))?;
-                Cow::Owned(engine.host(p)?)
-            }
-            Place::Mean(block) => Cow::Owned(engine.host(&running(block)?.mean)?),
-            Place::Var(block) => Cow::Owned(engine.host(&running(block)?.var)?),
-        })
+        let (role, Tensor { place, .. }) = stored.next().ok_or_else(|| Error::bug("more tensors than a network has"))?;
+        let moment = |which: usize| moments[which][place.block].get(place.which);
+        let p = match role {
+            Role::Value => net.get(place),
+            Role::FirstMoment => moment(0),
+            Role::SecondMoment => moment(1),
+        };
+        Ok(Cow::Owned(engine.host(p.ok_or_else(|| Error::bug("a network without this tensor"))?)?))
     }
+}
+
+/// Weights and statistics of a checkpoint as a network laid out as `plan`.
+///
+/// # Errors
+/// Format: the tensors do not fit the plan.
+pub fn network<E: Engine>(engine: &E, plan: &Plan, c: &mut Checkpoint) -> Result<Network<E>> {
+    let net = Network::from_tensors(engine, plan, |t| c.take(&t.in_checkpoint(Role::Value), &t.shape()))?;
+    nothing_left(c, plan, Kind::WeightsOnly)?;
+    Ok(net)
+}
+
+/// AdamW's moments of a checkpoint, whose network was taken out before; then nothing is left.
+///
+/// # Errors
+/// Format: the tensors do not fit the plan.
+pub fn moments<E: Engine>(engine: &E, plan: &Plan, c: &mut Checkpoint) -> Result<[Vec<Tensors<E::Param>>; 2]> {
+    let mut of = |role| tensors::parameters(plan, |t| Ok(engine.param(t.layout, &c.take(&t.in_checkpoint(role), &t.shape())?)));
+    let moments = [of(Role::FirstMoment)?, of(Role::SecondMoment)?];
+    nothing_left(c, plan, Kind::Training)?;
+    Ok(moments)
+}
+
+/// A checkpoint of this kind has no further tensors.
+fn nothing_left(c: &Checkpoint, plan: &Plan, kind: Kind) -> Result<()> {
+    if c.header.kind != kind || c.tensors.is_empty() {
+        return Ok(());
+    }
+    let (left, expected) = (c.tensors.len(), stored(plan, kind).count());
+    Err(Error::format(format!("the checkpoint holds {left} tensors that its network of {expected} does not have")))
 }
 
 impl<E: Engine> Trainer<'_, E> {
@@ -138,37 +134,6 @@ pub fn foreign<E: Engine>(
     checkpoint::save(storage, path, &header, values(engine, net, &[], Kind::WeightsOnly)).map(|_| ())
 }
 
-fn fill<E: Engine>(
-    engine: &E,
-    c: &mut Checkpoint,
-    plan: &Plan,
-    kind: Kind,
-    targets: [&mut Vec<Tensors<E::Param>>; 3],
-    running: &mut [Option<Running<E::Param>>],
-) -> Result<()> {
-    let expected = places(plan, kind).len();
-    for (entry, place) in places(plan, kind) {
-        let values = c.take(&entry.name, &entry.shape)?;
-        match place {
-            Place::Device { role, block, tensor } => {
-                let layout = tensor_names(&plan.blocks[block])[tensor].1;
-                if let Some(p) = targets[role][block].each_mut().nth(tensor) {
-                    *p = engine.param(layout, &values);
-                }
-            }
-            Place::Mean(block) => running[block].as_mut().map_or((), |r| r.mean = engine.param(Layout::PerChannel(values.len()), &values)),
-            Place::Var(block) => running[block].as_mut().map_or((), |r| r.var = engine.param(Layout::PerChannel(values.len()), &values)),
-        }
-    }
-    if c.header.kind == kind && !c.tensors.is_empty() {
-        return Err(Error::format(format!(
-            "the checkpoint holds {} tensors that its network of {expected} does not have",
-            c.tensors.len()
-        )));
-    }
-    Ok(())
-}
-
 /// The pass the weights of a checkpoint were last evaluated with: one of the `ann` warm-up is still an ordinary network.
 pub fn method(c: &Checkpoint, config: &Config) -> Method {
     let p: Progress = serde_json::from_value(c.header.progress.clone()).unwrap_or_default();
@@ -179,15 +144,13 @@ pub fn method(c: &Checkpoint, config: &Config) -> Method {
 ///
 /// # Errors
 /// Format: configuration, notation and tensors do not fit each other.
-pub fn network<E: Engine>(engine: &E, c: &mut Checkpoint) -> Result<(Config, Network<E>)> {
+pub fn open<E: Engine>(engine: &E, c: &mut Checkpoint) -> Result<(Config, Network<E>)> {
     let config = Config::from_toml(&c.header.config_toml)?;
     let notation: Notation = c.header.network.parse()?;
     if notation.classes() != c.header.classes.len() {
         return Err(Error::format(format!("the network votes for {} classes, {} are named", notation.classes(), c.header.classes.len())));
     }
     let plan = config.lay_out(notation, c.header.input_shape.parse()?)?;
-    let mut net = Network::init(engine, plan.clone(), config.seed);
-    let (mut unused_m, mut unused_v) = (Vec::new(), Vec::new());
-    fill(engine, c, &plan, Kind::WeightsOnly, [&mut net.params, &mut unused_m, &mut unused_v], &mut net.running)?;
+    let net = network(engine, &plan, c)?;
     Ok((config, net))
 }
