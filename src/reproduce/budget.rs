@@ -11,7 +11,7 @@ use crate::data::{Dataset, Split};
 use crate::engine::{Engine, cpu::Cpu, reference::Reference};
 use crate::error::Result;
 use crate::study::run::{read_json, write_json};
-use crate::train::Trainer;
+use crate::train::Session;
 
 /// Below this many passes a run says nothing; then samples are left out instead.
 const FEWEST_EPOCHS: usize = 5;
@@ -106,7 +106,7 @@ fn fit(minutes: f64, affordable: f64, batch: usize, [train, test]: [usize; 2]) -
 
 /// Of training, at the firing rates of untrained weights, which are higher than later ones.
 fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset) -> Result<f64> {
-    let mut trainer = Trainer::new(engine, config.clone(), data)?;
+    let mut trainer = Session::new(config.clone(), data, None)?.begin(engine)?;
     let order = trainer.order(0);
     let epoch = config.warm_up.epochs().min(config.epochs - 1);
     let (mut seconds, mut samples) = (0.0, 0);

@@ -28,6 +28,7 @@ use crate::config::BestOn;
 use crate::data::Split;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::run_folder::RunFolder;
 use feed::{ahead, next};
 use live::{Live, now};
 
@@ -84,6 +85,15 @@ pub fn run<E: Engine, K: Keep>(trainer: &mut Trainer<E>, keep: &mut K, stop: &St
         }
     }
     keep.finish(trainer).map(Outcome::Finished)
+}
+
+/// The same, with everything kept in a run folder.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in<E: Engine>(folder: &RunFolder, trainer: &mut Trainer<E>, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
+    let mut keep = InFolder::new(folder, trainer.progress.epoch)?;
+    run(trainer, &mut keep, stop, watch)
 }
 
 /// The steps of `epoch` that are not done yet; the signal, and a checkpoint kept, if it was asked to stop.

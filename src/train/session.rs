@@ -139,7 +139,13 @@ impl<'a> Session<'a> {
         self.at(engine, net, moments, progress)
     }
 
-    fn at<'t, E: Engine>(self, engine: &'t E, mut net: Network<E>, moments: [Vec<Tensors<E::Param>>; 2], progress: Progress) -> Trainer<'t, E>
+    fn at<'t, E: Engine>(
+        self,
+        engine: &'t E,
+        mut net: Network<E>,
+        moments: [Vec<Tensors<E::Param>>; 2],
+        progress: Progress,
+    ) -> Trainer<'t, E>
     where
         'a: 't,
     {
