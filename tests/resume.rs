@@ -293,7 +293,7 @@ fn batches_made_ahead_or_one_by_one_train_the_same_network() {
 
 #[test]
 fn a_run_that_keeps_nothing_trains_the_same_network_and_needs_no_test_set() {
-    let (config, data, parent, engine) = (config(), glyphs(), tempfile::tempdir().unwrap(), Cpu::new());
+    let (config, data, parent, engine) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap(), Cpu::new());
     let kept = finished(session(&engine, &config, &data, &parent.path().join("kept"), u64::MAX));
     let mut watch = StopAt { stop: Stop::default(), at: u64::MAX, step: 0 };
     let begin = || Session::new(config.clone(), &data, None).unwrap().begin(&engine).unwrap();
@@ -309,8 +309,8 @@ fn a_run_that_keeps_nothing_trains_the_same_network_and_needs_no_test_set() {
     assert_eq!(trainer.weights_sha256().unwrap(), kept.weights_sha256);
     assert!(lines.len() == EPOCHS && lines[EPOCHS - 1].test_accuracy == Some(kept.last_test_accuracy), "{lines:?}");
 
-    let limits = LoadOptions { seed: 1, train_limit: Some(90), test_limit: Some(0), ..LoadOptions::default() };
-    let (data, mut lines) = (data::load(DatasetName::Glyphs, &limits).unwrap(), Vec::<EpochLine>::new());
+    let none = FrameSplit { labels: Vec::new(), at: Vec::new() };
+    let (data, mut lines) = (FrameSet { test: none, ..corners(usize::MAX) }, Vec::<EpochLine>::new());
     let e = Session::new(config.clone(), &data, None).err().unwrap();
     assert!(e.to_string().contains("the test set is empty"), "{e}");
     let mut trainer = Session::without_test(config.clone(), &data, None).unwrap().begin(&engine).unwrap();

@@ -9,6 +9,7 @@ use crate::neuron::{self, Lif, Surrogate};
 use crate::shape::Chw;
 
 /// The oracle.
+#[derive(Clone, Copy, Debug)]
 pub struct Reference;
 
 /// `[T,B,C,H,W]`, row-major.
