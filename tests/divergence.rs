@@ -19,7 +19,7 @@ use spiketrain::shape::Chw;
 use spiketrain::storage::Disk;
 use spiketrain::train::step::{Task, adamw, optimise};
 use spiketrain::train::trainer::weights_sha256;
-use spiketrain::train::{self, EpochLine, Observer, Stop, Trainer, trainer::Tally};
+use spiketrain::train::{self, EpochLine, Observer, Session, Stop, trainer::Tally};
 
 /// What is not finite, or will not stay so.
 const BAD: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
@@ -244,9 +244,10 @@ fn run<E: Engine>(engine: &E, rule: Rule, warm_up: WarmUp, sample: u32, bad: f32
     let data = Spoilt { set: load(DatasetName::Glyphs, &limits).unwrap(), sample, bad };
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(Box::new(Disk), &dir.path().join("run")).unwrap();
-    let mut trainer = Trainer::new(engine, config(rule, warm_up), &data).unwrap();
+    let session = || Session::new(config(rule, warm_up), &data, None).unwrap();
+    let mut trainer = session().begin(engine).unwrap();
     let step = 1 + trainer.order(0).iter().position(|&i| i == sample).unwrap() as u64 / 8;
-    let e = train::run(&mut trainer, &folder, &Stop::default(), &mut Silent).unwrap_err();
+    let e = train::run_in(&folder, &mut trainer, &Stop::default(), &mut Silent).unwrap_err();
     let text = e.to_string();
     assert!(e.exit_code() == 3 && text.starts_with(&format!("epoch 1, step {step}: ")) && text.contains("layer 0 (3C3)"), "{text}");
     assert_eq!(trainer.progress.step, step - 1);
@@ -257,12 +258,11 @@ fn run<E: Engine>(engine: &E, rule: Rule, warm_up: WarmUp, sample: u32, bad: f32
     }
     let newest = checkpoint::load_newest(&Disk, folder.path()).unwrap();
     assert!(newest.warnings.is_empty() && newest.checkpoint.header.step == step - 1, "{:?}", newest.warnings);
-    let mut resumed = Trainer::new(engine, config(rule, warm_up), &data).unwrap();
     drop(trainer);
-    resumed.resume(&folder, &mut Silent).unwrap();
+    let mut resumed = session().resume(engine, &folder, &mut Silent).unwrap();
     let before = weights_sha256(engine, &resumed.net).unwrap();
     // The same step fails in the same way, and still nothing is lost.
-    let again = train::run(&mut resumed, &folder, &Stop::default(), &mut Silent).unwrap_err();
+    let again = train::run_in(&folder, &mut resumed, &Stop::default(), &mut Silent).unwrap_err();
     assert_eq!((again.to_string(), weights_sha256(engine, &resumed.net).unwrap()), (text, before));
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|x| x == "ckpt")).count(),

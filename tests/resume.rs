@@ -20,7 +20,7 @@ use spiketrain::rng::{Purpose, Rng};
 use spiketrain::run_folder::RunFolder;
 use spiketrain::schedule::{Schedule, WarmUp};
 use spiketrain::storage::Disk;
-use spiketrain::train::{self, EpochLine, Observer, Outcome, RunResult, Stop, Trainer, trainer::Tally};
+use spiketrain::train::{self, EpochLine, Observer, Outcome, RunResult, Session, Stop, trainer::Tally};
 
 const EPOCHS: usize = 3;
 
@@ -127,21 +127,17 @@ impl Observer for StopAt {
 
 /// One session in `folder`: starts or goes on, stops after `at` further steps.
 fn session<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset, path: &Path, at: u64) -> Outcome {
-    let mut trainer = Trainer::new(engine, config.clone(), data).unwrap();
-    let folder = if path.exists() {
+    let session = Session::new(config.clone(), data, None).unwrap();
+    let mut watch = StopAt { stop: Stop::default(), at, step: 0 };
+    let (mut trainer, folder) = if path.exists() {
         let folder = RunFolder::open(Box::new(Disk), path).unwrap();
-        if let Some(newest) = folder.load_newest().unwrap() {
-            trainer.restore(newest.checkpoint).unwrap();
-        }
-        folder.truncate_metrics(trainer.progress.epoch as u64, trainer.progress.step).unwrap();
-        folder
+        (session.resume(engine, &folder, &mut watch).unwrap(), folder)
     } else {
         let folder = RunFolder::create(Box::new(Disk), path).unwrap();
-        folder.write_config(&trainer.config.to_toml().unwrap()).unwrap();
-        folder
+        folder.write_config(&session.config.to_toml().unwrap()).unwrap();
+        (session.begin(engine).unwrap(), folder)
     };
-    let mut watch = StopAt { stop: Stop::default(), at, step: 0 };
-    train::run(&mut trainer, &folder, &watch.stop.clone(), &mut watch).unwrap()
+    train::run_in(&folder, &mut trainer, &watch.stop.clone(), &mut watch).unwrap()
 }
 
 /// The credit lines among those of metrics.jsonl.
@@ -255,7 +251,7 @@ fn looking_at_credit_changes_no_weight_and_resume_repeats_every_look() {
 fn engines_see_the_same_credit() {
     let (data, config) = (glyphs(), Config { warm_up: WarmUp::Tssl(1), ..config() });
     fn look<E: Engine>(engine: &E, config: &Config, data: &ImageSet) -> CreditLine {
-        let mut trainer = Trainer::new(engine, config.clone(), data).unwrap();
+        let mut trainer = Session::new(config.clone(), data, None).unwrap().begin(engine).unwrap();
         let order = trainer.order(0);
         let labelled = trainer.feed.training(0, &order[16..32], false).unwrap();
         let before = trainer.weights_sha256().unwrap();
@@ -285,7 +281,7 @@ fn batches_made_ahead_or_one_by_one_train_the_same_network() {
     let (config, data, parent) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap());
     let ahead = finished(session(&Cpu::new(), &config, &data, &parent.path().join("ahead"), u64::MAX));
     let engine = Cpu::new();
-    let mut trainer = Trainer::new(&engine, config.clone(), &data).unwrap();
+    let mut trainer = Session::new(config.clone(), &data, None).unwrap().begin(&engine).unwrap();
     for epoch in 0..EPOCHS {
         let order = trainer.order(epoch);
         for (i, indices) in order.chunks(config.batch).take(trainer.steps_per_epoch()).enumerate() {
@@ -296,23 +292,52 @@ fn batches_made_ahead_or_one_by_one_train_the_same_network() {
 }
 
 #[test]
+fn a_run_that_keeps_nothing_trains_the_same_network_and_needs_no_test_set() {
+    let (config, data, parent, engine) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap(), Cpu::new());
+    let kept = finished(session(&engine, &config, &data, &parent.path().join("kept"), u64::MAX));
+    let mut watch = StopAt { stop: Stop::default(), at: u64::MAX, step: 0 };
+    let begin = || Session::new(config.clone(), &data, None).unwrap().begin(&engine).unwrap();
+    let mut trainer = begin();
+    assert!(matches!(train::run(&mut trainer, &mut (), &Stop::default(), &mut watch), Ok(Outcome::Finished(()))));
+    assert_eq!(trainer.weights_sha256().unwrap(), kept.weights_sha256);
+    // Stopped between steps, and gone on with.
+    let (mut trainer, mut lines) = (begin(), Vec::<EpochLine>::new());
+    let mut watch = StopAt { stop: Stop::default(), at: 2, step: 0 };
+    let stopped = train::run(&mut trainer, &mut lines, &watch.stop.clone(), &mut watch).unwrap();
+    assert!(matches!(stopped, Outcome::Stopped(15)) && trainer.progress.step == 2 && lines.is_empty());
+    train::run(&mut trainer, &mut lines, &Stop::default(), &mut watch).unwrap();
+    assert_eq!(trainer.weights_sha256().unwrap(), kept.weights_sha256);
+    assert!(lines.len() == EPOCHS && lines[EPOCHS - 1].test_accuracy == Some(kept.last_test_accuracy), "{lines:?}");
+
+    let none = FrameSplit { labels: Vec::new(), at: Vec::new() };
+    let (data, mut lines) = (FrameSet { test: none, ..corners(usize::MAX) }, Vec::<EpochLine>::new());
+    let e = Session::new(config.clone(), &data, None).err().unwrap();
+    assert!(e.to_string().contains("the test set is empty"), "{e}");
+    let mut trainer = Session::without_test(config.clone(), &data, None).unwrap().begin(&engine).unwrap();
+    train::run(&mut trainer, &mut lines, &Stop::default(), &mut watch).unwrap();
+    assert_eq!(trainer.weights_sha256().unwrap(), kept.weights_sha256);
+    assert!(lines.len() == EPOCHS && lines.iter().all(|l| l.test_accuracy.is_none() && l.firing_rates.len() == 4), "{lines:?}");
+}
+
+#[test]
 fn a_run_begins_with_the_weights_it_is_given_and_so_it_does_when_it_begins_anew() {
     let (data, parent, engine) = (glyphs(), tempfile::tempdir().unwrap(), Cpu::new());
     let before = finished(session(&engine, &config(), &data, &parent.path().join("before"), u64::MAX));
     let steps = checkpoint::steps(&Disk, &parent.path().join("before")).unwrap();
     let newest = parent.path().join("before").join(checkpoint::file_name(*steps.iter().max().unwrap()));
     let config = Config { init: Some(newest), ..config() };
-    let mut trainer = Trainer::new(&engine, config.clone(), &data).unwrap();
-    assert_ne!(trainer.weights_sha256().unwrap(), before.weights_sha256);
-    trainer.begin().unwrap();
+    let session = |config: &Config| Session::new(config.clone(), &data, None).unwrap();
+    let fresh = session(&Config { init: None, ..config.clone() }).begin(&engine).unwrap();
+    assert_ne!(fresh.weights_sha256().unwrap(), before.weights_sha256);
+    let trainer = session(&config).begin(&engine).unwrap();
     assert_eq!(trainer.weights_sha256().unwrap(), before.weights_sha256);
     // Stopped before its first checkpoint.
     let folder = RunFolder::create(Box::new(Disk), &parent.path().join("anew")).unwrap();
-    let mut anew = Trainer::new(&engine, config.clone(), &data).unwrap();
-    anew.resume(&folder, &mut StopAt { stop: Stop::default(), at: u64::MAX, step: 0 }).unwrap();
+    let mut watch = StopAt { stop: Stop::default(), at: u64::MAX, step: 0 };
+    let anew = session(&config).resume(&engine, &folder, &mut watch).unwrap();
     assert_eq!(anew.weights_sha256().unwrap(), before.weights_sha256);
     let other = Config { net: "4C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into(), ..config };
-    let e = Trainer::new(&engine, other, &data).unwrap().begin().unwrap_err();
+    let e = session(&other).begin(&engine).err().unwrap();
     assert!(e.exit_code() == 2 && e.to_string().contains("train the same network"), "{e}");
 }
 
@@ -320,14 +345,14 @@ fn a_run_begins_with_the_weights_it_is_given_and_so_it_does_when_it_begins_anew(
 fn a_sample_that_cannot_be_read_stops_the_step_and_is_named() {
     let (config, data, parent) = (frames_config(), corners(59), tempfile::tempdir().unwrap());
     let engine = Cpu::new();
-    let mut trainer = Trainer::new(&engine, config.clone(), &data).unwrap();
+    let mut trainer = Session::new(config.clone(), &data, None).unwrap().begin(&engine).unwrap();
     // Held out or trained on, sample 59 is met in the first epoch or the evaluation after it.
     let folder = RunFolder::create(Box::new(Disk), &parent.path().join("run")).unwrap();
     let mut watch = StopAt { stop: Stop::default(), at: u64::MAX, step: 0 };
-    let e = train::run(&mut trainer, &folder, &Stop::default(), &mut watch).unwrap_err();
+    let e = train::run_in(&folder, &mut trainer, &Stop::default(), &mut watch).unwrap_err();
     assert_eq!(e.exit_code(), 2);
     assert!(e.place.contains("epoch 1") && e.place.contains("frames.cache: sample "), "{e}");
-    let other = Trainer::new(&engine, Config { time_steps: 5, ..config }, &data).err().unwrap();
+    let other = Session::new(Config { time_steps: 5, ..config }, &data, None).err().unwrap();
     assert!(other.to_string().contains("cut into 4 frames"), "{other}");
 }
 
@@ -389,7 +414,7 @@ fn a_checkpoint_of_another_run_is_refused() {
     session(&Cpu::new(), &config, &data, &path, 2);
     let newest = |path: &Path| RunFolder::open(Box::new(Disk), path).unwrap().load_newest().unwrap().unwrap().checkpoint;
     let refused = |config: Config, data: &ImageSet, words: &[&str]| {
-        let e = Trainer::new(&Cpu::new(), config, data).unwrap().restore(newest(&path)).unwrap_err();
+        let e = Session::new(config, data, None).unwrap().restore(&Cpu::new(), newest(&path)).err().unwrap();
         assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
     };
     refused(Config { rule: Rule::Stbp, time_steps: 5, ..config.clone() }, &data, &["rule", "time-steps"]);
@@ -398,6 +423,6 @@ fn a_checkpoint_of_another_run_is_refused() {
         data::load(DatasetName::Glyphs, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
     refused(config.clone(), &other.unwrap(), &["data set glyphs is not the one"]);
     let engine = Cpu::new();
-    let mut trainer = Trainer::new(&engine, Config { data_dir: Some("elsewhere".into()), ..config }, &data).unwrap();
-    trainer.restore(newest(&path)).unwrap();
+    let moved = Session::new(Config { data_dir: Some("elsewhere".into()), ..config }, &data, None).unwrap();
+    moved.restore(&engine, newest(&path)).unwrap();
 }

@@ -11,7 +11,7 @@ use spiketrain::data::{self, DatasetName, LoadOptions};
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::run_folder::RunFolder;
 use spiketrain::storage::Disk;
-use spiketrain::train::{Outcome, Trainer, run as run_all};
+use spiketrain::train::{Outcome, Session, run_in};
 
 mod command;
 mod tiny;
@@ -88,10 +88,10 @@ fn in_process() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let engine = Cpu::new();
-            let mut trainer = Trainer::new(&engine, config, &data).unwrap();
+            let mut trainer = Session::new(config, &data, None).unwrap().begin(&engine).unwrap();
             let folder = RunFolder::create(Box::new(Disk), &run).unwrap();
             let mut watch = Watch::default();
-            assert!(matches!(run_all(&mut trainer, &folder, &watch.stop.clone(), &mut watch), Ok(Outcome::Finished(_))));
+            assert!(matches!(run_in(&folder, &mut trainer, &watch.stop.clone(), &mut watch), Ok(Outcome::Finished(_))));
         });
         all.push(bytes(&run));
         assert!(all[i] == all[0], "{threads} threads, evaluated every {eval_every}, credit every {credit}, loaded: {loaded}");

@@ -115,7 +115,6 @@ pub struct Arrays {
     shape: Chw,
     classes: Vec<String>,
     train: Labelled,
-    /// Without it the samples to learn from take its place: a trainer wants a test set, even if it is never judged on it.
     test: Option<Labelled>,
 }
 
@@ -129,13 +128,8 @@ impl Arrays {
         Ok(Arrays { shape, classes, train, test })
     }
 
-    /// Whether there are test samples.
-    pub fn has_test(&self) -> bool {
-        self.test.is_some()
-    }
-
-    fn split(&self, split: Split) -> &Labelled {
-        self.test.as_ref().filter(|_| split == Split::Test).unwrap_or(&self.train)
+    fn split(&self, split: Split) -> Option<&Labelled> {
+        if split == Split::Test { self.test.as_ref() } else { Some(&self.train) }
     }
 }
 
@@ -153,7 +147,7 @@ impl Dataset for Arrays {
         &self.classes
     }
     fn labels(&self, split: Split) -> &[u16] {
-        &self.split(split).labels
+        self.split(split).map_or(&[], |s| &s.labels)
     }
     fn notes(&self) -> &[String] {
         &[]
@@ -169,7 +163,8 @@ impl Dataset for Arrays {
         of(&self.train) + self.test.as_ref().map_or(0, of)
     }
     fn assemble(&self, split: Split, indices: &[u32], _: &Preparation, _: Option<(u64, u64)>) -> Result<Values> {
-        let Samples { count, steps, values } = &self.split(split).samples;
+        let split = self.split(split).ok_or_else(|| Error::bug("samples of a test set that is not there"))?;
+        let Samples { count, steps, values } = &split.samples;
         let size = self.shape.len();
         let mut all = Vec::with_capacity(steps.unwrap_or(1) * indices.len() * size);
         for step in values.chunks_exact(count * size) {

@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 use spiketrain::config::{Config, EngineName, Options};
 use spiketrain::data::Split;
 use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
+use spiketrain::engines::{Work, with_engine};
 use spiketrain::error::{Error, Result};
 use spiketrain::memory::parse_size;
-use spiketrain::run_folder::RunFolder;
-use spiketrain::train::fit::fit;
-use spiketrain::train::{Observer, Outcome, Stop, Trainer, open, run, trainer};
+use spiketrain::train::{Observer, Outcome, Session, Start, Stop, open, run_in};
 use spiketrain::trained::Trained;
 
 use crate::errors::exception;
@@ -79,54 +78,39 @@ fn stopped(py: Python, step: u64, folder: &std::path::Path, raised: Option<PyErr
 }
 
 fn session(wish: Wish, stop: &Stop, reports: &mut Reports) -> Result<End> {
-    let resumed = match &wish.resume {
+    let (start, config) = match &wish.resume {
         Some(_) if wish.config.is_some() || wish.out.is_some() => return Err(open::takes_options_from_its_folder()),
-        Some(folder) => Some(open::resumed(folder, wish.said.clone())?),
-        None => None,
+        Some(folder) => open::resumed(folder, wish.said).map(|(folder, config)| (Start::Resumed(folder), config))?,
+        None => (Start::New(wish.out), open::fresh(wish.said, wish.config.as_deref())?),
     };
-    let (folder, config) = match resumed {
-        Some((folder, config)) => (Some(folder), config),
-        None => (None, open::fresh(wish.said.clone(), wish.config.as_deref())?),
-    };
-    match config.engine {
-        EngineName::Cpu => session_on(&Cpu::with_isa(config.isa.isa()?), config, folder, wish, stop, reports),
-        EngineName::Reference => session_on(&Reference, config, folder, wish, stop, reports),
-    }
-}
-
-fn session_on<E: Engine>(
-    engine: &E,
-    config: Config,
-    folder: Option<RunFolder>,
-    wish: Wish,
-    stop: &Stop,
-    reports: &mut Reports,
-) -> Result<End> {
     let data = open::dataset(&config, reports)?;
     data.notes().iter().for_each(|note| Observer::note(reports, note));
-    let preset = open::preset(&config);
-    let plan = trainer::plan(&config, &*data)?;
-    let fit = fit(&config, &*data, &plan, wish.memory)?;
-    let mut trainer = Trainer::new(engine, config, &*data)?;
-    trainer.set_fit(fit);
-    let folder = match folder {
-        Some(folder) => {
-            trainer.resume(&folder, reports)?;
-            folder
+    let session = Session::new(config, &*data, wish.memory)?;
+    let (engine, isa) = (session.config.engine, session.config.isa);
+    with_engine(engine, isa, Training { session, start, stop, reports })?
+}
+
+struct Training<'a> {
+    session: Session<'a>,
+    start: Start,
+    stop: &'a Stop,
+    reports: &'a mut Reports,
+}
+
+impl Work for Training<'_> {
+    type Out = Result<End>;
+
+    fn on<E: Engine + 'static>(self, engine: E) -> Result<End> {
+        let (mut trainer, folder) = self.session.start(&engine, self.start, self.reports)?;
+        let path = folder.path().to_path_buf();
+        match run_in(&folder, &mut trainer, self.stop, self.reports)? {
+            Outcome::Finished(result) => {
+                let mut result = json!(result);
+                result["folder"] = json!(path.display().to_string());
+                Ok(End::Finished(result))
+            }
+            Outcome::Stopped(_) => Ok(End::Stopped { step: trainer.progress.step, folder: path }),
         }
-        None => {
-            trainer.begin()?;
-            open::folder(&trainer.config, preset, wish.out)?
-        }
-    };
-    let path = folder.path().to_path_buf();
-    match run(&mut trainer, &folder, stop, reports)? {
-        Outcome::Finished(result) => {
-            let mut result = json!(result);
-            result["folder"] = json!(path.display().to_string());
-            Ok(End::Finished(result))
-        }
-        Outcome::Stopped(_) => Ok(End::Stopped { step: trainer.progress.step, folder: path }),
     }
 }
 

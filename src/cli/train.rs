@@ -1,6 +1,6 @@
 //! `spiketrain train`: from options to a run folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -11,13 +11,13 @@ use super::args::TrainArgs;
 use super::net::{memory_lines, table, thousands};
 use super::progress::Terminal;
 use super::{print, set_threads};
-use crate::config::{BestOn, Config, EngineName, Options};
+use crate::config::{BestOn, Config};
 use crate::data::{Dataset, Split};
-use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::engine::Engine;
+use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
-use crate::run_folder::RunFolder;
-use crate::train::fit::{ahead_bytes, fit, load_of};
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, credit, open, trainer};
+use crate::train::fit::{ahead_bytes, load_of};
+use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, Trainer, credit, open};
 
 /// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
 const LARGE_GROWTH: f64 = 100.0;
@@ -26,45 +26,21 @@ const LARGE_GROWTH: f64 = 100.0;
 pub fn run(a: TrainArgs) -> Result<u8> {
     set_threads(a.run.options.threads)?;
     let said = a.run.options()?;
-    let start = match &a.resume {
-        Some(folder) => resume(&a, said, folder)?,
-        None => fresh(&a, said)?,
+    let (start, config) = match &a.resume {
+        Some(_) if a.run.config.is_some() || a.out.is_some() || a.dry_run => return Err(open::takes_options_from_its_folder()),
+        Some(folder) => open::resumed(folder, said).map(|(folder, config)| (Start::Resumed(folder), config))?,
+        None => (Start::New(a.out), open::fresh(said, a.run.config.as_deref())?),
     };
-    match start.config.engine {
-        EngineName::Cpu => session(&Cpu::with_isa(start.config.isa.isa()?), start),
-        EngineName::Reference => session(&Reference, start),
-    }
-}
-
-/// What a session begins with.
-struct Start {
-    config: Config,
-    data: Box<dyn Dataset>,
-    mode: Mode,
-    /// Bytes to train in.
-    memory: Option<usize>,
-}
-
-enum Mode {
-    DryRun,
-    Fresh(Option<PathBuf>),
-    Resume(RunFolder),
-}
-
-fn fresh(a: &TrainArgs, said: Options) -> Result<Start> {
-    let config = open::fresh(said, a.run.config.as_deref())?;
     let data = load(&config)?;
-    let mode = if a.dry_run { Mode::DryRun } else { Mode::Fresh(a.out.clone()) };
-    Ok(Start { config, data, mode, memory: a.run.options.memory })
+    let session = Session::new(config, &*data, a.run.options.memory)?;
+    let (engine, isa) = (session.config.engine, session.config.isa);
+    with_engine(engine, isa, Training { session, start: if a.dry_run { None } else { Some(start) } })?
 }
 
-fn resume(a: &TrainArgs, said: Options, folder: &Path) -> Result<Start> {
-    if a.run.config.is_some() || a.out.is_some() || a.dry_run {
-        return Err(open::takes_options_from_its_folder());
-    }
-    let (folder, config) = open::resumed(folder, said)?;
-    let data = load(&config)?;
-    Ok(Start { config, data, mode: Mode::Resume(folder), memory: a.run.options.memory })
+/// What a session begins with; a dry run does not start.
+struct Training<'a> {
+    session: Session<'a>,
+    start: Option<Start>,
 }
 
 /// Loads the data set of a configuration before the user's eyes.
@@ -75,63 +51,51 @@ pub fn load(c: &Config) -> Result<Box<dyn Dataset>> {
     set
 }
 
-fn session<E: Engine>(engine: &E, start: Start) -> Result<u8> {
-    let preset = open::preset(&start.config);
-    let plan = trainer::plan(&start.config, &*start.data)?;
-    let fit = fit(&start.config, &*start.data, &plan, start.memory)?;
-    let mut trainer = Trainer::new(engine, start.config, &*start.data)?;
-    trainer.set_fit(fit);
-    if !matches!(start.mode, Mode::Resume(_)) {
-        trainer.begin()?;
-    }
-    let mut watch = Terminal::new();
-    describe(&trainer, preset, &mut watch);
-    let folder = match start.mode {
-        Mode::DryRun => return dry_run(&mut trainer),
-        Mode::Resume(folder) => {
-            trainer.resume(&folder, &mut watch)?;
-            folder
-        }
-        Mode::Fresh(out) => open::folder(&trainer.config, preset, out)?,
-    };
-    watch.note(&format!("run folder {}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {0})", folder.path().display()));
-    let stop = handle_signals()?;
-    let outcome = train::run(&mut trainer, &folder, &stop, &mut watch);
-    watch.clear();
-    match outcome? {
-        Outcome::Finished(r) => {
-            print(summary(&r, folder.path()));
-            Ok(0)
-        }
-        Outcome::Stopped(signal) => {
-            let step = trainer.progress.step;
-            watch.note(&format!(
-                "stopped after step {step}, checkpoint saved; go on with: spiketrain train --resume {}",
-                folder.path().display()
-            ));
-            Ok(128 + signal)
+impl Work for Training<'_> {
+    type Out = Result<u8>;
+
+    fn on<E: Engine + 'static>(self, engine: E) -> Result<u8> {
+        let mut watch = Terminal::new();
+        describe(&self.session, engine.name(), &mut watch);
+        let Some(start) = self.start else { return dry_run(&mut self.session.begin(&engine)?) };
+        let (mut trainer, folder) = self.session.start(&engine, start, &mut watch)?;
+        let path = folder.path().display();
+        watch.note(&format!("run folder {path}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {path})"));
+        let stop = handle_signals()?;
+        let outcome = train::run_in(&folder, &mut trainer, &stop, &mut watch);
+        watch.clear();
+        match outcome? {
+            Outcome::Finished(r) => {
+                print(summary(&r, folder.path()));
+                Ok(0)
+            }
+            Outcome::Stopped(signal) => {
+                let step = trainer.progress.step;
+                watch.note(&format!("stopped after step {step}, checkpoint saved; go on with: spiketrain train --resume {path}"));
+                Ok(128 + signal)
+            }
         }
     }
 }
 
-fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut Terminal) {
-    let (c, plan) = (&trainer.config, &trainer.net.plan);
-    let held_out = if trainer.validation.is_empty() { String::new() } else { format!(", {} validation", trainer.validation.len()) };
+fn describe(session: &Session, engine: &str, watch: &mut Terminal) {
+    let (c, plan) = (&session.config, &session.plan);
+    let held_out = if session.validation.is_empty() { String::new() } else { format!(", {} validation", session.validation.len()) };
     watch.note(&format!(
         "{}{}: {} training{held_out}, {} test samples, {} classes, {}",
         c.dataset,
-        simulated(trainer.data.simulated()),
-        trainer.train.len(),
-        trainer.data.labels(Split::Test).len(),
-        trainer.data.classes().len(),
+        simulated(session.data.simulated()),
+        session.train.len(),
+        session.data.labels(Split::Test).len(),
+        session.data.classes().len(),
         plan.shape
     ));
     if c.dataset.is_events() {
         watch.note(&frames_line(c));
     }
-    trainer.data.notes().iter().for_each(|n| watch.note(&format!("  note: {n}")));
-    let name = preset.map_or(String::new(), |p| format!("{p} = "));
-    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), trainer.engine.name()));
+    session.data.notes().iter().for_each(|n| watch.note(&format!("  note: {n}")));
+    let name = session.preset.map_or(String::new(), |p| format!("{p} = "));
+    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), engine));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
     let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(
@@ -152,11 +116,11 @@ fn describe<E: Engine>(trainer: &Trainer<E>, preset: Option<&str>, watch: &mut T
             c.alpha, c.time_steps
         ));
     }
-    if trainer.dropped_samples() > 0 {
-        watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", trainer.dropped_samples()));
+    if session.dropped_samples() > 0 {
+        watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", session.dropped_samples()));
     }
     let samples = credit::samples_of(c.batch);
-    match trainer.credit_samples {
+    match session.fit.credit_samples {
         _ if c.credit_every == Some(0) => {}
         0 => watch.note("no credit lines: --memory leaves no room for a look beside the steps"),
         n if n < samples => watch.note(&format!("credit lines look at {n} samples instead of {samples}, to keep within --memory")),

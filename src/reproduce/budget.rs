@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::Result;
 use crate::study::run::{read_json, write_json};
-use crate::train::Trainer;
+use crate::train::Session;
 
 /// Below this many passes a run says nothing; then samples are left out instead.
 const FEWEST_EPOCHS: usize = 5;
@@ -118,7 +118,7 @@ impl Work for Timed<'_> {
 
 /// Of training, at the firing rates of untrained weights, which are higher than later ones.
 fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset) -> Result<f64> {
-    let mut trainer = Trainer::new(engine, config.clone(), data)?;
+    let mut trainer = Session::new(config.clone(), data, None)?.begin(engine)?;
     let order = trainer.order(0);
     let epoch = config.warm_up.epochs().min(config.epochs - 1);
     let (mut seconds, mut samples) = (0.0, 0);

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::cost::{self, Cost};
 use crate::checkpoint;
-use crate::config::{Config, EngineName, Options};
+use crate::config::{Config, Options};
 use crate::data::{Dataset, Split};
-use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::engine::Engine;
+use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::run_folder::{CONFIG, COST, RESULT, RunFolder};
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
-use crate::train::fit::fit;
-use crate::train::{self, Observer, Outcome, RunResult, Stop, Trainer, trainer};
+use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop};
 use crate::trained::Trained;
 
 /// What a study needs of the world around it.
@@ -82,10 +82,8 @@ pub fn run(path: &Path, config: Config, hands: &mut Hands) -> Result<Option<Fini
         return Ok(Some(finished));
     }
     let (key, data) = hands.take(&config)?;
-    let done = match config.engine {
-        EngineName::Cpu => run_on(&Cpu::with_isa(config.isa.isa()?), path, config, &*data, hands),
-        EngineName::Reference => run_on(&Reference, path, config, &*data, hands),
-    };
+    let (engine, isa) = (config.engine, config.isa);
+    let done = with_engine(engine, isa, OneRun { path, config, data: &*data, hands }).flatten();
     hands.loaded = Some((key, data));
     done
 }
@@ -102,42 +100,53 @@ impl Hands<'_> {
     }
 }
 
-fn run_on<E: Engine>(engine: &E, path: &Path, config: Config, data: &dyn Dataset, hands: &mut Hands) -> Result<Option<Finished>> {
-    let fit = fit(&config, data, &trainer::plan(&config, data)?, hands.memory)?;
-    let mut trainer = Trainer::new(engine, config, data)?;
-    trainer.set_fit(fit);
-    let folder = open(path, &mut trainer, hands.watch)?;
-    if read_json::<RunResult>(&folder.result())?.is_none()
-        && let Outcome::Stopped(_) = train::run(&mut trainer, &folder, hands.stop, hands.watch)?
-    {
-        return Ok(None);
-    }
-    drop(trainer);
-    let Some(cost) = look(&folder, data, hands.stop)? else { return Ok(None) };
-    write_json(&path.join(COST), &cost)?;
-    // What is finished is never gone on with.
-    checkpoint::prune(folder.storage(), path, u64::MAX, 0)?;
-    finished(path)
+struct OneRun<'a, 'h> {
+    path: &'a Path,
+    config: Config,
+    data: &'a dyn Dataset,
+    hands: &'a mut Hands<'h>,
 }
 
-fn open<E: Engine>(path: &Path, trainer: &mut Trainer<E>, watch: &mut dyn Observer) -> Result<RunFolder> {
+impl Work for OneRun<'_, '_> {
+    type Out = Result<Option<Finished>>;
+
+    fn on<E: Engine + 'static>(self, engine: E) -> Self::Out {
+        let OneRun { path, config, data, hands } = self;
+        let session = Session::new(config, data, hands.memory)?;
+        let config = session.config.clone();
+        let folder = match start(path, &config)? {
+            Start::Resumed(folder) if read_json::<RunResult>(&folder.result())?.is_some() => folder,
+            start => {
+                let (mut trainer, folder) = session.start(&engine, start, hands.watch)?;
+                if let Outcome::Stopped(_) = train::run_in(&folder, &mut trainer, hands.stop, hands.watch)? {
+                    return Ok(None);
+                }
+                folder
+            }
+        };
+        // With the buffers of its steps.
+        drop(engine);
+        let Some(cost) = look(&folder, data, hands.stop)? else { return Ok(None) };
+        write_json(&path.join(COST), &cost)?;
+        // What is finished is never gone on with.
+        checkpoint::prune(folder.storage(), path, u64::MAX, 0)?;
+        finished(path)
+    }
+}
+
+/// A new run in the folder `path`, or the one that is there, if it has these options.
+fn start(path: &Path, config: &Config) -> Result<Start> {
     if !path.join(CONFIG).is_file() {
-        trainer.begin()?;
-        let folder = RunFolder::create(Box::new(Disk), path)?;
-        folder.write_config(&trainer.config.to_toml()?)?;
-        return Ok(folder);
+        return Ok(Start::New(Some(path.to_path_buf())));
     }
     let folder = RunFolder::open(Box::new(Disk), path)?;
-    let other = trainer.config.differences(&folder.read_config()?);
-    if !other.is_empty() {
-        return Err(Error::usage(format!("this folder holds a run with other options: {}", other.join(", ")))
-            .at(path.display())
-            .remedy("give the same options again, or choose another folder with --out"));
+    let other = config.differences(&folder.read_config()?);
+    if other.is_empty() {
+        return Ok(Start::Resumed(folder));
     }
-    if !folder.result().is_file() {
-        trainer.resume(&folder, watch)?;
-    }
-    Ok(folder)
+    Err(Error::usage(format!("this folder holds a run with other options: {}", other.join(", ")))
+        .at(path.display())
+        .remedy("give the same options again, or choose another folder with --out"))
 }
 
 /// The best network of the run on the test set.

@@ -1,13 +1,15 @@
-//! The training loop: epochs, evaluation, checkpoints, and what a run leaves behind.
+//! The training loop: epochs, steps, evaluation. What is kept of them is up to [`Keep`]; how it begins, to [`Session`].
 
 pub mod credit;
 pub mod evaluate;
 pub mod feed;
 pub mod fit;
+pub mod keep;
 pub mod live;
 pub mod open;
 pub mod record;
 pub mod save;
+pub mod session;
 pub mod step;
 pub mod trainer;
 
@@ -17,19 +19,18 @@ use std::thread;
 use std::time::Instant;
 
 pub use evaluate::Evaluation;
+pub use keep::{InFolder, Keep};
 pub use record::{EpochLine, RunResult};
+pub use session::{Session, Start};
 pub use trainer::{Best, Progress, Trainer};
 
-use crate::checkpoint::Kind;
 use crate::config::BestOn;
-use crate::credit::CreditLine;
 use crate::data::Split;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::run_folder::RunFolder;
-use crate::tensorboard::EventWriter;
 use feed::{ahead, next};
-use live::{Live, LiveFile};
+use live::{Live, now};
 
 /// The number of the signal that asked to stop, 0 for none; set by a handler or a test, read after every step.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +45,10 @@ impl Stop {
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum Outcome {
-    /// All epochs done.
-    Finished(Box<RunResult>),
-    /// Stopped by this signal, checkpoint saved.
+pub enum Outcome<R = Box<RunResult>> {
+    /// All epochs done; what is left of them ([`Keep::Left`]).
+    Finished(R),
+    /// Stopped by this signal, the state after the last step kept.
     Stopped(u8),
 }
 
@@ -61,45 +62,45 @@ pub trait Observer {
     fn note(&mut self, text: &str);
 }
 
-/// Trains until all epochs are done or `stop` asks: THE LOOP. The trainer has begun ([`Trainer::begin`]) or resumed.
+/// Trains until all epochs are done or `stop` asks: THE LOOP. `keep` gets what comes of it.
 ///
 /// # Errors
-/// Diverged: something is not finite; the weights of the last good step are in the folder's newest checkpoint. Storage: the disk.
-pub fn run<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
-    let mut views = Views { events: Events::create(folder, trainer.progress.epoch)?, live: LiveFile::new(folder.path()) };
+/// Diverged: something is not finite; the weights are those of the last good step. Storage: the disk.
+pub fn run<E: Engine, K: Keep>(trainer: &mut Trainer<E>, keep: &mut K, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome<K::Left>> {
     for epoch in trainer.progress.epoch..trainer.config.epochs {
         let clock = Clock { before: trainer.progress.tally.wall, started: Instant::now() };
-        if let Some(signal) = steps(trainer, epoch, (folder, &mut views), &clock, stop, watch)? {
+        if let Some(signal) = steps(trainer, epoch, keep, &clock, stop, watch)? {
             return Ok(Outcome::Stopped(signal));
         }
         let place = |e: Error| e.at(format!("evaluation after epoch {}", epoch + 1));
         let Some(line) = finish_epoch(trainer, epoch, &clock, stop).map_err(place)? else {
-            save(trainer, folder, &clock)?;
+            save(trainer, keep, &clock)?;
             return Ok(Outcome::Stopped(stop.requested().unwrap_or_default()));
         };
-        folder.append_metrics(&line)?;
-        views.events.epoch(&line)?;
-        if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
-            folder.save_best(&trainer.header(Kind::WeightsOnly)?, trainer.values(Kind::WeightsOnly))?;
-        }
-        save(trainer, folder, &Clock { before: 0.0, started: Instant::now() })?;
+        keep.epoch(trainer, &line)?;
+        save(trainer, keep, &Clock { before: 0.0, started: Instant::now() })?;
         watch.epoch(&line, trainer.config.epochs);
         if let Some(signal) = stop.requested() {
             return Ok(Outcome::Stopped(signal));
         }
     }
-    // A power cut can undo the removal of checkpoints, and a run that goes on from its end saves no further one.
-    folder.prune(trainer.progress.step)?;
-    let result = result(trainer)?;
-    folder.write_result(&result)?;
-    Ok(Outcome::Finished(Box::new(result)))
+    keep.finish(trainer).map(Outcome::Finished)
 }
 
-/// The steps of `epoch` that are not done yet; the signal, and a checkpoint saved, if it was asked to stop.
+/// The same, with everything kept in a run folder.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_in<E: Engine>(folder: &RunFolder, trainer: &mut Trainer<E>, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome> {
+    let mut keep = InFolder::new(folder, trainer.progress.epoch)?;
+    run(trainer, &mut keep, stop, watch)
+}
+
+/// The steps of `epoch` that are not done yet; the signal, and a checkpoint kept, if it was asked to stop.
 fn steps<E: Engine>(
     trainer: &mut Trainer<E>,
     epoch: usize,
-    (folder, views): (&RunFolder, &mut Views),
+    keep: &mut impl Keep,
     clock: &Clock,
     stop: &Stop,
     watch: &mut dyn Observer,
@@ -116,36 +117,25 @@ fn steps<E: Engine>(
             let labelled = next(&batches);
             if let (true, Ok(labelled)) = (trainer.credit_due(), &labelled) {
                 let looked = Instant::now();
-                if let Some(line) = trainer.credit(epoch, labelled) {
-                    folder.append_metrics(&line)?;
-                    views.events.credit(&line)?;
-                }
+                keep.credit(|| trainer.credit(epoch, labelled))?;
                 // The speed of training does not count it.
                 started += looked.elapsed();
             }
             let lr = trainer.learning_rate(epoch, i);
             trainer.learn(epoch, labelled, lr, started)?;
             watch.step(epoch, i + 1, per_epoch, &trainer.progress.tally, &trainer.training_rates());
-            if views.live.is_due() {
-                views.live.write(&live(trainer, epoch, i + 1, clock));
-            }
+            keep.live(|| live(trainer, epoch, i + 1, clock));
             if let Some(signal) = stop.requested() {
-                save(trainer, folder, clock)?;
+                save(trainer, keep, clock)?;
                 return Ok(Some(signal));
             }
             let every = trainer.config.checkpoint_every as u64;
             if every > 0 && trainer.progress.step.is_multiple_of(every) {
-                save(trainer, folder, clock)?;
+                save(trainer, keep, clock)?;
             }
         }
         Ok(None)
     })
-}
-
-/// What a session writes for others to look at.
-struct Views {
-    events: Events,
-    live: LiveFile,
 }
 
 /// The epoch under way after its step `step`, from 1.
@@ -178,11 +168,11 @@ impl Clock {
     }
 }
 
-fn save<E: Engine>(trainer: &mut Trainer<E>, folder: &RunFolder, clock: &Clock) -> Result<()> {
+fn save<E: Engine>(trainer: &mut Trainer<E>, keep: &mut impl Keep, clock: &Clock) -> Result<()> {
     let p = &mut trainer.progress;
     p.tally.wall = clock.seconds();
     p.peak_rss_mb = p.peak_rss_mb.max(record::peak_rss_mb());
-    folder.save_checkpoint(&trainer.header(Kind::Training)?, trainer.values(Kind::Training)).map(|_| ())
+    keep.checkpoint(trainer)
 }
 
 /// Evaluates where it is due, chooses the best, closes the epoch's sums; `None`, and nothing done, if it was asked to stop.
@@ -192,7 +182,8 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
     if due {
         test = trainer.evaluate_test(epoch, stop)?;
         validation = trainer.evaluate_validation(epoch, stop)?;
-        if stop.requested().is_some() && (test.is_none() || validation.is_none() != trainer.validation.is_empty()) {
+        let has_test = !trainer.data.labels(Split::Test).is_empty();
+        if stop.requested().is_some() && (test.is_some() != has_test || validation.is_none() != trainer.validation.is_empty()) {
             return Ok(None);
         }
     }
@@ -239,89 +230,4 @@ fn warm_up_name<E: Engine>(trainer: &Trainer<E>, epoch: usize) -> &'static str {
         (_, Some(_)) => "tssl",
         _ => "none",
     }
-}
-
-fn result<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
-    let (p, c, data) = (&trainer.progress, &trainer.config, trainer.data);
-    let (Some(last), Some(best)) = (&p.last_test, &p.best) else {
-        return Err(Error::bug("a finished run without an evaluation"));
-    };
-    let (mean_firing_rate, weighted_firing_rate) = record::mean_rates(&trainer.net.plan, &last.firing_rates);
-    Ok(RunResult {
-        dataset: data.name().to_string(),
-        dataset_simulated: data.simulated(),
-        dataset_fingerprint: data.fingerprint().to_string(),
-        dataset_notes: data.notes().to_vec(),
-        train_samples: trainer.train.len(),
-        validation_samples: trainer.validation.len(),
-        test_samples: data.labels(Split::Test).len(),
-        net: c.net.clone(),
-        rule: c.rule.name().to_string(),
-        alpha: c.alpha,
-        time_steps: c.time_steps,
-        batch: c.batch,
-        seed: c.seed,
-        epochs: c.epochs,
-        warm_up: c.warm_up.to_string(),
-        last_test_accuracy: last.accuracy,
-        best_test_accuracy: best.test_accuracy,
-        best_validation_accuracy: (c.best_on == BestOn::Validation).then_some(best.score),
-        best_epoch: best.epoch,
-        best_chosen_on: c.best_on,
-        firing_rates: last.firing_rates.clone(),
-        mean_firing_rate,
-        weighted_firing_rate,
-        samples_per_s: p.samples_per_s,
-        peak_rss_mb: p.peak_rss_mb.max(record::peak_rss_mb()),
-        train_seconds: p.train_seconds,
-        weights_sha256: trainer.weights_sha256()?,
-        engine: trainer.engine.name().to_string(),
-        version: env!("CARGO_PKG_VERSION").to_string(),
-    })
-}
-
-/// The TensorBoard file of this session.
-struct Events(EventWriter);
-
-impl Events {
-    fn create(folder: &RunFolder, epochs_done: usize) -> Result<Events> {
-        let mut writer = EventWriter::create(&folder.events(now() as u64), now())?;
-        if epochs_done > 0 {
-            writer.session_start(epochs_done as u64 + 1, now())?;
-        }
-        Ok(Events(writer))
-    }
-
-    fn epoch(&mut self, line: &EpochLine) -> Result<()> {
-        let step = line.epoch;
-        let mut scalar = |tag: &str, value: f64| self.0.scalar(tag, step, value as f32, now());
-        scalar("train_loss", line.loss)?;
-        scalar("train_acc", line.train_accuracy)?;
-        scalar("learning_rate", line.learning_rate)?;
-        for (tag, value) in [
-            ("test_loss", line.test_loss),
-            ("test_acc", line.test_accuracy),
-            ("validation_loss", line.validation_loss),
-            ("validation_acc", line.validation_accuracy),
-        ] {
-            value.map_or(Ok(()), |v| scalar(tag, v))?;
-        }
-        for (i, rate) in line.firing_rates.iter().enumerate() {
-            scalar(&format!("rates/layer_{}", i + 1), *rate)?;
-        }
-        self.0.flush()
-    }
-
-    fn credit(&mut self, line: &CreditLine) -> Result<()> {
-        for (i, layer) in line.layers.iter().enumerate() {
-            // The weights are those after so many epochs; a resume ([`EventWriter::session_start`]) does not void them either.
-            self.0.scalar(&format!("credit/across_layer_{}", i + 1), line.epoch - 1, layer.across_share() as f32, now())?;
-        }
-        self.0.flush()
-    }
-}
-
-/// Seconds since 1970.
-fn now() -> f64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
 }

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::trainer::Trainer;
 use crate::config::BestOn;
+use crate::data::Split;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
 use crate::plan::Plan;
 
 /// One line of metrics.jsonl. Accuracies are fractions.
@@ -85,6 +89,51 @@ pub struct RunResult {
     pub weights_sha256: String,
     pub engine: String,
     pub version: String,
+}
+
+impl RunResult {
+    /// Of a run whose last epoch is done.
+    ///
+    /// # Errors
+    /// Bug: nothing was evaluated. Memory: the device has failed.
+    pub fn of<E: Engine>(trainer: &Trainer<E>) -> Result<RunResult> {
+        let (p, c, data) = (&trainer.progress, &trainer.config, trainer.data);
+        let (Some(last), Some(best)) = (&p.last_test, &p.best) else {
+            return Err(Error::bug("a finished run without an evaluation"));
+        };
+        let (mean_firing_rate, weighted_firing_rate) = mean_rates(&trainer.net.plan, &last.firing_rates);
+        Ok(RunResult {
+            dataset: data.name().to_string(),
+            dataset_simulated: data.simulated(),
+            dataset_fingerprint: data.fingerprint().to_string(),
+            dataset_notes: data.notes().to_vec(),
+            train_samples: trainer.train.len(),
+            validation_samples: trainer.validation.len(),
+            test_samples: data.labels(Split::Test).len(),
+            net: c.net.clone(),
+            rule: c.rule.name().to_string(),
+            alpha: c.alpha,
+            time_steps: c.time_steps,
+            batch: c.batch,
+            seed: c.seed,
+            epochs: c.epochs,
+            warm_up: c.warm_up.to_string(),
+            last_test_accuracy: last.accuracy,
+            best_test_accuracy: best.test_accuracy,
+            best_validation_accuracy: (c.best_on == BestOn::Validation).then_some(best.score),
+            best_epoch: best.epoch,
+            best_chosen_on: c.best_on,
+            firing_rates: last.firing_rates.clone(),
+            mean_firing_rate,
+            weighted_firing_rate,
+            samples_per_s: p.samples_per_s,
+            peak_rss_mb: p.peak_rss_mb.max(peak_rss_mb()),
+            train_seconds: p.train_seconds,
+            weights_sha256: trainer.weights_sha256()?,
+            engine: trainer.engine.name().to_string(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+        })
+    }
 }
 
 /// Mean firing rate over layers, and over neurons.

@@ -2,16 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::Observer;
-use super::trainer::{Progress, Trainer};
-use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
-use crate::config::Config;
+use super::trainer::Trainer;
+use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::run_folder::RunFolder;
-use crate::storage::Disk;
 use crate::tensors::{self, Role, Tensor, Tensors};
 
 /// Every tensor of a checkpoint in order, and what is stored of it: parameters, their moments, then the statistics.
@@ -101,76 +97,5 @@ impl<E: Engine> Trainer<'_, E> {
     /// The values of each tensor of [`Trainer::header`], to be asked for in order.
     pub fn values<'s>(&'s self, kind: Kind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
         values(self.engine, &self.net, &self.moments, kind)
-    }
-
-    /// What a new run begins with, asked for before it has a folder: the weights and statistics of the checkpoint that `init` names, or
-    /// else the fresh ones that are there.
-    ///
-    /// # Errors
-    /// As of [`checkpoint::load`]; Usage: they are of another network.
-    pub fn begin(&mut self) -> Result<()> {
-        let Some(path) = &self.config.init else { return Ok(()) };
-        let mut c = checkpoint::load(&Disk, path)?;
-        let (shape, plan) = (self.net.plan.shape.to_string(), self.net.plan.clone());
-        if c.header.network != self.config.net || c.header.input_shape != shape {
-            return Err(Error::usage(format!(
-                "the checkpoint is of {} on {}, the run of {} on {shape}",
-                c.header.network, c.header.input_shape, self.config.net
-            ))
-            .at(path.display())
-            .remedy("train the same network (--net), on samples of the same shape"));
-        }
-        let net = network(self.engine, &plan, &mut c).map_err(|e| e.at(path.display()))?;
-        (self.net.params, self.net.running) = (net.params, net.running);
-        Ok(())
-    }
-
-    /// Goes on from the newest checkpoint of a run folder, or begins anew where there is none yet.
-    ///
-    /// # Errors
-    /// As [`Trainer::restore`] and [`RunFolder::load_newest`].
-    pub fn resume(&mut self, folder: &RunFolder, watch: &mut dyn Observer) -> Result<()> {
-        let Some(newest) = folder.load_newest()? else {
-            watch.note("this run was stopped before its first checkpoint: it begins anew");
-            self.begin()?;
-            return folder.truncate_metrics(0, 0).map(|_| ());
-        };
-        newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
-        let place = newest.path.display().to_string();
-        self.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
-        folder.truncate_metrics(self.progress.epoch as u64, self.progress.step)?;
-        watch.note(&format!("resumed from {place}: step {}, epoch {}", self.progress.step, self.progress.epoch + 1));
-        Ok(())
-    }
-
-    /// Puts a checkpoint's tensors and progress into this trainer.
-    ///
-    /// # Errors
-    /// Usage: the checkpoint holds no optimiser state, or is of another data set or configuration. Format: its tensors do not fit.
-    pub fn restore(&mut self, mut c: Checkpoint) -> Result<()> {
-        if c.header.kind != Kind::Training {
-            return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
-        }
-        if c.header.dataset_fingerprint != self.data.fingerprint() {
-            return Err(Error::usage(format!(
-                "the data set {} is not the one this run was trained on (other files or limits)",
-                self.data.name()
-            ))
-            .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
-        }
-        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?);
-        if !other.is_empty() {
-            return Err(Error::usage(format!("the checkpoint was written by a run with other options: {}", other.join(", ")))
-                .remedy("a resumed run keeps its options: put config.toml back as it was, or start a new run with --config"));
-        }
-        let progress: Progress = serde_json::from_value(c.header.progress.clone())
-            .map_err(|e| Error::format(format!("the checkpoint's progress cannot be understood: {e}")))?;
-        if progress.tally.spikes.len() != self.net.plan.blocks.len() || progress.step != c.header.step {
-            return Err(Error::format("the checkpoint's progress does not belong to its network"));
-        }
-        let net = network(self.engine, &self.net.plan, &mut c)?;
-        let moments = moments(self.engine, &self.net.plan, &mut c)?;
-        (self.net.params, self.net.running, self.moments, self.progress) = (net.params, net.running, moments, progress);
-        Ok(())
     }
 }

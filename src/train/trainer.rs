@@ -6,15 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Stop;
 use super::evaluate::{Evaluation, evaluate, hits};
-use super::feed::{Feed, Labelled, preparation};
-use super::fit::Fit;
+use super::feed::{Feed, Labelled};
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
-use crate::data::{Dataset, Split, hold_out};
+use crate::data::{Dataset, Split};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::rng::{Purpose, Rng};
 use crate::tensors::{self, Tensors};
@@ -68,7 +66,7 @@ pub struct Progress {
     pub peak_rss_mb: Option<u64>,
 }
 
-/// A training run in memory.
+/// A training run in memory, made by a [`super::Session`].
 pub struct Trainer<'a, E: Engine> {
     /// The device.
     pub engine: &'a E,
@@ -92,45 +90,11 @@ pub struct Trainer<'a, E: Engine> {
     pub progress: Progress,
 }
 
-impl<'a, E: Engine> Trainer<'a, E> {
-    /// A fresh run.
-    ///
-    /// # Errors
-    /// Usage: the network or T does not fit the data, the batch is larger than the set, or too small for statistics.
-    pub fn new(engine: &'a E, mut config: Config, data: &'a dyn Dataset) -> Result<Self> {
-        let plan = plan(&config, data)?;
-        config.net = plan.notation.to_string();
-        let labels = data.labels(Split::Train);
-        let all: Vec<u32> = (0..labels.len() as u32).collect();
-        let (train, validation) = if config.val_split > 0.0 { hold_out(labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
-        if data.labels(Split::Test).is_empty() {
-            return Err(Error::usage("the test set is empty").at(config.dataset));
-        }
-        check_batch(&config, &plan, train.len())?;
-        let feed = Feed::new(&config, data)?;
-        let net = Network::init(engine, plan, config.seed);
-        let moments = [net.zeros(engine), net.zeros(engine)];
-        let progress = Progress { tally: fresh_tally(&net.plan), ..Progress::default() };
-        let credit_samples = super::credit::samples_of(config.batch);
-        Ok(Trainer { engine, config, data, feed, train, validation, net, moments, credit_samples, progress })
-    }
-
-    /// Keeps within the memory that was asked for; the result does not depend on it.
-    pub fn set_fit(&mut self, fit: Fit) {
-        self.net.recompute = fit.recompute;
-        self.credit_samples = fit.credit_samples;
-    }
-
+impl<E: Engine> Trainer<'_, E> {
     /// Optimiser steps of one epoch: a last batch too small for statistics is dropped.
     pub fn steps_per_epoch(&self) -> usize {
         let (whole, rest) = (self.train.len() / self.config.batch, self.train.len() % self.config.batch);
         whole + usize::from(rest >= smallest_batch(self.config.batch))
-    }
-
-    /// Samples left out of every epoch because the last batch would be too small.
-    pub fn dropped_samples(&self) -> usize {
-        let rest = self.train.len() % self.config.batch;
-        if rest < smallest_batch(self.config.batch) { rest } else { 0 }
     }
 
     /// The samples of `epoch` in the order they are trained.
@@ -191,7 +155,7 @@ impl<'a, E: Engine> Trainer<'a, E> {
         self.progress.tally = fresh_tally(&self.net.plan);
     }
 
-    /// On the whole test set, as the network computes after `epoch`; `None` if it was asked to stop.
+    /// On the whole test set, as the network computes after `epoch`; `None` if it is empty, or if it was asked to stop.
     ///
     /// # Errors
     /// Diverged: a layer's currents are not finite. Storage or Format: a sample cannot be read.
@@ -205,13 +169,13 @@ impl<'a, E: Engine> Trainer<'a, E> {
     /// # Errors
     /// Diverged: a layer's currents are not finite. Storage or Format: a sample cannot be read.
     pub fn evaluate_validation(&self, epoch: usize, stop: &Stop) -> Result<Option<Evaluation>> {
-        if self.validation.is_empty() {
-            return Ok(None);
-        }
         self.evaluate(epoch, (Split::Train, &self.validation), stop)
     }
 
     fn evaluate(&self, epoch: usize, samples: (Split, &[u32]), stop: &Stop) -> Result<Option<Evaluation>> {
+        if samples.1.is_empty() {
+            return Ok(None);
+        }
         evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), &self.feed, samples, stop)
     }
 
@@ -232,36 +196,11 @@ pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> Result<String>
     tensors::sha256(&net.plan, |t| net.host(engine, t.place))
 }
 
-/// The network of a configuration on the samples of a data set; takes no memory.
-///
-/// # Errors
-/// Usage: the network does not fit the data.
-pub fn plan(config: &Config, data: &dyn Dataset) -> Result<Plan> {
-    let classes = data.classes().len();
-    config.lay_out(Notation::resolve(&config.net_for(classes), classes)?, data.shape(&preparation(config, data)))
-}
-
 /// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.
-fn smallest_batch(batch: usize) -> usize {
+pub(super) fn smallest_batch(batch: usize) -> usize {
     (batch / 4).max(1)
 }
 
-fn fresh_tally(plan: &Plan) -> Tally {
+pub(super) fn fresh_tally(plan: &Plan) -> Tally {
     Tally { spikes: vec![0; plan.blocks.len()], ..Tally::default() }
-}
-
-fn check_batch(config: &Config, plan: &Plan, samples: usize) -> Result<()> {
-    if config.batch > samples {
-        return Err(Error::usage(format!("a batch of {} is larger than the training set of {samples} samples", config.batch))
-            .at("--batch")
-            .remedy(format!("choose --batch {samples} or less")));
-    }
-    // The unbiased variance divides by n - 1.
-    let lonely = plan.blocks.iter().find(|b| b.has_norm() && b.output.area() * smallest_batch(config.batch) < 2);
-    match lonely {
-        Some(b) => Err(Error::usage(format!("BatchNorm of layer {} ({}) sees one value per channel", b.index, b.name()))
-            .at(format!("--batch {}", config.batch))
-            .remedy("choose --batch 8 or more")),
-        None => Ok(()),
-    }
 }

@@ -20,7 +20,7 @@ use spiketrain::rng::{Purpose, Rng};
 use spiketrain::run_folder::RunFolder;
 use spiketrain::schedule::{Schedule, WarmUp};
 use spiketrain::storage::{self, Disk, Storage};
-use spiketrain::train::{self, EpochLine, Observer, Outcome, Stop, Trainer, trainer::Tally};
+use spiketrain::train::{self, EpochLine, Observer, Outcome, Session, Stop, trainer::Tally};
 
 /// Factor of the number of cases: `SPIKETRAIN_SOAK`, 1 unless it is set.
 pub fn soak() -> u64 {
@@ -101,17 +101,16 @@ impl Tiny {
     /// One session in the folder `path`: starts there or goes on, as the command does, and stops after `watch.stop_after` further steps.
     pub fn session(&self, storage: impl Storage + 'static, path: &Path, watch: &mut Watch) -> Result<Outcome> {
         let engine = Cpu::new();
-        let mut trainer = Trainer::new(&engine, self.config.clone(), &self.data)?;
-        let folder = if path.join("config.toml").exists() {
+        let session = Session::new(self.config.clone(), &self.data, None)?;
+        let (mut trainer, folder) = if path.join("config.toml").exists() {
             let folder = RunFolder::open(Box::new(storage), path)?;
-            trainer.resume(&folder, watch)?;
-            folder
+            (session.resume(&engine, &folder, watch)?, folder)
         } else {
             let folder = RunFolder::create(Box::new(storage), path)?;
-            folder.write_config(&trainer.config.to_toml()?)?;
-            folder
+            folder.write_config(&session.config.to_toml()?)?;
+            (session.begin(&engine)?, folder)
         };
-        train::run(&mut trainer, &folder, &watch.stop.clone(), watch)
+        train::run_in(&folder, &mut trainer, &watch.stop.clone(), watch)
     }
 
     /// Goes on to the end on a healthy disk.
