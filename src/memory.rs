@@ -169,7 +169,7 @@ fn phase(plan: &Plan, load: &Load, twice: &impl Fn(usize) -> bool, kept: usize, 
     let below: usize = (0..i).filter(|&j| !twice(j)).map(|j| currents(plan, load, j)).sum();
     let below_gradient = if i == 0 { 0 } else { field(block.input) };
     // Two of eight parts at a time.
-    let part = own * (2 * load.batch.div_ceil(8)).min(load.batch) / load.batch;
+    let part = own * load.batch.div_ceil(4) / load.batch;
     (below + own).max(below + above + part + below_gradient + weight_parts(load, block).iter().sum::<usize>())
 }
 

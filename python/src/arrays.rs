@@ -68,7 +68,7 @@ impl Samples {
             return Err(Error::usage(format!("{} samples at once", self.count)).at("x").remedy(format!("at most {}", limits::MAX_BATCH)));
         }
         let input = if self.steps.is_some() { Input::Frames(self.values) } else { Input::Direct(self.values) };
-        Ok(Batch { shape, samples: self.count, steps, input })
+        Ok(Batch::whole(shape, self.count, steps, input))
     }
 }
 

@@ -132,7 +132,7 @@ impl<E: Engine> Trained<'_, E> {
     }
 
     fn decide(&self, input: Input, steps: usize) -> Result<Decision> {
-        let batch = Batch { shape: self.net.plan.shape, samples: 1, steps, input };
+        let batch = Batch::whole(self.net.plan.shape, 1, steps, input);
         let rates = self.net.infer(self.engine, &batch, &self.method)?.rates;
         let class = loss::predict(&rates);
         let all: f64 = rates.iter().map(|r| r.max(0.0)).sum();

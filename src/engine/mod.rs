@@ -11,15 +11,21 @@
 
 mod batch;
 pub mod cpu;
+pub mod parts;
 pub mod reference;
 
 pub use batch::{Batch, DropMask, Input};
+pub use parts::Cut;
 
 use crate::error::Result;
 use crate::neuron::{Lif, Surrogate};
 pub use crate::plan::VOTERS;
 pub use crate::shape::Layout;
 pub use crate::values::{Normalization, Values};
+
+/// Version of the numerics: where it differs, the last bits of training do, and nothing else. 1: before sums over a batch were cut into
+/// eight parts by samples.
+pub const NUMERICS: u32 = 2;
 
 /// Momentum of the running statistics (PyTorch's default).
 pub const BN_MOMENTUM: f64 = 0.1;
@@ -249,6 +255,8 @@ pub trait Engine: Sync {
     /// # Errors
     /// As [`Engine::read`]; so have all `host` calls.
     fn host(&self, p: &Self::Param) -> Result<Vec<f32>>;
+    /// Adds a gradient to another of the same layout, entry by entry: sums of parts of a batch, in the tree of [`parts`].
+    fn add(&self, into: &mut Self::Param, other: &Self::Param);
     /// One AdamW step on one parameter.
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW);
     /// Activations back to the host, `[T,B,C,H,W]`; to look at, not to compute with.

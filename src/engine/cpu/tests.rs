@@ -11,7 +11,7 @@ use super::param::{Param, groups};
 use super::rows::Rows;
 use super::simd::{Isa, LANES};
 use super::{conv, conv_back, conv_spikes, linear_back, linear_sparse};
-use crate::engine::{Layout, Need};
+use crate::engine::{Cut, Layout, Need};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 
@@ -42,7 +42,7 @@ impl Case {
                 *word |= u64::from(fired[self.index(shape.c, t, b, c, p)]) << t;
             }
         }
-        (fired, Spikes { shape, samples, steps, planes: vec![Arc::new(words.into())], scale: 2.0 })
+        (fired, Spikes { shape, samples, cut: Cut::whole(samples), steps, planes: vec![Arc::new(words.into())], scale: 2.0 })
     }
 }
 
@@ -104,7 +104,7 @@ fn convolutions_forward_are_plain_sums() {
         let (w, bias) = (Param::from_host(layout, &weight), Param::from_host(Layout::PerChannel(case.out), &bias));
         for isa in Isa::available() {
             let by = |rows: Rows| {
-                let mut y = Field::stale(Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
+                let mut y = Field::stale(Chw { c: case.out, ..case.shape }, x.cut, case.steps, case.steps);
                 conv_spikes::forward(isa, rows, &x, &w, &bias, &mut y);
                 y
             };
@@ -134,7 +134,7 @@ fn linear_backward_is_plain_sums() {
         let weight = values(rng, layout.len());
         let share = [0.0, 0.05, 1.0][i % 3];
         let e: Vec<f32> = (0..pairs * case.out).map(|_| if rng.unit() < share { rng.uniform(-1.0, 1.0) } else { 0.0 }).collect();
-        let field = Field::from_host((Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps), &e, |_, v| v);
+        let field = Field::from_host((Chw::new(case.out, 1, 1), x.cut, case.steps, case.steps), &e, |_, v| v);
         let w = Param::from_host(layout, &weight);
         for isa in Isa::available() {
             let groups = groups(case.out);
@@ -182,7 +182,7 @@ fn convolutions_backward_are_plain_sums() {
         let layout = Layout::Conv { out: case.out, inp: channels, k };
         let weight = values(rng, layout.len());
         let e = values(rng, case.steps * case.samples * case.out * area);
-        let field = Field::from_host((Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps), &e, |_, v| v);
+        let field = Field::from_host((Chw { c: case.out, ..case.shape }, x.cut, case.steps, case.steps), &e, |_, v| v);
         let mut want = vec![0.0; layout.len()];
         let mut want_x = vec![0.0; case.steps * case.samples * case.shape.len()];
         for (t, b, o) in (0..case.steps).flat_map(|t| (0..case.samples).flat_map(move |b| (0..case.out).map(move |o| (t, b, o)))) {
