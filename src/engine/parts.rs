@@ -70,12 +70,7 @@ impl Cut {
         let parts = (self.first..self.first + self.count).map(|part| (part, self.part(part))).filter(|(_, samples)| !samples.is_empty());
         let leaf = |(part, at): (usize, Range<usize>)| Leaf { part, samples: at.start - start..at.end - start, slot: 0, joins: 0 };
         let mut leaves: Vec<Leaf> = parts.map(leaf).collect();
-        // The tree of their indices tells who is added when.
-        let mut joins = vec![0; leaves.len()];
-        tree(leaves.iter().map(|leaf| leaf.part).zip(0..), |_, right: usize| {
-            joins[right] += 1;
-            right
-        });
+        let joins = joins(&leaves.iter().map(|leaf| leaf.part).collect::<Vec<_>>());
         let mut waiting = 0;
         for (leaf, joins) in leaves.iter_mut().zip(joins) {
             (leaf.slot, leaf.joins) = (waiting, joins);
@@ -99,6 +94,16 @@ pub fn tree<T>(sums: impl IntoIterator<Item = (usize, T)>, mut add: impl FnMut(T
         waiting.push((part, sum));
     }
     waiting.pop().map(|(_, sum)| sum)
+}
+
+/// For each of these parts, in ascending order: to how many of the sums that wait its own is added in the [`tree`].
+pub fn joins(parts: &[usize]) -> Vec<usize> {
+    let mut joins = vec![0; parts.len()];
+    tree(parts.iter().copied().zip(0..), |_, right: usize| {
+        joins[right] += 1;
+        right
+    });
+    joins
 }
 
 #[cfg(test)]

@@ -161,7 +161,14 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
                     words.iter_mut().for_each(|w| w[lane] = 0); // padding would fire under a negative threshold
                 }
             });
-            Acts::Spikes(Spikes { shape: y.shape, samples: y.samples, cut: y.cut, steps: y.steps, planes: vec![Arc::new(words)], scale: 1.0 })
+            Acts::Spikes(Spikes {
+                shape: y.shape,
+                samples: y.samples,
+                cut: y.cut,
+                steps: y.steps,
+                planes: vec![Arc::new(words)],
+                scale: 1.0,
+            })
         }
         Neuron::Identity => {
             let mut out = Field::stale(y.shape, y.cut, y.steps, y.steps);

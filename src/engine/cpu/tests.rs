@@ -139,7 +139,7 @@ fn linear_backward_is_plain_sums() {
         for isa in Isa::available() {
             let groups = groups(case.out);
             let by_group: Vec<_> = groups.iter().map(|&group| linear_back::rows_of(&field, group)).collect();
-            let sparse = linear_sparse::backward(isa, &x, &w, &linear_sparse::errors(&by_group, &groups), Need::AtSpikes);
+            let sparse = linear_sparse::backward(isa, &x, &w, &linear_sparse::errors(&x, &by_group, &groups), Need::AtSpikes);
             let chosen = linear_back::backward(isa, &Acts::Spikes(x.clone()), &w, &field, Need::AtSpikes);
             for ((d_weight, d_x), what) in [(sparse, "sparse"), (chosen, "chosen")] {
                 let (d_weight, d_x) = (d_weight.to_host(), d_x.expect("it was needed"));
