@@ -8,7 +8,7 @@ use serde_json::json;
 use spiketrain::checkpoint::{Checkpoint, Header, Kind};
 use spiketrain::config::{Config, EngineName, InstructionSet, Options};
 use spiketrain::data::{Dataset, Split};
-use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
+use spiketrain::engine::{Engine, NUMERICS, cpu::Cpu, reference::Reference};
 use spiketrain::error::{Error, Result};
 use spiketrain::network::{self, LESS, Method, tensor_names};
 use spiketrain::notation::Notation;
@@ -335,6 +335,7 @@ impl Network {
                 dataset: self.config.dataset.to_string(),
                 dataset_fingerprint: self.fingerprint.clone(),
                 step: self.step,
+                numerics: NUMERICS,
                 progress: serde_json::to_value(&self.progress).map_err(Error::bug)?,
                 tensors: Vec::new(),
             };

@@ -44,14 +44,18 @@ impl Cut {
     pub fn of(self, parts: Range<usize>) -> Cut {
         let count = parts.len();
         assert!(count.is_power_of_two() && parts.start.is_multiple_of(count), "parts {parts:?} are no subtree");
-        assert!(parts.start >= self.first && parts.end <= self.first + self.count, "parts {parts:?} are not at hand");
+        assert!(self.parts().start <= parts.start && parts.end <= self.parts().end, "parts {parts:?} are not at hand");
         Cut { first: parts.start, count, ..self }
     }
 
     /// The parts at hand, cut into subtrees of at most `count` parts; those without samples are left out.
     pub fn subtrees(self, count: usize) -> impl Iterator<Item = Cut> {
-        let parts = self.first..self.first + self.count;
-        parts.step_by(count).map(move |p| self.of(p..p + count.min(self.count))).filter(|cut| !cut.samples().is_empty())
+        self.parts().step_by(count).map(move |p| self.of(p..p + count.min(self.count))).filter(|cut| !cut.samples().is_empty())
+    }
+
+    /// The parts at hand.
+    pub fn parts(&self) -> Range<usize> {
+        self.first..self.first + self.count
     }
 
     /// Samples of part `p`, counted in the whole batch.
@@ -67,7 +71,7 @@ impl Cut {
     /// The parts at hand that have samples, in order.
     pub fn leaves(&self) -> Vec<Leaf> {
         let start = self.samples().start;
-        let parts = (self.first..self.first + self.count).map(|part| (part, self.part(part))).filter(|(_, samples)| !samples.is_empty());
+        let parts = self.parts().map(|part| (part, self.part(part))).filter(|(_, samples)| !samples.is_empty());
         let leaf = |(part, at): (usize, Range<usize>)| Leaf { part, samples: at.start - start..at.end - start, slot: 0, joins: 0 };
         let mut leaves: Vec<Leaf> = parts.map(leaf).collect();
         let joins = joins(&leaves.iter().map(|leaf| leaf.part).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use super::Observer;
 use super::trainer::{Progress, Trainer};
 use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
 use crate::config::Config;
-use crate::engine::{Engine, Layout, Running};
+use crate::engine::{Engine, Layout, NUMERICS, Running};
 use crate::error::{Error, Result};
 use crate::network::{Method, Network, Tensors, tensor_names};
 use crate::notation::Notation;
@@ -97,6 +97,7 @@ impl<E: Engine> Trainer<'_, E> {
             dataset: self.data.name().to_string(),
             dataset_fingerprint: self.data.fingerprint().to_string(),
             step: self.progress.step,
+            numerics: NUMERICS,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
             tensors: entries(&self.net.plan, kind),
         })
@@ -140,10 +141,16 @@ impl<E: Engine> Trainer<'_, E> {
             return folder.truncate_metrics(0, 0).map(|_| ());
         };
         newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
-        let place = newest.path.display().to_string();
+        let (place, numerics) = (newest.path.display().to_string(), newest.checkpoint.header.numerics);
         self.restore(newest.checkpoint).map_err(|e| e.at(&place))?;
         folder.truncate_metrics(self.progress.epoch as u64, self.progress.step)?;
         watch.note(&format!("resumed from {place}: step {}, epoch {}", self.progress.step, self.progress.epoch + 1));
+        if numerics != NUMERICS {
+            watch.note(&format!(
+                "note: this run was begun with numerics {numerics}, this version computes with {NUMERICS}: \
+                 it goes on, but its last bits are not those it would have had"
+            ));
+        }
         Ok(())
     }
 
@@ -201,6 +208,7 @@ pub fn foreign<E: Engine>(
         // Of none that is known.
         dataset_fingerprint: String::new(),
         step: 0,
+        numerics: NUMERICS,
         // As after a whole run, so that no warm-up is under way.
         progress: serde_json::to_value(Progress { epoch: config.epochs, ..Progress::default() })
             .map_err(|e| Error::bug(format!("progress: {e}")))?,
