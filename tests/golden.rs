@@ -48,8 +48,22 @@ const GOLDEN: [Golden; 4] = [
         sha256: "81242dfd1028f015f11c9cf44a4326921d43352242e7334beef727866dce7c9a",
         loss: 0.08956390625,
     },
-    Golden { file: "numerics-2-training.ckpt", numerics: 2, kind: Kind::Training, step: 30, sha256: "", loss: 0.0 },
-    Golden { file: "numerics-2-weights.ckpt", numerics: 2, kind: Kind::WeightsOnly, step: 36, sha256: "", loss: 0.0 },
+    Golden {
+        file: "numerics-2-training.ckpt",
+        numerics: 2,
+        kind: Kind::Training,
+        step: 30,
+        sha256: "2a6ee26172d6701a1370d0e2e07690be3bd5ed125f4bada65d50af25bd4bf9d1",
+        loss: 0.08957468749999968,
+    },
+    Golden {
+        file: "numerics-2-weights.ckpt",
+        numerics: 2,
+        kind: Kind::WeightsOnly,
+        step: 36,
+        sha256: "6531a91dd6059768319e10cef99ae3d2b56cdbe4e163683a727fffb2fd6632ac",
+        loss: 0.0895684374999997,
+    },
 ];
 
 fn golden(name: &str) -> PathBuf {

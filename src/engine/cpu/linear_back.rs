@@ -280,6 +280,9 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
         let mut pending = Pending::new(0);
         for (input, row) in weight.iter().enumerate() {
             let list = lists.range(input);
+            if list.is_empty() && fresh && ended && before == 1 {
+                continue; // nothing to add, and the result is where it was
+            }
             let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(&sums[before][input]) };
             let row = load_all::<S, N>(row);
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
