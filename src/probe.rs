@@ -83,7 +83,7 @@ mod tests {
         let net = Network::init(engine, plan, 3);
         let mut rng = Rng::at(7, Purpose::Weights, 0, 0);
         let counts = (0..STEPS * 3 * shape.len()).map(|_| rng.uniform(0.0, 2.0)).collect();
-        let batch = Batch { shape, samples: 3, steps: STEPS, input: Input::Frames(Values::Reals(counts)) };
+        let batch = Batch::whole(shape, 3, STEPS, Input::Frames(Values::Reals(counts)));
         let method = Method { lif: LIF, rule: Rule::BpsaBpta, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None };
         let mut all = Vec::new();
         let see = &mut |i: usize, f: crate::network::Fired<E>| {

@@ -67,7 +67,7 @@ fn refused<E: Engine>(engine: &E, way: Way, words: &[&str], spoil: impl FnOnce(&
     let before = all_bits(engine, &state);
     let values = Values::Reals(state.input.clone());
     let input = if way.frames { Input::Frames(values) } else { Input::Direct(values) };
-    let batch = Batch { shape: Chw::new(1, 6, 6), samples: SAMPLES, steps: if way.ann { 1 } else { way.steps }, input };
+    let batch = Batch::whole(Chw::new(1, 6, 6), SAMPLES, if way.ann { 1 } else { way.steps }, input);
     let Way { rule, alpha, ann, .. } = way;
     let method = Method { lif: Lif::default(), rule, alpha, merged_norm: way.merged, ann, tssl_rate: way.tssl.then_some(0.5) };
     let task = Task { batch: &batch, labels: &[0, 1, 0, 1], masks: &[], method: &method, loss: way.loss };

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 use spiketrain::engine::cpu::{Cpu, Isa};
 use spiketrain::engine::reference::Reference;
-use spiketrain::engine::{Batch, Engine, Input, Values};
+use spiketrain::engine::{Batch, Cut, Engine, Input, Values};
 use spiketrain::loss::Loss;
 use spiketrain::network::{Method, Network};
 use spiketrain::neuron::{Lif, Rule};
@@ -108,7 +108,7 @@ fn case(seed: u64) -> Case {
     let input = if direct { Input::Direct(data) } else { Input::Frames(data) };
     let steps = if ann && direct { 1 } else { steps };
     let loss = if rng.below(4) == 0 { Loss::Ce } else { Loss::Mse };
-    Case { batch: Batch { shape, samples, steps, input }, plan, labels, method, loss, params, seed }
+    Case { batch: Batch::whole(shape, samples, steps, input), plan, labels, method, loss, params, seed }
 }
 
 fn pass<E: Engine>(engine: &E, c: &Case, threshold: f64) -> Passed {
@@ -242,6 +242,7 @@ fn currents_computed_anew_do_not_change_a_bit() {
         *data = (0..steps).flat_map(|t| data[t * len..(t + 1) * len].repeat(times)).collect();
         data.iter_mut().enumerate().for_each(|(i, v)| *v *= 1.0 + (i % 7) as f32 / 8.0);
         c.batch.samples *= times;
+        c.batch.cut = Cut::whole(c.batch.samples);
         c.labels = c.labels.repeat(times);
         for engine in Isa::available().into_iter().map(Cpu::with_isa) {
             let kept = pass(&engine, &c, c.method.lif.threshold);

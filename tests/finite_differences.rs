@@ -41,7 +41,7 @@ fn check(seed: u64, net: &str, shape: &str, merged_norm: bool, loss: Loss) -> us
     let mut rng = Rng::at(seed, Purpose::Test, 1, 0);
     let (samples, steps) = (3, 2);
     let frames = (0..steps * samples * plan.shape.len()).map(|_| rng.uniform(-1.0, 1.0)).collect();
-    let batch = Batch { shape: plan.shape, samples, steps, input: Input::Frames(frames) };
+    let batch = Batch::whole(plan.shape, samples, steps, Input::Frames(frames));
     let labels: Vec<u16> = (0..samples).map(|_| rng.below(plan.classes()) as u16).collect();
     let method = Method { lif: Lif::default(), rule: Rule::BpsaBpta, alpha: 0.8, merged_norm, ann: true, tssl_rate: None };
     let mut net = Network::init(&Reference, plan, seed);

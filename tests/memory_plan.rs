@@ -20,7 +20,7 @@ fn taken_and_planned<E: Engine>(engine: &E, plan: &Plan, load: &Load, recompute:
     let (rng, len) = (&mut Rng::at(0, Purpose::Test, 8, 0), load.batch * plan.shape.len());
     let mut values = |n: usize| (0..n).map(|_| rng.unit()).collect();
     let input = if load.direct { Input::Direct(values(len)) } else { Input::Frames(values(load.steps * len)) };
-    let batch = Batch { shape: plan.shape, samples: load.batch, steps: load.steps, input };
+    let batch = Batch::whole(plan.shape, load.batch, load.steps, input);
     let rule = if load.everywhere { Rule::Stbp } else { Rule::BpsaBpta };
     let method = Method { lif: Lif::default(), rule, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None };
     let labels = vec![0; load.batch];

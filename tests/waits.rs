@@ -47,6 +47,7 @@ impl<E: Engine> Engine for Watched<E> {
     fn memory(&self) -> &'static dyn MemoryPlan { self.inner.memory() }
     fn param(&self, layout: Layout, host: &[f32]) -> E::Param { self.inner.param(layout, host) }
     fn constant(&self, layout: Layout, value: f32) -> E::Param { self.inner.constant(layout, value) }
+    fn add(&self, into: &mut E::Param, other: &E::Param) { self.inner.add(into, other) }
     fn adamw(&self, p: &mut E::Param, m: &mut E::Param, v: &mut E::Param, g: &E::Param, c: &AdamW) { self.inner.adamw(p, m, v, g, c) }
     fn all_within(&self, p: &E::Param, bound: f32) -> E::Note { self.inner.all_within(p, bound) }
     fn input(&self, batch: &Batch, pass: Pass) -> E::Acts { self.inner.input(batch, pass) }
@@ -103,7 +104,7 @@ impl<E: Engine> State<E> {
         net.recompute = net.plan.blocks.iter().map(|b| recompute && b.has_norm()).collect();
         let moments = [net.zeros(&engine), net.zeros(&engine)];
         let input = Input::Frames((0..steps * samples * shape.len()).map(|i| (i % 3 / 2) as f32).collect());
-        State { engine, net, moments, batch: Batch { shape, samples, steps, input } }
+        State { engine, net, moments, batch: Batch::whole(shape, samples, steps, input) }
     }
 
     fn step(&mut self, method: &Method) -> Result<()> {

@@ -69,7 +69,7 @@ impl Samples {
         }
         let values = Values::Reals(self.values);
         let input = if self.steps.is_some() { Input::Frames(values) } else { Input::Direct(values) };
-        Ok(Batch { shape, samples: self.count, steps, input })
+        Ok(Batch::whole(shape, self.count, steps, input))
     }
 }
 

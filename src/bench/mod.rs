@@ -95,7 +95,7 @@ fn inputs(spec: &Spec) -> Batch {
     } else {
         Input::Direct((0..spec.batch * shape.c).flat_map(|_| smooth(shape.h, shape.w, rng)).collect())
     };
-    Batch { shape, samples: spec.batch, steps: spec.time_steps, input }
+    Batch::whole(shape, spec.batch, spec.time_steps, input)
 }
 
 /// One channel of [`Inputs::Smooth`].

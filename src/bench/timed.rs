@@ -149,6 +149,9 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn host(&self, p: &Self::Param) -> Result<Vec<f32>> {
         self.waiting().host(&p.inner)
     }
+    fn add(&self, into: &mut Self::Param, other: &Self::Param) {
+        self.time(Phase::Update, || self.inner.add(&mut into.inner, &other.inner));
+    }
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW) {
         let is_weight = !matches!(p.layout, Layout::PerChannel(_));
         let layer = is_weight.then(|| self.updated.fetch_add(1, Relaxed));

@@ -81,10 +81,17 @@ pub struct Header {
     pub dataset_fingerprint: String,
     /// Optimiser steps done.
     pub step: u64,
+    /// Version of the numerics that computed it; files of version 1 do not say so.
+    #[serde(default = "first_numerics")]
+    pub numerics: u32,
     /// The trainer's own state: best so far, tallies of the epoch under way. Finite f64 survive to the bit.
     pub progress: serde_json::Value,
     /// The stored tensors, in the order of their values in the file.
     pub tensors: Vec<TensorEntry>,
+}
+
+fn first_numerics() -> u32 {
+    1
 }
 
 /// A tensor read from a checkpoint.

@@ -21,6 +21,7 @@ fn header(step: u64, shapes: &[(&str, &[usize])]) -> Header {
         dataset: "glyphs".into(),
         dataset_fingerprint: "abc".into(),
         step,
+        numerics: 2,
         progress: json!({"best": 0.1 + 0.2, "tiny": 5e-324, "huge": f64::MAX, "count": u64::MAX, "note": null}),
         tensors: shapes.iter().map(|(name, shape)| TensorEntry { name: (*name).into(), shape: shape.to_vec() }).collect(),
     }

@@ -72,7 +72,7 @@ impl Fixture {
             method: method(&meta)?,
             loss: if meta.optional::<String>("loss")?.as_deref() == Some("ce") { Loss::Ce } else { Loss::Mse },
             iterations: meta.get("iterations")?,
-            batch: Batch { shape: Chw::new(c, h, w), samples, steps, input: input(&meta, &tensors, steps * samples * c * h * w)? },
+            batch: Batch::whole(Chw::new(c, h, w), samples, steps, input(&meta, &tensors, steps * samples * c * h * w)?),
             labels: labels(need(&tensors, "target")?, plan.classes(), samples)?,
             masks: masks(&plan, &tensors, samples)?,
             tensors,

@@ -1,5 +1,6 @@
 //! What travels from the host to a device: samples as they are stored ([`Values`]), and dropout masks as coordinates.
 
+use super::parts::Cut;
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 use crate::values::Values;
@@ -11,6 +12,8 @@ pub struct Batch {
     pub shape: Chw,
     /// B, number of samples.
     pub samples: usize,
+    /// Which parts of the whole batch of a step these samples are.
+    pub cut: Cut,
     /// T, number of time steps.
     pub steps: usize,
     /// The values.
@@ -18,6 +21,11 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// All samples of a batch.
+    pub fn whole(shape: Chw, samples: usize, steps: usize, input: Input) -> Batch {
+        Batch { shape, samples, cut: Cut::whole(samples), steps, input }
+    }
+
     /// What the network reads at every step, `[T,B,C,H,W]`.
     pub fn frames(&self) -> Vec<f32> {
         let values = self.input.values().reals(self.shape);

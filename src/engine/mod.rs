@@ -12,9 +12,11 @@
 mod batch;
 pub mod cpu;
 pub mod memory;
+pub mod parts;
 pub mod reference;
 
 pub use batch::{Batch, DropMask, Input};
+pub use parts::Cut;
 
 use crate::error::Result;
 use crate::neuron::{Lif, Surrogate};
@@ -22,6 +24,10 @@ pub use crate::plan::VOTERS;
 pub use crate::shape::Layout;
 pub use crate::values::{Normalization, Values};
 use memory::MemoryPlan;
+
+/// Version of the numerics: where it differs, the last bits of training do, and nothing else. 1: before sums over a batch were cut into
+/// eight parts by samples.
+pub const NUMERICS: u32 = 2;
 
 /// Momentum of the running statistics (PyTorch's default).
 pub const BN_MOMENTUM: f64 = 0.1;
@@ -260,6 +266,8 @@ pub trait Engine: Sync {
     /// # Errors
     /// As [`Engine::read`]; so have all `host` calls.
     fn host(&self, p: &Self::Param) -> Result<Vec<f32>>;
+    /// Adds a gradient to another of the same layout, entry by entry: sums of parts of a batch, in the tree of [`parts`].
+    fn add(&self, into: &mut Self::Param, other: &Self::Param);
     /// One AdamW step on one parameter.
     fn adamw(&self, p: &mut Self::Param, m: &mut Self::Param, v: &mut Self::Param, grad: &Self::Param, c: &AdamW);
     /// Activations back to the host, `[T,B,C,H,W]`; to look at, not to compute with.

@@ -182,6 +182,10 @@ impl Engine for Reference {
         Ok(narrow(&p.data))
     }
 
+    fn add(&self, into: &mut Param, other: &Param) {
+        into.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a += b);
+    }
+
     fn adamw(&self, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {
         let (bias1, bias2) = (1.0 - c.beta1.powf(c.step as f64), 1.0 - c.beta2.powf(c.step as f64));
         for i in 0..p.data.len() {

@@ -145,7 +145,7 @@ pub fn random_inputs(shape: Chw, steps: usize, samples: usize, direct: bool, see
     } else {
         Input::Frames(Values::Counts((0..steps * len).map(|_| if rng.below(5) == 0 { 1 + rng.below(2) as u16 } else { 0 }).collect()))
     };
-    Batch { shape, samples, steps, input }
+    Batch::whole(shape, samples, steps, input)
 }
 
 /// The arrays of a golden trace: `input` `[T,B,C,H,W]`, `spikes.<layer>` `[T,B,C,H,W]`, `rates` `[B, classes]`, of the exported network.

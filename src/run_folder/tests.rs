@@ -34,6 +34,7 @@ fn save(folder: &RunFolder, step: u64) {
         dataset: "glyphs".into(),
         dataset_fingerprint: String::new(),
         step,
+        numerics: 2,
         progress: json!({"epoch": step}),
         tensors: vec![TensorEntry { name: "w".into(), shape: vec![3] }],
     };

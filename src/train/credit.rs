@@ -61,5 +61,5 @@ fn first(batch: &Batch, samples: usize) -> Batch {
         Input::Direct(v) => Input::Direct(v.cut(std::iter::once(0..samples * one))),
         Input::Frames(v) => Input::Frames(v.cut((0..batch.steps).map(|t| t * batch.samples * one).map(|at| at..at + samples * one))),
     };
-    Batch { shape: batch.shape, samples, steps: batch.steps, input }
+    Batch::whole(batch.shape, samples, batch.steps, input)
 }

@@ -64,7 +64,7 @@ impl<'a> Feed<'a> {
             None => (if ann { 1 } else { self.time_steps }, Input::Direct(values)),
         };
         let labels = indices.iter().map(|&i| self.data.labels(split)[i as usize]).collect();
-        Ok(Labelled { batch: Batch { shape: self.data.shape(&self.prep), samples: indices.len(), steps, input }, labels })
+        Ok(Labelled { batch: Batch::whole(self.data.shape(&self.prep), indices.len(), steps, input), labels })
     }
 }
 

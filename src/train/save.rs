@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::trainer::Trainer;
 use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
-use crate::engine::Engine;
+use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Plan;
@@ -89,6 +89,7 @@ impl<E: Engine> Trainer<'_, E> {
             dataset: self.data.name().to_string(),
             dataset_fingerprint: self.data.fingerprint().to_string(),
             step: self.progress.step,
+            numerics: NUMERICS,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
             tensors: entries(&self.net.plan, kind),
         })

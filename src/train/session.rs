@@ -10,7 +10,7 @@ use super::{Observer, open, save};
 use crate::checkpoint::{self, Checkpoint, Kind};
 use crate::config::Config;
 use crate::data::{Dataset, Split, hold_out};
-use crate::engine::Engine;
+use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
 use crate::network::{Network, Tensors};
 use crate::notation::Notation;
@@ -169,11 +169,17 @@ impl<'a> Session<'a> {
             return Ok(trainer);
         };
         newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
-        let place = newest.path.display().to_string();
+        let (place, numerics) = (newest.path.display().to_string(), newest.checkpoint.header.numerics);
         let trainer = self.restore(engine, newest.checkpoint).map_err(|e| e.at(&place))?;
         let Progress { epoch, step, .. } = trainer.progress;
         folder.truncate_metrics(epoch as u64, step)?;
         watch.note(&format!("resumed from {place}: step {step}, epoch {}", epoch + 1));
+        if numerics != NUMERICS {
+            watch.note(&format!(
+                "note: this run was begun with numerics {numerics}, this version computes with {NUMERICS}: \
+                 it goes on, but its last bits are not those it would have had"
+            ));
+        }
         Ok(trainer)
     }
 

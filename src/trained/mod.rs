@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::checkpoint::{self, Checkpoint, Header, Kind};
 use crate::config::Config;
 use crate::data::{Dataset, Preparation, Split};
-use crate::engine::Batch;
+use crate::engine::{Batch, NUMERICS};
 use crate::engines::isa_here;
 use crate::error::{Error, Result};
 use crate::network::{Method, Output};
@@ -249,6 +249,7 @@ impl Trained {
             dataset: self.config.dataset.to_string(),
             dataset_fingerprint: self.fingerprint.clone(),
             step: self.progress.step,
+            numerics: NUMERICS,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
             tensors: save::entries(plan, Kind::WeightsOnly),
         };

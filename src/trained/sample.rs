@@ -108,7 +108,7 @@ impl Trained {
     /// # Errors
     /// Diverged: a layer's currents are not finite.
     pub fn decide(&self, input: Input, steps: usize) -> Result<Decision> {
-        let rates = self.infer(&Batch { shape: self.plan().shape, samples: 1, steps, input })?.rates;
+        let rates = self.infer(&Batch::whole(self.plan().shape, 1, steps, input))?.rates;
         let class = loss::predict(&rates);
         let all: f64 = rates.iter().map(|r| r.max(0.0)).sum();
         let confidence = if all > 0.0 { rates[class].max(0.0) / all } else { 0.0 };

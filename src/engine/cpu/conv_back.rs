@@ -13,13 +13,11 @@ use super::dense::{TILE, Unfold};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{Lists, by_channel};
-use super::param::{Param, groups, outputs};
+use super::param::{Add, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker};
+use crate::engine::parts::{Leaf, tree};
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
-
-/// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
-pub const PARTS: usize = 8;
 
 /// dL/dW and, as far as needed, dL/dx from e = dL/dy. Where dL/dx fits into the place of e, it is written there, sample by sample.
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) -> (Param, Option<Grad>) {
@@ -27,7 +25,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) ->
     let sample_len = blocks(shape.c) * e.block_len();
     let in_place = matches!(x, Acts::Spikes(_)) && in_place(need, sample_len, e_len);
     let mut d_x = if in_place { Buffer::empty() } else { room(x.source(), need, samples * sample_len) };
-    let mut sums = Parts::new(isa, x, weight, need, samples);
+    let mut sums = Parts::new(isa, x, weight, need);
     sums.add(x, &mut e, &mut d_x);
     let (values, stride) = if in_place { (e.data, e_len) } else { (d_x, sample_len) };
     let d_x = (need != Need::Nothing).then(|| Grad::new(shape, samples, stored, Order::ByStep { stride }, values));
@@ -48,40 +46,39 @@ pub fn room(source: &Source, need: Need, len: usize) -> Buffer<Lane> {
     }
 }
 
-/// Samples of a part of a batch, which sums a weight gradient of its own.
-pub fn part(samples: usize) -> usize {
-    samples.div_ceil(PARTS).max(1)
-}
-
 /// dL/dW of the parts of a batch.
 pub struct Parts<'a> {
     isa: Isa,
     weight: &'a Param,
     taps: Buffer<Lane>,
     need: Need,
-    part: usize,
     sums: Vec<Buffer<Lane>>,
 }
 
 impl<'a> Parts<'a> {
-    /// None yet, of a batch of `samples`; `x` tells the kind of input.
-    pub fn new(isa: Isa, x: &Acts, weight: &'a Param, need: Need, samples: usize) -> Parts<'a> {
+    /// None yet; `x` tells the kind of input.
+    pub fn new(isa: Isa, x: &Acts, weight: &'a Param, need: Need) -> Parts<'a> {
         let taps = if let Acts::Spikes(_) = x { to_walk(x.source(), weight) } else { Buffer::empty() };
-        Parts { isa, weight, taps, need, part: part(samples), sums: Vec::new() }
+        Parts { isa, weight, taps, need, sums: Vec::new() }
     }
 
-    /// Adds the next samples, whole parts but for the batch's last, and writes their dL/dx: to `d_x`, or if that is empty in the place of e.
+    /// Adds the next parts, and writes their dL/dx: to `d_x`, or if that is empty in the place of e.
     pub fn add(&mut self, x: &Acts, e: &mut Field, d_x: &mut [Lane]) {
-        let (e_len, block_len, samples) = (e.sample_len(), e.block_len(), e.samples);
-        let sample_len = d_x.len() / samples;
+        let (e_len, block_len) = (e.sample_len(), e.block_len());
+        let sample_len = d_x.len() / e.samples;
         let pass = Pass { isa: self.isa, weight: self.weight, taps: &self.taps, stored: e.stored, block_len, need: self.need };
-        let mut d_x: Vec<&mut [Lane]> = d_x.chunks_mut((self.part * sample_len).max(1)).collect();
-        d_x.resize_with(samples.div_ceil(self.part), Default::default);
-        let parts = e.data.par_chunks_mut(self.part * e_len).zip(d_x).enumerate().map(|(i, (e, d_x))| {
+        let (mut e_rest, mut d_x_rest) = (&mut e.data[..], d_x);
+        let mut split = |leaf: Leaf| {
+            let e = e_rest.split_off_mut(..leaf.samples.len() * e_len).expect("e has all samples");
+            let d_x = d_x_rest.split_off_mut(..leaf.samples.len() * sample_len).expect("dL/dx has all samples, or nothing");
+            (leaf.samples.start, e, d_x)
+        };
+        let tasks: Vec<_> = e.cut.leaves().into_iter().map(&mut split).collect();
+        let parts = tasks.into_par_iter().map(|(first, e, d_x)| {
             let mut d_weight = x.source().zeros(self.weight.data.len());
             let mut scratch = Scratch::default();
             for (j, e) in e.chunks_exact_mut(e_len).enumerate() {
-                let (b, d_x) = (i * self.part + j, if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] });
+                let (b, d_x) = (first + j, if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] });
                 match x {
                     Acts::Spikes(s) => pass.walk_sample(s, b, e, &mut d_weight, d_x, &mut scratch),
                     Acts::Real(f) => pass.dense_sample(Some((f, b)), f.shape, e, &mut d_weight, d_x, &mut scratch),
@@ -95,35 +92,36 @@ impl<'a> Parts<'a> {
 
     /// dL/dW
     pub fn total(self, x: &Acts) -> Param {
-        let mut sums = self.sums.into_iter();
-        let mut total = sums.next().unwrap_or_else(|| x.source().zeros(self.weight.data.len()));
-        let (layout, rest) = (self.weight.layout, sums.collect::<Vec<_>>());
+        let (layout, leaves, mut sums) = (self.weight.layout, x.cut().leaves(), self.sums);
         match x {
-            Acts::Spikes(s) => {
-                add_scaled(&mut total, &rest, s.scale);
-                from_walk(x.source(), layout, &total)
-            }
+            Acts::Spikes(s) => from_walk(x.source(), layout, add_parts(self.isa, &leaves, &mut sums, s.scale)),
             Acts::Real(_) => {
-                add_scaled(&mut total, &rest, 1.0);
-                Param { layout, data: total }
+                add_parts(self.isa, &leaves, &mut sums, 1.0);
+                Param { layout, data: sums.swap_remove(0) }
             }
         }
     }
 }
 
-/// total = (total + parts, in order) · scale
-fn add_scaled(total: &mut [Lane], parts: &[Buffer<Lane>], scale: f32) {
-    const CHUNK: usize = 1 << 10;
-    total.par_chunks_mut(CHUNK).enumerate().for_each(|(i, total)| {
-        for part in parts {
-            for (total, part) in total.iter_mut().zip(&part[i * CHUNK..]) {
-                (0..LANES).for_each(|l| total.0[l] += part.0[l]);
+/// The sums of the parts, each times `scale`, added in the place of the first.
+fn add_parts<'a>(isa: Isa, leaves: &[Leaf], sums: &'a mut [Buffer<Lane>], scale: f32) -> &'a [Lane] {
+    /// Few enough that those of all parts stay in L2.
+    const CHUNK: usize = 1 << 9;
+    let mut chunks: Vec<_> = sums.iter_mut().map(|sum| sum.chunks_mut(CHUNK)).collect();
+    let tasks: Vec<Vec<&mut [Lane]>> = (0..chunks[0].len()).map(|_| chunks.iter_mut().filter_map(Iterator::next).collect()).collect();
+    tasks.into_par_iter().for_each(|chunks| {
+        let scaled = leaves.iter().zip(chunks).map(|(leaf, chunk)| {
+            if scale != 1.0 {
+                chunk.iter_mut().for_each(|lane| lane.0.iter_mut().for_each(|v| *v *= scale));
             }
-        }
-        if scale != 1.0 {
-            total.iter_mut().for_each(|lane| lane.0.iter_mut().for_each(|v| *v *= scale));
-        }
+            (leaf.part, chunk)
+        });
+        tree(scaled, |into, other| {
+            isa.run(Add { into, other });
+            into
+        });
     });
+    &sums[0]
 }
 
 /// Visits every lane of a weight: its index in the order of the walk and in that of [`Param`]. Taps are in reverse, as a spike

@@ -378,7 +378,7 @@ pub fn rows_added(isa: Isa, rows: Rows, x: &Spikes, k: usize) -> usize {
     let masks = StepMasks::of(isa, x);
     let job = Job { isa, x, masks: &masks, weight: &by_block(&weight), bias: &bias, cut: Cut::new(rows, x, k) };
     let (mut scratch, mut added) = (Scratch::default(), 0);
-    for piece in pieces(x, &mut Field::zeros(x.source(), Chw { c: 1, ..x.shape }, x.samples, x.steps, x.steps)) {
+    for piece in pieces(x, &mut Field::zeros(x.source(), Chw { c: 1, ..x.shape }, x.cut, x.steps, x.steps)) {
         for (channels, taps) in job.cut.slices(x.shape.c) {
             job.list(&piece, &channels, &taps, &mut scratch);
             added += scratch.lists.iter().map(RowLists::rows).sum::<usize>();

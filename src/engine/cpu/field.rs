@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::buffer::{Buffer, Source};
 use super::simd::{LANES, Lane};
-use crate::engine::{Batch, Input, Values};
+use crate::engine::{Batch, Cut, Input, Values};
 use crate::shape::Chw;
 
 /// Sixteen spike trains: one position of a block of channels.
@@ -36,6 +36,8 @@ pub struct Field {
     pub shape: Chw,
     /// B.
     pub samples: usize,
+    /// Which parts of the batch they are.
+    pub cut: Cut,
     /// T.
     pub steps: usize,
     /// T, or 1 where one stored step stands for all T.
@@ -46,15 +48,17 @@ pub struct Field {
 
 impl Field {
     /// All zero.
-    pub fn zeros(source: &Source, shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
+    pub fn zeros(source: &Source, shape: Chw, cut: Cut, steps: usize, stored: usize) -> Field {
+        let samples = cut.samples().len();
         let data = source.zeros(samples * blocks(shape.c) * stored * shape.area());
-        Field { shape, samples, steps, stored, data }
+        Field { shape, samples, cut, steps, stored, data }
     }
 
     /// With values from before, to be overwritten.
-    pub fn stale(source: &Source, shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
+    pub fn stale(source: &Source, shape: Chw, cut: Cut, steps: usize, stored: usize) -> Field {
+        let samples = cut.samples().len();
         let data = source.stale(samples * blocks(shape.c) * stored * shape.area());
-        Field { shape, samples, steps, stored, data }
+        Field { shape, samples, cut, steps, stored, data }
     }
 
     /// Lanes of one block of one sample: stored · H·W.
@@ -81,13 +85,14 @@ impl Field {
     /// From canonical `[stored,B,C,H,W]`; `value` makes of what is stored in channel c what is computed with.
     pub(super) fn from_host<V: Copy>(
         source: &Source,
-        dims: (Chw, usize, usize, usize),
+        dims: (Chw, Cut, usize, usize),
         host: &[V],
         value: impl Fn(usize, V) -> f32,
     ) -> Field {
-        let (shape, samples, steps, stored) = dims;
+        let (shape, cut, steps, stored) = dims;
+        let samples = cut.samples().len();
         assert_eq!(host.len(), stored * samples * shape.len(), "a batch has as many values as its shape");
-        let mut field = Field::zeros(source, shape, samples, steps, stored);
+        let mut field = Field::zeros(source, shape, cut, steps, stored);
         let (area, lanes) = (shape.area(), field.block_len());
         for (row, values) in host.chunks_exact(area).enumerate() {
             let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
@@ -125,6 +130,8 @@ pub struct Spikes {
     pub shape: Chw,
     /// B.
     pub samples: usize,
+    /// Which parts of the batch they are.
+    pub cut: Cut,
     /// T, at most 64.
     pub steps: usize,
     /// Bit planes of the level, lowest first; each `[B][C/16][H·W]`.
@@ -201,7 +208,7 @@ impl Acts {
     /// Brings a batch into blocks.
     pub fn from_batch(source: &Source, batch: &Batch) -> Acts {
         let stored = if let Input::Direct(_) = batch.input { 1 } else { batch.steps };
-        let dims = (batch.shape, batch.samples, batch.steps, stored);
+        let dims = (batch.shape, batch.cut, batch.steps, stored);
         let field = match batch.input.values() {
             Values::Reals(v) => Field::from_host(source, dims, v, |_, v| v),
             Values::Counts(v) => Field::from_host(source, dims, v, |_, v| f32::from(v)),
@@ -237,6 +244,14 @@ impl Acts {
         }
     }
 
+    /// Which parts of the batch they are.
+    pub fn cut(&self) -> Cut {
+        match self {
+            Acts::Spikes(s) => s.cut,
+            Acts::Real(f) => f.cut,
+        }
+    }
+
     /// T.
     pub fn steps(&self) -> usize {
         match self {
@@ -253,19 +268,21 @@ impl Acts {
         }
     }
 
-    /// Some of the samples.
-    pub fn part(&self, samples: std::ops::Range<usize>) -> Acts {
+    /// Some of the parts.
+    pub fn part(&self, cut: Cut) -> Acts {
+        let start = cut.samples().start - self.cut().samples().start;
+        let samples = start..start + cut.samples().len();
         match self {
             Acts::Spikes(s) => {
-                let cut = |plane: &Arc<Buffer<Words>>| {
+                let copy = |plane: &Arc<Buffer<Words>>| {
                     let mut out = plane.source().stale(samples.len() * s.sample_len());
                     out.copy_from_slice(&plane[samples.start * s.sample_len()..samples.end * s.sample_len()]);
                     Arc::new(out)
                 };
-                Acts::Spikes(Spikes { samples: samples.len(), planes: s.planes.iter().map(cut).collect(), ..s.clone() })
+                Acts::Spikes(Spikes { samples: samples.len(), cut, planes: s.planes.iter().map(copy).collect(), ..s.clone() })
             }
             Acts::Real(f) => {
-                let mut out = Field::stale(f.data.source(), f.shape, samples.len(), f.steps, f.stored);
+                let mut out = Field::stale(f.data.source(), f.shape, cut, f.steps, f.stored);
                 out.data.copy_from_slice(&f.data[samples.start * f.sample_len()..samples.end * f.sample_len()]);
                 Acts::Real(Arc::new(out))
             }

@@ -7,19 +7,20 @@ use rayon::prelude::*;
 use super::field::{Acts, Field, Spikes, Words, blocks, live_lanes};
 use super::param::Param;
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector, prefetch};
-use crate::engine::{BN_EPS, Cell, Moments, Neuron, Norm};
+use crate::engine::parts::{Leaf, tree};
+use crate::engine::{BN_EPS, Cell, Cut, Moments, Neuron, Norm};
 use crate::neuron::{self, Lif, Real};
 
 /// A sum per channel of a block.
 pub type Sums = [f64; LANES];
 
-/// Batch statistics, in f64: sums per sample and block, added in order.
+/// Batch statistics, in f64: sums per sample and block, added by parts.
 pub fn moments(isa: Isa, y: &Field, merged: bool) -> Moments {
     let (channels, all) = (y.shape.c, blocks(y.shape.c));
     let rows = if merged { 1 } else { y.stored };
     let sums = |i: usize| isa.run(Squares { y: y.block(i / all, i % all), stored: y.stored, rows });
-    let parts: Vec<Vec<[Sums; 2]>> = (0..y.samples * all).into_par_iter().map(sums).collect();
-    let total = add_samples(&parts, all, rows);
+    let samples: Vec<Vec<[Sums; 2]>> = (0..y.samples * all).into_par_iter().map(sums).collect();
+    let total = add_samples(&samples, y.cut, all, rows);
     let behind = y.samples * y.shape.area() * y.stored / rows;
     let (mut mean, mut var) = (vec![0.0; rows * channels], vec![0.0; rows * channels]);
     for (i, (mean, var)) in mean.iter_mut().zip(&mut var).enumerate() {
@@ -33,19 +34,28 @@ pub fn moments(isa: Isa, y: &Field, merged: bool) -> Moments {
     Moments { mean, var, rows, channels, count, repeats }
 }
 
-/// Adds the parts `[B][C/16][rows]` over the samples, to `[rows][C/16]`.
-pub fn add_samples(parts: &[Vec<[Sums; 2]>], all: usize, rows: usize) -> Vec<[Sums; 2]> {
-    let mut total = vec![[[0.0; LANES]; 2]; rows * all];
-    for (i, part) in parts.iter().enumerate() {
-        for (row, sums) in part.iter().enumerate() {
-            let total = &mut total[row * all + i % all];
-            for l in 0..LANES {
-                total[0][l] += sums[0][l];
-                total[1][l] += sums[1][l];
-            }
+/// Adds sums `[B][C/16][rows]` over the samples, to `[rows][C/16]`.
+pub fn add_samples(samples: &[Vec<[Sums; 2]>], cut: Cut, all: usize, rows: usize) -> Vec<[Sums; 2]> {
+    let zeros = || vec![[[0.0; LANES]; 2]; rows * all];
+    let of_part = |leaf: Leaf| {
+        let mut total = zeros();
+        for (i, sample) in samples[leaf.samples.start * all..leaf.samples.end * all].iter().enumerate() {
+            sample.iter().enumerate().for_each(|(row, sums)| add(&mut total[row * all + i % all], sums));
         }
+        (leaf.part, total)
+    };
+    let total = tree(cut.leaves().into_iter().map(of_part), |mut left, right| {
+        left.iter_mut().zip(&right).for_each(|(left, right)| add(left, right));
+        left
+    });
+    total.unwrap_or_else(zeros)
+}
+
+fn add(to: &mut [Sums; 2], sums: &[Sums; 2]) {
+    for l in 0..LANES {
+        to[0][l] += sums[0][l];
+        to[1][l] += sums[1][l];
     }
-    total
 }
 
 struct Squares<'a> {
@@ -150,10 +160,17 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
                     words.iter_mut().for_each(|w| w[lane] = 0); // padding would fire under a negative threshold
                 }
             });
-            Acts::Spikes(Spikes { shape: y.shape, samples: y.samples, steps: y.steps, planes: vec![Arc::new(words)], scale: 1.0 })
+            Acts::Spikes(Spikes {
+                shape: y.shape,
+                samples: y.samples,
+                cut: y.cut,
+                steps: y.steps,
+                planes: vec![Arc::new(words)],
+                scale: 1.0,
+            })
         }
         Neuron::Identity => {
-            let mut out = Field::stale(y.data.source(), y.shape, y.samples, y.steps, y.steps);
+            let mut out = Field::stale(y.data.source(), y.shape, y.cut, y.steps, y.steps);
             out.data.par_chunks_mut(y.steps * area).enumerate().for_each(|(i, out)| {
                 let affine = affines.of_block(i % all, y.steps);
                 for (j, lane) in out.iter_mut().enumerate() {

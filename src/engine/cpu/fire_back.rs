@@ -13,7 +13,7 @@ use super::fire::{Affine, Affines, Sums, add_samples, current, floor};
 use super::grad::{Grad, Scratch};
 use super::param::Param;
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector, prefetch};
-use crate::engine::{Cell, Layout, Neuron, Norm};
+use crate::engine::{Cell, Cut, Layout, Neuron, Norm};
 use crate::limits::MAX_TIME_STEPS;
 use crate::neuron::{self, Lif, Real, Surrogate};
 
@@ -33,7 +33,7 @@ pub fn fire_backward(
         return None;
     }
     let mut kept = y.data.source().stale(if y.stored < y.steps { y.data.len() } else { 0 });
-    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), &plan, y.samples);
+    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), &plan, y.cut);
     plan.sweep(y, 0, &mut kept, Pass::Write(&totals.means));
     Some(totals.gradients(y.shape.c))
 }
@@ -56,9 +56,9 @@ impl<'a> Parts<'a> {
         self.sums.extend(self.plan.sweep(y, first, &mut Buffer::empty(), Pass::Sum));
     }
 
-    /// After sweep 1 over all `samples`.
-    pub fn totals(&self, samples: usize) -> Totals {
-        Totals::of(&self.sums, &self.plan, samples)
+    /// After sweep 1 over all samples of `cut`.
+    pub fn totals(&self, cut: Cut) -> Totals {
+        Totals::of(&self.sums, &self.plan, cut)
     }
 
     /// Sweep 2: dL/dy in the place of y.
@@ -76,10 +76,10 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn of(parts: &[Vec<[Sums; 2]>], plan: &Plan, samples: usize) -> Totals {
+    fn of(samples: &[Vec<[Sums; 2]>], plan: &Plan, cut: Cut) -> Totals {
         let rows = plan.affines.rows.min(plan.stored);
-        let behind = (samples * plan.d.shape.area() * plan.stored / rows) as f64;
-        let sums = add_samples(parts, plan.affines.blocks, rows);
+        let behind = (cut.samples().len() * plan.d.shape.area() * plan.stored / rows) as f64;
+        let sums = add_samples(samples, cut, plan.affines.blocks, rows);
         let means = sums.iter().map(|pair| pair.map(|s| Lane(s.map(|v| (v / behind) as f32)))).collect();
         Totals { rows, sums, means }
     }

@@ -15,6 +15,7 @@ use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut, load_all, store_all};
 use super::tables;
 use crate::engine::Layout;
+use crate::engine::parts::{Leaf, tree};
 use crate::shape::Chw;
 
 /// Positions of 16 inputs in one tile.
@@ -34,7 +35,7 @@ pub fn positions(shape: Chw) -> usize {
 /// y = W x + b
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let out = outputs(weight.layout);
-    let mut y = Field::stale(x.source(), Chw::new(out, 1, 1), x.samples(), x.steps(), x.stored());
+    let mut y = Field::stale(x.source(), Chw::new(out, 1, 1), x.cut(), x.steps(), x.stored());
     let groups = groups(out);
     let (sums, scale): (Vec<Buffer<Lane>>, f32) = match x {
         Acts::Spikes(s) if !s.graded() && s.samples * s.steps >= tables::LEAST_PAIRS => {
@@ -167,16 +168,21 @@ fn multiply(x: &Acts, weight: &Param, groups: &[Group]) -> Vec<Buffer<Lane>> {
     sums
 }
 
-/// Sum of e over steps, samples and positions, per output channel, in f64; for convolutions too.
+/// Sum of e over steps and samples, per output; within a part of the batch in f64.
 pub fn bias_gradient(e: &Field) -> Param {
+    let leaves = e.cut.leaves();
     let data = (0..blocks(e.shape.c)).into_par_iter().map(|block| {
-        let mut sum = [0f64; LANES];
-        for b in 0..e.samples {
-            for lane in e.block(b, block) {
-                (0..LANES).for_each(|l| sum[l] += f64::from(lane.0[l]));
+        let of_part = |leaf: &Leaf| {
+            let mut sum = [0f64; LANES];
+            for b in leaf.samples.clone() {
+                for lane in e.block(b, block) {
+                    (0..LANES).for_each(|l| sum[l] += f64::from(lane.0[l]));
+                }
             }
-        }
-        Lane(sum.map(|v| v as f32))
+            (leaf.part, Lane(sum.map(|v| v as f32)))
+        };
+        let add = |left: Lane, right: Lane| Lane(std::array::from_fn(|l| left.0[l] + right.0[l]));
+        tree(leaves.iter().map(of_part), add).unwrap_or(Lane::ZERO)
     });
     Param { layout: Layout::PerChannel(e.shape.c), data: e.data.source().holding(data.collect()) }
 }

@@ -1,5 +1,8 @@
-//! Fully connected layers backward. Each task owns the rows of a tile of inputs, so no sums have to be joined; it walks their
-//! spikes for both gradients, visits the errors that are not 0 where they are few ([`linear_sparse`]), or multiplies matrices.
+//! Fully connected layers backward. Each task owns the rows of a tile of inputs; it walks their spikes for both gradients, visits the
+//! errors that are not 0 where they are few ([`linear_sparse`]), or multiplies matrices. The sums of the parts of a batch are added in
+//! the tile, as soon as the tree allows: the tile itself and at most three more of its size hold those that wait.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -13,9 +16,12 @@ use super::lists::{Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, floats, floats_mut, load_all, store_all};
 use crate::engine::Need;
+use crate::engine::parts::Leaf;
 
 /// Pairs whose rows of e are walked together: 16 KB for a group of 128 outputs, half of L1.
 const NEAR: usize = 32;
+/// Lists of so many [`NEAR`] pairs that are made together.
+const TOGETHER: usize = PAIRS / NEAR;
 
 /// What one task of the backward pass owns: a tile of input rows.
 pub struct Tile<'a> {
@@ -27,7 +33,7 @@ pub struct Tile<'a> {
     pub d_x: &'a mut [Lane],
 }
 
-/// dL/dW, dL/db and, as far as needed, dL/dx from e = dL/dy.
+/// dL/dW and, as far as needed, dL/dx from e = dL/dy.
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
     let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
     let groups = groups(outputs(weight.layout));
@@ -35,7 +41,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     if let (Acts::Spikes(s), false) = (x, need == Need::Everywhere)
         && !s.graded()
     {
-        let errors = linear_sparse::errors(&by_group, &groups);
+        let errors = linear_sparse::errors(s, &by_group, &groups);
         if linear_sparse::suits(s, weight, &errors) {
             return linear_sparse::backward(isa, s, weight, &errors, need);
         }
@@ -43,14 +49,15 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let mut d_weight = Param::stale(x.source(), weight.layout);
     let mut d_x = x.source().stale(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
-    let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs };
-    tiles.into_par_iter().for_each(|mut tile| match (x, need) {
-        (Acts::Spikes(s), Need::AtSpikes) => pass.walk(s, &mut tile, true),
+    let leaves = x.cut().leaves();
+    let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves };
+    tiles.into_par_iter().for_each_init(Vec::new, |spare, mut tile| match (x, need) {
+        (Acts::Spikes(s), Need::AtSpikes) => pass.walk(s, &mut tile, true, spare),
         (Acts::Spikes(s), _) => {
-            pass.walk(s, &mut tile, false);
-            pass.multiply(&mut tile, false);
+            pass.walk(s, &mut tile, false, spare);
+            pass.multiply(&mut tile, false, spare);
         }
-        (Acts::Real(_), _) => pass.multiply(&mut tile, true),
+        (Acts::Real(_), _) => pass.multiply(&mut tile, true, spare),
     });
     let d_x = (need != Need::Nothing).then(|| Grad::new(x.shape(), e.samples, e.stored, Order::ByNeuron, d_x));
     (d_weight, d_x)
@@ -94,9 +101,52 @@ struct Pass<'a> {
     e: &'a [Buffer<Lane>],
     /// B·T
     pairs: usize,
+    /// The parts of the batch.
+    leaves: &'a [Leaf],
+}
+
+/// Samples of one part whose spikes are listed together.
+struct Piece {
+    samples: Range<usize>,
+    /// Place of the part's sum among those that wait.
+    slot: usize,
+    /// Whether it is the part's first: what is in that place does not count.
+    fresh: bool,
+    /// If it is the part's last: to how many sums before it that of the part is added.
+    joins: Option<usize>,
+}
+
+impl Piece {
+    /// The sums that it touches.
+    fn slots(&self) -> Range<usize> {
+        self.slot - self.joins.unwrap_or(0)..self.slot + 1
+    }
+}
+
+/// The `wanted` ones of the sums that wait for their neighbours: the first is the tile itself, the others lie in `spare`.
+fn slots<'a>(tile: &'a mut [Lane], spare: &'a mut [Lane], wanted: Range<usize>) -> Vec<&'a mut [Lane]> {
+    let len = tile.len();
+    let all = std::iter::once(tile).chain(spare.chunks_exact_mut(len));
+    all.skip(wanted.start).take(wanted.len()).collect()
 }
 
 impl Pass<'_> {
+    /// Lanes of `spare` for a sum of `len`.
+    fn spare(&self, len: usize) -> usize {
+        len * self.leaves.iter().map(|leaf| leaf.slot).max().unwrap_or(0)
+    }
+
+    fn pieces(&self, near: usize) -> Vec<Piece> {
+        let of_leaf = |leaf: &Leaf| {
+            let Leaf { samples: Range { start, end }, slot, joins, .. } = leaf.clone();
+            (start..end).step_by(near).map(move |first| {
+                let last = end.min(first + near);
+                Piece { samples: first..last, slot, fresh: first == start, joins: (last == end).then_some(joins) }
+            })
+        };
+        self.leaves.iter().flat_map(of_leaf).collect()
+    }
+
     /// The tile's weights of group i.
     fn weight(&self, i: usize, tile: &Tile) -> &[Lane] {
         let start = tile.first * LANES * self.groups[i].width;
@@ -104,35 +154,35 @@ impl Pass<'_> {
     }
 
     /// Visits spikes: dL/dW and, if `dot`, dL/dx where there is one.
-    fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool) {
+    fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool, spare: &mut Vec<Lane>) {
         let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
-        let (together, near) = ((PAIRS / x.steps).max(1), (NEAR / x.steps).max(1));
+        let pieces = self.pieces((NEAR / x.steps).max(1));
+        // Sums wait for the next lists, if there are any: each group's in a place of its own.
+        let place = |g: usize| if pieces.len() > TOGETHER { self.groups[g].first * count * LANES } else { 0 };
+        let places = (0..self.groups.len()).map(|g| place(g) + self.groups[g].width * count * LANES);
+        spare.resize(self.spare(places.max().unwrap_or(0)), Lane::ZERO);
         let mut lists: Vec<Lists> = Vec::new();
-        for first in (0..x.samples).step_by(together) {
-            let last = x.samples.min(first + together);
-            lists.resize_with((last - first).div_ceil(near), Lists::default);
+        for pieces in pieces.chunks(TOGETHER) {
+            lists.resize_with(pieces.len(), Lists::default);
             let mut dots: Vec<Vec<f32>> = Vec::new();
-            for (i, lists) in lists.iter_mut().enumerate() {
-                let first = first + i * near;
-                by_neuron(x, tile.first, count, first..last.min(first + near), lists);
+            for (piece, lists) in pieces.iter().zip(&mut lists) {
+                by_neuron(x, tile.first, count, piece.samples.clone(), lists);
                 dots.push(vec![0.0; lists.index.len()]);
             }
             for (g, group) in self.groups.iter().enumerate() {
-                for (i, (lists, dots)) in lists.iter().zip(&mut dots).enumerate() {
-                    let e = &self.e[g][(first + i * near) * x.steps * group.width..];
-                    let (weight, fresh) = (self.weight(g, tile), first + i == 0);
-                    let job = Rows { lists, dots, weight, fresh, d_weight: tile.d_weight[g], e };
+                for (piece, (lists, dots)) in pieces.iter().zip(lists.iter().zip(&mut dots)) {
+                    let e = &self.e[g][piece.samples.start * x.steps * group.width..];
+                    let weight = self.weight(g, tile);
+                    let sums = slots(tile.d_weight[g], &mut spare[self.spare(place(g))..], piece.slots());
+                    let job = Rows { lists, dots, weight, fresh: piece.fresh, ended: piece.joins.is_some(), scale: x.scale, sums, e };
                     job.run(self.isa, group.width, x.graded(), dot);
                 }
             }
             if dot {
-                for (i, (lists, dots)) in lists.iter().zip(&dots).enumerate() {
-                    self.scatter(lists, dots, (first + i * near) * x.steps, count, tile);
+                for (piece, (lists, dots)) in pieces.iter().zip(lists.iter().zip(&dots)) {
+                    self.scatter(lists, dots, piece.samples.start * x.steps, count, tile);
                 }
             }
-        }
-        if x.scale != 1.0 {
-            tile.d_weight.iter_mut().for_each(|part| floats_mut(part).iter_mut().for_each(|v| *v *= x.scale));
         }
     }
 
@@ -147,7 +197,7 @@ impl Pass<'_> {
     }
 
     /// Matrix products: dL/dW if asked for, dL/dx if needed.
-    fn multiply(&self, tile: &mut Tile, weight_too: bool) {
+    fn multiply(&self, tile: &mut Tile, weight_too: bool, spare: &mut Vec<Lane>) {
         let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
         let (inputs, pairs) = (count * LANES, self.pairs);
         let values = if weight_too { reals(self.x, tile.first, count, 0..self.x.samples()) } else { Vec::new() };
@@ -155,8 +205,15 @@ impl Pass<'_> {
         for (i, group) in self.groups.iter().enumerate() {
             let (width, e) = (group.width * LANES, floats(&self.e[i]));
             if weight_too {
-                let a = (floats(&values), transposed(inputs));
-                matmul([inputs, width, pairs], (floats_mut(tile.d_weight[i]), width), false, a, (e, row_major(width)));
+                spare.resize(self.spare(tile.d_weight[i].len()), Lane::ZERO);
+                for leaf in self.leaves {
+                    let [first, last] = [leaf.samples.start, leaf.samples.end].map(|sample| sample * self.x.stored());
+                    let mut sums = slots(tile.d_weight[i], spare, leaf.slot - leaf.joins..leaf.slot + 1);
+                    let (a, e) = (&floats(&values)[first * inputs..], &e[first * width..]);
+                    let product = floats_mut(sums[leaf.joins]);
+                    matmul([inputs, width, last - first], (product, width), false, (a, transposed(inputs)), (e, row_major(width)));
+                    self.isa.run(Join { sums: &mut sums });
+                }
             }
             if !d_x.is_empty() {
                 let weight = (floats(self.weight(i, tile)), transposed(width));
@@ -177,9 +234,14 @@ struct Rows<'a> {
     dots: &'a mut [f32],
     /// `[inputs][N]`
     weight: &'a [Lane],
-    /// Whether these are the first pairs: what `d_weight` holds does not count.
+    /// Whether these are the first pairs of their part: what their sum holds does not count.
     fresh: bool,
-    d_weight: &'a mut [Lane],
+    /// Whether they are its last: their sum is complete.
+    ended: bool,
+    /// Of a complete sum.
+    scale: f32,
+    /// `[inputs][N]` each: the sum of the part is the last, and, complete, added to those before; the result goes to the first.
+    sums: Vec<&'a mut [Lane]>,
     /// `[pairs][N]`
     e: &'a [Lane],
 }
@@ -211,19 +273,65 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Rows { lists, dots, weight, fresh, d_weight, e } = self.0;
+        let Rows { lists, dots, weight, fresh, ended, scale, sums, e } = self.0;
         let (weight, e) = (weight.as_chunks::<N>().0, e.as_chunks::<N>().0);
+        let mut sums: Vec<&mut [[Lane; N]]> = sums.into_iter().map(|sum| sum.as_chunks_mut::<N>().0).collect();
+        let before = sums.len() - 1;
         let mut pending = Pending::new(0);
-        for (input, d_row) in d_weight.as_chunks_mut::<N>().0.iter_mut().enumerate() {
+        for (input, row) in weight.iter().enumerate() {
             let list = lists.range(input);
-            let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(d_row) };
-            let row = load_all::<S, N>(&weight[input]);
+            if list.is_empty() && fresh && ended && before == 1 {
+                continue; // nothing to add, and the result is where it was
+            }
+            let acc = if fresh { [S::splat(0.0); N] } else { load_all::<S, N>(&sums[before][input]) };
+            let row = load_all::<S, N>(row);
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
             unit.walk::<DOT>(&lists.index[list], levels, &mut pending, dots);
-            store_all::<S, N>(&unit.acc, d_row);
+            let mut acc = unit.acc;
+            if ended && scale != 1.0 {
+                for n in 0..N {
+                    acc[n] = scaled::<S>(acc[n], scale);
+                }
+            }
+            for left in sums[..before].iter().rev() {
+                for n in 0..N {
+                    acc[n] = S::add(S::load(&left[input][n]), acc[n]);
+                }
+            }
+            store_all::<S, N>(&acc, &mut sums[0][input]);
         }
         pending.flush::<S>(dots);
+    }
+}
+
+/// A sum times a scale. Never -0, which a sum that begins at 0 is not either: adding 0 does not change it, so a part in which an input
+/// or an output does not take part may be left out.
+#[inline(always)]
+pub fn scaled<S: Simd>(sum: S::V, scale: f32) -> S::V {
+    S::add(S::mul(sum, S::splat(scale)), S::splat(0.0))
+}
+
+/// Adds the last of these sums to the others, nearest first; the result goes to the first.
+struct Join<'a, 'b> {
+    sums: &'a mut [&'b mut [Lane]],
+}
+
+impl Kernel for Join<'_, '_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let (last, before) = self.sums.split_last_mut().expect("the sum of the part");
+        if before.is_empty() {
+            return;
+        }
+        for (i, lane) in last.iter().enumerate() {
+            let mut sum = S::load(lane);
+            for left in before.iter().rev() {
+                sum = S::add(S::load(&left[i]), sum);
+            }
+            S::store(sum, &mut before[0][i]);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::pool;
 use super::recompute::TOGETHER;
 use super::simd::{LANES, Lane};
 use crate::engine::memory::{Load, Memory, MemoryPlan, PROGRAM, copied_to_host, is_marked, samples_on_host};
+use crate::engine::parts::Cut;
 use crate::engine::{Layout, Need};
 use crate::plan::{Block, Front, Kind, Plan};
 use crate::shape::Chw;
@@ -69,7 +70,7 @@ fn spikes(load: &Load, i: usize, b: &Block) -> usize {
 /// order; a fully connected layer has rows of its errors.
 fn weight_parts(load: &Load, b: &Block) -> Vec<usize> {
     match b.kind {
-        Kind::Conv(_) => vec![parameter(b.weight()); load.batch.div_ceil(conv_back::part(load.batch)) + 2],
+        Kind::Conv(_) => vec![parameter(b.weight()); Cut::whole(load.batch).leaves().len() + 2],
         Kind::Full | Kind::Vote => vec![field(load, b.output)],
     }
 }
@@ -192,6 +193,7 @@ fn phase(plan: &Plan, load: &Load, recompute: &[bool], kept: usize, i: usize) ->
     let (block, own) = (&plan.blocks[i], currents(plan, load, i));
     let below: usize = (0..i).filter(|&j| !is_marked(recompute, j)).map(|j| currents(plan, load, j)).sum();
     let below_gradient = if i == 0 { 0 } else { field(block.input) };
-    let part = own * (TOGETHER * conv_back::part(load.batch)).min(load.batch) / load.batch;
+    let together = Cut::whole(load.batch).subtrees(TOGETHER).map(|cut| cut.samples().len()).max().unwrap_or(0);
+    let part = own * together / load.batch;
     (below + own).max(below + above + part + below_gradient + weight_parts(load, block).iter().sum::<usize>())
 }

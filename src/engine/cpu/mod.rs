@@ -5,7 +5,7 @@
 //! lists), `conv`, `conv_spikes` and `rows`, `conv_back`, `linear`, `tables`, `linear_back` and `linear_sparse`
 //! (kernels over lists, with `dense` beside them for reals), `pool` (word arithmetic), `fire` and `fire_back` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
-//! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
+//! Results depend on data only: work is cut by shape, sums over a batch by samples ([`super::parts`]), so that any number of threads
 //! gives the same bits.
 
 mod buffer;
@@ -131,6 +131,10 @@ impl Engine for Cpu {
     fn host(&self, p: &Param) -> Result<Vec<f32>> {
         self.make_room(p.layout.len());
         Ok(p.to_host())
+    }
+
+    fn add(&self, into: &mut Param, other: &Param) {
+        param::add(self.isa, into, other);
     }
 
     fn adamw(&self, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param, c: &AdamW) {

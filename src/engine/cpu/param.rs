@@ -176,6 +176,29 @@ pub fn adamw(isa: Isa, p: &mut Param, m: &mut Param, v: &mut Param, grad: &Param
     });
 }
 
+/// Adds entry by entry.
+pub fn add(isa: Isa, into: &mut Param, other: &Param) {
+    into.data.par_chunks_mut(CHUNK).zip(other.data.par_chunks(CHUNK)).for_each(|(into, other)| isa.run(Add { into, other }));
+}
+
+/// Adds lanes.
+pub struct Add<'a> {
+    /// To these
+    pub into: &'a mut [Lane],
+    /// these.
+    pub other: &'a [Lane],
+}
+
+impl Kernel for Add<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        for (into, other) in self.into.iter_mut().zip(self.other) {
+            S::store(S::add(S::load(into), S::load(other)), into);
+        }
+    }
+}
+
 struct Step<'a> {
     p: &'a mut [Lane],
     m: &'a mut [Lane],

@@ -58,7 +58,7 @@ fn pool_words(
         }
     });
     let planes = planes.into_iter().map(Arc::new).collect();
-    Spikes { shape, samples: x.samples, steps: x.steps, planes, scale }
+    Spikes { shape, samples: x.samples, cut: x.cut, steps: x.steps, planes, scale }
 }
 
 /// Max pooling.
@@ -200,7 +200,7 @@ fn first_spikes(plane: &[Words], windows: &Windows, corner: usize, winners: &mut
 /// Pools every step of a real field; `window` sees one step of one block, a window's first element and an output lane of zeros.
 fn pool_reals(x: &Field, k: usize, window: impl Fn(&[Lane], &Windows, usize, &mut Lane) + Sync) -> Field {
     let (shape, windows) = (pooled(x.shape, k), Windows::new(x.shape, k));
-    let mut out = Field::zeros(x.data.source(), shape, x.samples, x.steps, x.stored);
+    let mut out = Field::zeros(x.data.source(), shape, x.cut, x.steps, x.stored);
     if !shape.is_empty() {
         let steps_in = x.data.par_chunks(x.shape.area());
         out.data.par_chunks_mut(shape.area()).zip(steps_in).for_each(|(out, row)| {

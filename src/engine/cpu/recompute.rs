@@ -11,14 +11,14 @@ use super::param::Param;
 use super::simd::Isa;
 use crate::engine::{Layer, Need};
 
-/// Parts of a batch (see [`conv_back::part`]) whose currents exist at once.
+/// Parts of a batch ([`crate::engine::parts`]) whose currents exist at once.
 pub const TOGETHER: usize = 2;
 
 /// Gradients of a layer, see [`crate::engine::Engine::backward_recomputed`]. Every step of its currents differs.
 pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) -> (Param, Option<Grad>, (Param, Param)) {
     let (samples, steps, shape) = (x.samples(), x.steps(), x.shape());
-    let together = conv_back::part(samples) * TOGETHER;
-    let parts = || (0..samples).step_by(together).map(|first| (first, x.part(first..samples.min(first + together))));
+    let start = x.cut().samples().start;
+    let parts = || x.cut().subtrees(TOGETHER).map(|cut| (cut.samples().start - start, x.part(cut)));
     let rows = conv::choose(x, layer.weight);
     let currents = |x: &Acts| conv::forward_by(isa, rows, x, layer.weight, layer.bias);
     let affines = Affines::new(d.shape.c, Some(&layer.norm));
@@ -26,10 +26,10 @@ pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) 
     for (first, x) in parts() {
         neurons.sum(&mut currents(&x), first);
     }
-    let totals = neurons.totals(samples);
+    let totals = neurons.totals(x.cut());
     let sample_len = super::field::blocks(shape.c) * steps * shape.area();
     let mut d_x = conv_back::room(x.source(), need, samples * sample_len);
-    let mut sums = conv_back::Parts::new(isa, x, layer.weight, need, samples);
+    let mut sums = conv_back::Parts::new(isa, x, layer.weight, need);
     for (first, x) in parts() {
         let mut e = currents(&x);
         neurons.write(&mut e, first, &totals);

@@ -12,7 +12,7 @@ use super::param::{Param, groups};
 use super::rows::Rows;
 use super::simd::{Isa, LANES};
 use super::{conv, conv_back, conv_spikes, linear_back, linear_sparse};
-use crate::engine::{Layout, Need};
+use crate::engine::{Cut, Layout, Need};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 
@@ -43,7 +43,17 @@ impl Case {
                 *word |= u64::from(fired[self.index(shape.c, t, b, c, p)]) << t;
             }
         }
-        (fired, Spikes { shape, samples, steps, planes: vec![Arc::new(Source::default().holding(words))], scale: 2.0 })
+        (
+            fired,
+            Spikes {
+                shape,
+                samples,
+                cut: Cut::whole(samples),
+                steps,
+                planes: vec![Arc::new(Source::default().holding(words))],
+                scale: 2.0,
+            },
+        )
     }
 }
 
@@ -108,7 +118,7 @@ fn convolutions_forward_are_plain_sums() {
         );
         for isa in Isa::available() {
             let by = |rows: Rows| {
-                let mut y = Field::stale(&Source::default(), Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
+                let mut y = Field::stale(&Source::default(), Chw { c: case.out, ..case.shape }, x.cut, case.steps, case.steps);
                 conv_spikes::forward(isa, rows, &x, &w, &bias, &mut y);
                 y
             };
@@ -138,12 +148,12 @@ fn linear_backward_is_plain_sums() {
         let weight = values(rng, layout.len());
         let share = [0.0, 0.05, 1.0][i % 3];
         let e: Vec<f32> = (0..pairs * case.out).map(|_| if rng.unit() < share { rng.uniform(-1.0, 1.0) } else { 0.0 }).collect();
-        let field = Field::from_host(&Source::default(), (Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps), &e, |_, v| v);
+        let field = Field::from_host(&Source::default(), (Chw::new(case.out, 1, 1), x.cut, case.steps, case.steps), &e, |_, v| v);
         let w = Param::from_host(&Source::default(), layout, &weight);
         for isa in Isa::available() {
             let groups = groups(case.out);
             let by_group: Vec<_> = groups.iter().map(|&group| linear_back::rows_of(&field, group)).collect();
-            let sparse = linear_sparse::backward(isa, &x, &w, &linear_sparse::errors(&by_group, &groups), Need::AtSpikes);
+            let sparse = linear_sparse::backward(isa, &x, &w, &linear_sparse::errors(&x, &by_group, &groups), Need::AtSpikes);
             let chosen = linear_back::backward(isa, &Acts::Spikes(x.clone()), &w, &field, Need::AtSpikes);
             for ((d_weight, d_x), what) in [(sparse, "sparse"), (chosen, "chosen")] {
                 let (d_weight, d_x) = (d_weight.to_host(), d_x.expect("it was needed"));
@@ -186,8 +196,7 @@ fn convolutions_backward_are_plain_sums() {
         let layout = Layout::Conv { out: case.out, inp: channels, k };
         let weight = values(rng, layout.len());
         let e = values(rng, case.steps * case.samples * case.out * area);
-        let field =
-            Field::from_host(&Source::default(), (Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps), &e, |_, v| v);
+        let field = Field::from_host(&Source::default(), (Chw { c: case.out, ..case.shape }, x.cut, case.steps, case.steps), &e, |_, v| v);
         let mut want = vec![0.0; layout.len()];
         let mut want_x = vec![0.0; case.steps * case.samples * case.shape.len()];
         for (t, b, o) in (0..case.steps).flat_map(|t| (0..case.samples).flat_map(move |b| (0..case.out).map(move |o| (t, b, o)))) {
