@@ -52,8 +52,8 @@ pub fn dataset(py: Python, name: &str, keywords: Option<&Bound<'_, PyDict>>) -> 
 impl PyDataset {
     /// Which set.
     #[getter]
-    fn name(&self) -> &'static str {
-        self.data.name().as_str()
+    fn name(&self) -> &str {
+        self.data.name()
     }
 
     /// (C, H, W) of one sample at one step.

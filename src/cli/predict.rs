@@ -13,7 +13,7 @@ use crate::config::{Config, EngineName};
 use crate::data::batch::prepare_frames;
 use crate::data::pictures::{self, Picture};
 use crate::data::recordings::turn;
-use crate::data::{DatasetName, Preparation, Samples, assemble};
+use crate::data::{Preparation, Samples, assemble};
 use crate::engine::{Batch, Engine, Input, cpu::Cpu, reference::Reference};
 use crate::error::{Error, Result};
 use crate::events;
@@ -105,11 +105,12 @@ impl<E: Engine> Trained<'_, E> {
     /// Cut into frames as the training recordings were.
     fn recording(&self, file: &Path) -> Result<Sample> {
         let name = file.display().to_string();
-        if self.config.dataset == DatasetName::Motions {
-            return Err(Error::usage("motions are made as frames, visit by visit; there are no recordings of them").at(name));
-        }
+        let set = self.config.dataset;
+        let Some(layout) = set.recordings() else {
+            return Err(Error::usage(format!("{set} are made as frames, visit by visit; there are no recordings of them")).at(name));
+        };
         let mut recording = events::open(file)?;
-        if self.config.dataset == DatasetName::DvsCifar10 {
+        if layout.turned {
             recording.events.iter_mut().for_each(turn);
         }
         let sensor = self.prep.resize.sensor(self.net.plan.shape);

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::listing::{Entry, Listing};
+use super::listing::{Entry, Found, list};
 use super::plan::{Plan, Whole};
-use super::{SIMULATED, supply};
+use super::{EventOptions, Layout, SIMULATED, supply};
 use crate::data::cache::Place;
 use crate::data::pictures::drawn_for_test;
+use crate::data::verify::Observer;
 use crate::error::{Error, Result};
 use crate::events::{self, Sensor};
 use crate::limits;
@@ -18,7 +19,10 @@ use crate::limits;
 /// Endings of recordings.
 const ENDINGS: [&str; 5] = ["aedat", "aedat4", "bin", "bs2", "npz"];
 
-pub(super) fn plan(dir: &Path, mut listing: Listing, size: Option<Sensor>, seed: u64) -> Result<Plan> {
+pub(in crate::data) const LAYOUT: Layout = Layout { plan, unpacked_list: None, turned: false };
+
+fn plan(dir: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observer) -> Result<Plan> {
+    let (mut listing, size) = (list(files)?, options.size);
     let mut notes = std::mem::take(&mut listing.notes);
     let has = |split: &str| listing.entries.iter().any(|e| e.root == split && e.parts.len() == 3);
     let (train, test) = (has("train"), has("test"));
@@ -44,7 +48,7 @@ pub(super) fn plan(dir: &Path, mut listing: Listing, size: Option<Sensor>, seed:
         let what = format!("expected recordings in folders of 2 to {} classes, found {}", limits::MAX_CLASSES, names.len());
         return Err(Error::usage(what).at(dir.display()).remedy(format!("recordings end in .{}", ENDINGS.join(", ."))));
     }
-    let mut wholes = in_rounds(entries, &names, train, seed)?;
+    let mut wholes = in_rounds(entries, &names, train, options.seed)?;
     wholes.sort_by_key(|(round, whole)| (*round, whole.place.label));
     let wholes: Vec<Whole> = wholes.into_iter().map(|(_, whole)| whole).collect();
     let sensor = match size {
