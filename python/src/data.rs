@@ -149,7 +149,7 @@ pub fn read_events(py: Python<'_>, path: PathBuf) -> PyResult<Decoded<'_>> {
         })
         .map_err(exception)?;
     let count = bytes.len();
-    Ok((array(py, bytes, &[count])?, r.sensor.map(|s| (s.width, s.height)), r.format.name(), r.invalid, r.notes))
+    Ok((array(py, bytes, &[count])?, r.sensor.map(|s| (s.width, s.height)), r.format.name, r.invalid, r.notes))
 }
 
 fn pack(events: &[Event]) -> Result<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Data sets: images in memory or frames of events on the disk, with labels, a fingerprint, and everything on the way there.
 //!
-//! [`sets`] says which there are, one file each. [`load`] is the door. Behind it one file per format: [`glyphs`] (drawn, nothing to download), [`idx`] (MNIST,
-//! Fashion-MNIST), [`cifar`] (CIFAR10's binary batches) and [`pictures`] (a folder of PNG and JPEG per class).
+//! [`sets`] says which there are, one file each. [`load`] is the door. Behind it one file per format: [`glyphs`] (drawn, nothing to
+//! download), [`idx`] (MNIST, Fashion-MNIST), [`cifar`] (CIFAR10's binary batches) and [`pictures`] (a folder of PNG and JPEG per class).
 //! Sets of event recordings have their own door, [`recordings::load`]: prepared frames out of a [`cache`] in one file.
 //! [`batch`] turns samples into the floating point numbers a network reads; [`catalog`] knows where sets come from,
 //! [`download`] gets them, and [`verify`] tells whether the files at hand are the published ones.

@@ -12,6 +12,7 @@ use crate::data::cache::Place;
 use crate::data::verify::Observer;
 use crate::error::Result;
 use crate::events::Sensor;
+use crate::events::aedat2::FORMAT;
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 /// Recordings per class as published; nine tenths are for training.
@@ -26,7 +27,7 @@ fn plan(_: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observe
     let (mut notes, mut others) = (listing.notes, 0);
     for entry in listing.entries {
         match CLASSES.iter().position(|c| *c == entry.root) {
-            Some(c) if entry.ending() == "aedat" => classes[c].push(entry),
+            Some(c) if FORMAT.endings.contains(&entry.ending().as_str()) => classes[c].push(entry),
             _ => others += 1,
         }
     }

@@ -14,6 +14,7 @@ use super::{EventOptions, Layout};
 use crate::data::cache::Place;
 use crate::data::verify::Observer;
 use crate::error::{Error, Result};
+use crate::events::aedat3::FORMAT;
 use crate::events::{Sensor, labels};
 use crate::limits;
 
@@ -39,10 +40,13 @@ pub(in crate::data) const LAYOUT: Layout = Layout { plan: plan_any, unpacked_lis
 
 fn plan_any(folder: &Path, files: Vec<Found>, options: &EventOptions, watch: &mut dyn Observer) -> Result<Plan> {
     match files.first().filter(|f| f.path.to_string_lossy().ends_with(".tar.gz")) {
-        Some(Found { path, .. }) => plan_tar(path, list_tar(path, watch)?, options.allow_partial),
+        Some(Found { path, .. }) => plan_tar(path, list_tar(path, [FORMAT.endings, &TEXTS], watch)?, options.allow_partial),
         None => plan_folder(folder, list(files)?, options.allow_partial),
     }
 }
+
+/// Endings of lists and labels.
+const TEXTS: [&str; 2] = ["csv", "txt"];
 
 /// What the set consists of, wherever it lies.
 struct Parts {
@@ -61,8 +65,8 @@ fn plan_folder(folder: &Path, listing: Listing, allow_partial: bool) -> Result<P
     for entry in listing.entries {
         let (name, Item::File(path)) = (entry.name().to_string(), &entry.item) else { continue };
         let known = match entry.ending().as_str() {
-            "aedat" => recordings.insert(name, (path.clone(), entry.bytes)).is_some(),
-            "csv" | "txt" => texts.insert(name, read_file(path, limits::MAX_TEXT_BYTES)?).is_some(),
+            ending if FORMAT.endings.contains(&ending) => recordings.insert(name, (path.clone(), entry.bytes)).is_some(),
+            ending if TEXTS.contains(&ending) => texts.insert(name, read_file(path, limits::MAX_TEXT_BYTES)?).is_some(),
             _ => false,
         };
         if known {

@@ -12,6 +12,7 @@ use crate::data::cache::Place;
 use crate::data::verify::Observer;
 use crate::error::Result;
 use crate::events::Sensor;
+use crate::events::nmnist::FORMAT;
 
 const SENSOR: Sensor = Sensor { width: 34, height: 34 };
 /// Recordings of the published splits.
@@ -25,7 +26,7 @@ fn plan(_: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observe
     for entry in listing.entries {
         let label = entry.folder().parse::<u16>().ok().filter(|&l| l < 10 && entry.folder().len() == 1);
         match label {
-            Some(label) if matches!(entry.ending().as_str(), "bin" | "bs2") => {
+            Some(label) if FORMAT.endings.contains(&entry.ending().as_str()) => {
                 let test = entry.root == "Test";
                 wholes.push(Whole { entry, place: Place { label, test } });
             }
