@@ -1,7 +1,7 @@
 //! Configuration is data: one struct, complete, written into the run folder and into every checkpoint.
 //!
 //! [`Options`] is what a user says (command line or TOML, everything optional); [`Config`] is what a run uses.
-//! What is not said comes from the table of defaults per data set, [`DEFAULTS`]. Both are made of the table in `options.rs`,
+//! What is not said comes from the defaults of the data set ([`sets::Defaults`]). Both are made of the table in `options.rs`,
 //! which declares every option once.
 
 mod check;
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 
 pub use choices::{BestOn, EngineName, InstructionSet, NormMode, on_off};
 pub use declare::Mark;
-pub use defaults::{DEFAULTS, Defaults, defaults_table};
+pub use defaults::defaults_table;
 pub use options::{Config, Options};
 
-use crate::data::{DatasetName, Preparation};
+use crate::data::{Preparation, sets};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::network::Method;
@@ -52,11 +52,7 @@ impl Options {
     /// Usage: a value out of range, naming the option.
     pub fn complete(self) -> Result<Config> {
         self.check()?;
-        let dataset = self.dataset.unwrap_or(DatasetName::Glyphs);
-        let Some(set) = DEFAULTS.iter().find(|d| d.dataset == dataset) else {
-            return Err(Error::bug(format!("no defaults for {dataset}")));
-        };
-        let config = self.filled(set)?;
+        let config = self.filled(self.dataset.unwrap_or(sets::GLYPHS))?;
         config.check()?;
         Ok(config)
     }

@@ -21,7 +21,7 @@ pub trait Work {
     type Out;
 
     /// Does it.
-    fn on<E: Engine + Send + 'static>(self, engine: E) -> Self::Out;
+    fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out;
 }
 
 /// Does `work` on the engine of this name; `isa` is the instruction set of the cpu engine.

@@ -1,4 +1,7 @@
-//! The paper's neuron: forward beside backward, the one place where its equations are written.
+//! The paper's neuron: forward beside backward, the one place in Rust where its equations are written. Engines, the probe, credit, golden
+//! vectors and the network of integers that leaves as C call it. Its one twin is text: the function `fire` of the C code that
+//! `export/c.rs` writes; `tests/export.rs` compiles that code and holds it, vote for vote, to the network of integers
+//! (`the_c_code_compiles_without_a_warning_and_votes_as_measured`).
 //!
 //! Notation as in the paper: λ decay, u_th threshold, u\[t\] membrane potential, o\[t\] spike, I\[t\] input current,
 //! S\[t\] = dL/do\[t\] from the layer above at the same step, e\[t\] = dL/du\[t\] = dL/dI\[t\], e\[T+1\] = 0.
@@ -148,6 +151,15 @@ pub fn fires<F: Real>(threshold: F, u: F) -> F::Mask {
 #[inline(always)]
 pub fn rest<F: Real>(u: F, fired: F::Mask) -> F {
     F::choose(fired, F::of(0.0), u)
+}
+
+/// A step forward, Eqs. 2 to 4: u\[t\] and o\[t\]; `rest` is r\[t-1\] before and r\[t\] after.
+#[inline(always)]
+pub fn step<F: Real>(decay: F, threshold: F, rest: &mut F, current: F) -> (F, F::Mask) {
+    let u = potential(decay, *rest, current);
+    let fired = fires(threshold, u);
+    *rest = self::rest(u, fired);
+    (u, fired)
 }
 
 /// e\[t\] from S\[t\] and e\[t+1\]: e = g·S + λ·e⁺·((1-o) + α·g), that is Eqs. 7-10 after the 1/g of Eq. 8 has cancelled;

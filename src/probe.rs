@@ -32,8 +32,7 @@ pub fn potentials<E: Engine>(
             let [scale, shift] = row[i % block.output.c];
             for (u, rest) in u.iter_mut().zip(rest) {
                 let z = *u * scale + shift;
-                *u = neuron::potential(decay, *rest, if block.relu { z.max(0.0) } else { z });
-                *rest = neuron::rest(*u, neuron::fires(threshold, *u));
+                *u = neuron::step(decay, threshold, rest, if block.relu { z.max(0.0) } else { z }).0;
             }
         }
     }

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use spiketrain::checkpoint;
-use spiketrain::data::DatasetName;
 use spiketrain::data::cache::Cache;
 use spiketrain::data::recordings::{self, EventOptions};
+use spiketrain::data::sets;
 use spiketrain::events::{Event, Sensor, nmnist};
 use spiketrain::frames::{FrameSource, cells};
 use spiketrain::rng::Rng;
@@ -136,7 +136,7 @@ fn damaged_frames_are_never_used_but_built_anew() {
     let size = Some(Sensor { width: 34, height: 34 });
     let cache = Some(parent.path().join("cache"));
     let options = EventOptions { folder: Some(folder), size, steps: 2, cache, ..EventOptions::default() };
-    let prepare = |steps| recordings::prepare(DatasetName::Events, &EventOptions { steps, ..options.clone() }, true, &mut ()).unwrap();
+    let prepare = |steps| recordings::prepare(sets::EVENTS, &EventOptions { steps, ..options.clone() }, true, &mut ()).unwrap();
     let path = prepare(2).cache.path().to_owned();
     let (good, want) = (fs::read(&path).unwrap(), all(&prepare(2).cache));
     let other = fs::read(prepare(3).cache.path()).unwrap();
@@ -147,7 +147,7 @@ fn damaged_frames_are_never_used_but_built_anew() {
         let what = format!("case {case}: {kind}");
         if case % 4 == 0 {
             // As training meets it: not before a damaged sample is read, and then the next command builds it anew.
-            let set = recordings::load(DatasetName::Events, &options, &mut ()).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let set = recordings::load(sets::EVENTS, &options, &mut ()).unwrap_or_else(|e| panic!("{what}: {e}"));
             let mut counts = vec![0; want[0].len()];
             let failed = (0..want.len()).find_map(|i| set.source.read(i, &mut counts).err());
             if let Some(e) = failed {

@@ -4,7 +4,7 @@ use std::fs;
 
 use spiketrain::checkpoint;
 use spiketrain::config::{Config, Options};
-use spiketrain::data::{Dataset, DatasetName, ImageSet, LoadOptions, Preparation, Split, load};
+use spiketrain::data::{Dataset, ImageSet, LoadOptions, Preparation, Split, load, sets};
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{Batch, Engine, Input, Layout, Running, Values};
@@ -180,8 +180,8 @@ struct Spoilt {
 }
 
 impl Dataset for Spoilt {
-    fn name(&self) -> DatasetName {
-        self.set.name
+    fn name(&self) -> &str {
+        "spoilt glyphs"
     }
     fn shape(&self, prep: &Preparation) -> Chw {
         self.set.shape(prep)
@@ -241,7 +241,7 @@ fn config(rule: Rule, warm_up: WarmUp) -> Config {
 /// A run that meets a spoilt sample: it ends at that step, and the newest checkpoint is the state before it.
 fn run<E: Engine>(engine: &E, rule: Rule, warm_up: WarmUp, sample: u32, bad: f32) -> u64 {
     let limits = LoadOptions { seed: 1, train_limit: Some(40), test_limit: Some(10), ..LoadOptions::default() };
-    let data = Spoilt { set: load(DatasetName::Glyphs, &limits).unwrap(), sample, bad };
+    let data = Spoilt { set: load(sets::GLYPHS, &limits).unwrap(), sample, bad };
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(Box::new(Disk), &dir.path().join("run")).unwrap();
     let session = || Session::new(config(rule, warm_up), &data, None).unwrap();

@@ -25,7 +25,7 @@ use spiketrain::data::cache::part::{Block, Part};
 use spiketrain::data::cache::{About, Cache, Place};
 use spiketrain::data::recordings::{self, EventOptions};
 use spiketrain::data::zip::Zip;
-use spiketrain::data::{self, DatasetName, LoadOptions, cifar, idx};
+use spiketrain::data::{self, LoadOptions, cifar, idx, sets};
 use spiketrain::doctor::{BUILT_IN, fixture::Fixture};
 use spiketrain::events::{self, Event, Sensor, aedat2, aedat3, labels, nmnist, npz};
 use spiketrain::export::Format;
@@ -113,7 +113,7 @@ fn gzipped_idx() {
     let trial = Trial { memory: |input| 4 * FREE + 3 * 1032 * input, time, ..Trial::of("gz") };
     trial.run(&[gzip(&images)], &mut |bytes| {
         scratch.put(bytes);
-        data::load(DatasetName::Mnist, &options).map(drop)
+        data::load(sets::MNIST, &options).map(drop)
     });
 }
 
@@ -237,7 +237,7 @@ fn tar_gz_archives() {
         EventOptions { data_dir: Some(scratch.dir().into()), cache: Some(scratch.dir().join("cache")), steps: 1, ..Default::default() };
     let mut read = |bytes: &[u8]| {
         scratch.put(bytes);
-        let prepared = recordings::load(DatasetName::DvsGesture, &options, &mut ()).map(drop);
+        let prepared = recordings::load(sets::DVS_GESTURE, &options, &mut ()).map(drop);
         fs::remove_dir_all(scratch.dir().join("cache")).unwrap_or_default();
         prepared
     };
@@ -285,7 +285,7 @@ fn caches_of_frames() {
     let scratch = Scratch::new("c.frames");
     let (sensor, steps, key) = (Sensor { width: 6, height: 5 }, 2, [7; 32]);
     let about = About {
-        set: DatasetName::Events,
+        set: sets::EVENTS,
         width: sensor.width,
         height: sensor.height,
         steps,

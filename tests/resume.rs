@@ -8,7 +8,7 @@ use spiketrain::checkpoint;
 use spiketrain::config::{Config, Options};
 use spiketrain::credit::{CreditLine, LayerCredit};
 use spiketrain::data::frame_set::{FrameSet, FrameSplit};
-use spiketrain::data::{self, Dataset, DatasetName, ImageSet, LoadOptions, Resize};
+use spiketrain::data::{self, Dataset, ImageSet, LoadOptions, Resize, sets};
 use spiketrain::engine::Engine;
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::engine::reference::Reference;
@@ -46,7 +46,7 @@ fn config() -> Config {
 
 fn glyphs() -> ImageSet {
     let limits = LoadOptions { seed: 1, train_limit: Some(90), test_limit: Some(20), ..LoadOptions::default() };
-    data::load(DatasetName::Glyphs, &limits).unwrap()
+    data::load(sets::GLYPHS, &limits).unwrap()
 }
 
 /// Frames in which a class is a corner that is lively.
@@ -77,7 +77,7 @@ impl FrameSource for Corners {
 fn corners(broken: usize) -> FrameSet {
     let split = |at: std::ops::Range<u32>| FrameSplit { labels: at.clone().map(|i| (i % 4) as u16).collect(), at: at.collect() };
     FrameSet {
-        name: DatasetName::Events,
+        name: sets::EVENTS,
         sensor: Sensor { width: SIDE, height: SIDE },
         steps: STEPS,
         classes: ["a", "b", "c", "d"].map(String::from).to_vec(),
@@ -93,7 +93,7 @@ fn corners(broken: usize) -> FrameSet {
 /// Everything that is random about frames at once.
 fn frames_config() -> Config {
     let options = Options {
-        dataset: Some(DatasetName::Events),
+        dataset: Some(sets::EVENTS),
         events_dir: Some("corners".into()),
         net: Some("5C3-MP2-DP-7C3-9FC-{n}Voting".into()),
         resize: Some(Resize::Sum),
@@ -419,8 +419,7 @@ fn a_checkpoint_of_another_run_is_refused() {
     };
     refused(Config { rule: Rule::Stbp, time_steps: 5, ..config.clone() }, &data, &["rule", "time-steps"]);
     refused(Config { net: "5C3-{n}Voting".into(), ..config.clone() }, &data, &["other options: net"]);
-    let other =
-        data::load(DatasetName::Glyphs, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
+    let other = data::load(sets::GLYPHS, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
     refused(config.clone(), &other.unwrap(), &["data set glyphs is not the one"]);
     let engine = Cpu::new();
     let moved = Session::new(Config { data_dir: Some("elsewhere".into()), ..config }, &data, None).unwrap();

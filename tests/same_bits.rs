@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use spiketrain::checkpoint::{self, Tensor};
 use spiketrain::config::{Config, Options};
-use spiketrain::data::{self, DatasetName, LoadOptions};
+use spiketrain::data::{self, LoadOptions, sets};
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::run_folder::RunFolder;
 use spiketrain::storage::Disk;
@@ -66,7 +66,7 @@ fn combinations(epochs: usize) -> Vec<(usize, usize, usize, bool)> {
 #[test]
 fn in_process() {
     let limits = LoadOptions { train_limit: Some(60), test_limit: Some(20), ..LoadOptions::default() };
-    let data = data::load(DatasetName::Glyphs, &limits).unwrap();
+    let data = data::load(sets::GLYPHS, &limits).unwrap();
     let options = Options {
         net: Some("5C3-MP4-DP-17C3-AP2-9FC-DP-{n}Voting".into()),
         time_steps: Some(4),

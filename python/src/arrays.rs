@@ -3,7 +3,7 @@
 use numpy::{AllowTypeChange, Element, PyArray1, PyArrayLikeDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use spiketrain::data::{Dataset, DatasetName, Preparation, Split};
+use spiketrain::data::{Dataset, DatasetName, Preparation, Split, sets};
 use spiketrain::engine::{Batch, Input, Values};
 use spiketrain::error::{Error, Result};
 use spiketrain::limits;
@@ -134,8 +134,8 @@ impl Arrays {
 }
 
 impl Dataset for Arrays {
-    fn name(&self) -> DatasetName {
-        stand_in(self.train.samples.steps)
+    fn name(&self) -> &str {
+        "arrays"
     }
     fn shape(&self, _: &Preparation) -> Chw {
         self.shape
@@ -176,5 +176,5 @@ impl Dataset for Arrays {
 
 /// A data set whose samples are pictures, or frames of events, as arrays are; what else it says does not matter to them.
 pub fn stand_in(steps: Option<usize>) -> DatasetName {
-    if steps.is_some() { DatasetName::Motions } else { DatasetName::Glyphs }
+    if steps.is_some() { sets::MOTIONS } else { sets::GLYPHS }
 }

@@ -52,8 +52,8 @@ pub fn dataset(py: Python, name: &str, keywords: Option<&Bound<'_, PyDict>>) -> 
 impl PyDataset {
     /// Which set.
     #[getter]
-    fn name(&self) -> &'static str {
-        self.data.name().as_str()
+    fn name(&self) -> &str {
+        self.data.name()
     }
 
     /// (C, H, W) of one sample at one step.
@@ -151,7 +151,7 @@ pub fn read_events(py: Python<'_>, path: PathBuf) -> PyResult<Decoded<'_>> {
         })
         .map_err(exception)?;
     let count = bytes.len();
-    Ok((array(py, bytes, &[count])?, r.sensor.map(|s| (s.width, s.height)), r.format.name(), r.invalid, r.notes))
+    Ok((array(py, bytes, &[count])?, r.sensor.map(|s| (s.width, s.height)), r.format.name, r.invalid, r.notes))
 }
 
 fn pack(events: &[Event]) -> Result<Vec<u8>> {

@@ -277,7 +277,7 @@ pub fn load(py: Python, path: PathBuf) -> PyResult<Network> {
     let stop = Stop::default();
     let Done { result, raised } = wait(py, &stop, None, |reports| {
         let (net, _) = Trained::open(&path, &mut |text| Observer::note(reports, text))?;
-        Ok(Network { options: of_network(net.config())?, net })
+        Ok(Network { options: of_network(net.config()), net })
     })?;
     raised.map_or(Ok(result), Err)
 }
@@ -354,7 +354,7 @@ struct Learning<'a> {
 impl Use for Learning<'_> {
     type Out = Learned;
 
-    fn on<E: Engine>(self, engine: &E, net: &mut network::Network<E>) -> Result<Self::Out> {
+    fn on<E: Engine + Clone>(self, engine: &E, net: &mut network::Network<E>) -> Result<Self::Out> {
         learn(engine, net, self.config, self.data, self.stop, self.reports)
     }
 }

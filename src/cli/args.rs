@@ -108,12 +108,16 @@ pub struct EvalArgs {
     pub threads: Option<usize>,
 }
 
+fn predicted_files() -> String {
+    let endings = crate::events::format::endings().join(", .");
+    format!("PNG or JPEG pictures; or recordings of an event camera (.{endings}), for a network that was trained on such")
+}
+
 #[derive(Args)]
 pub struct PredictArgs {
     /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
-    /// PNG or JPEG pictures; or recordings of an event camera (.bin, .bs2, .aedat, .npz), for a network that was trained on such.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required = true, value_name = "FILE", help = predicted_files())]
     pub files: Vec<PathBuf>,
     /// Feed one recording frame by frame: a decision, its confidence and the latency after every time step.
     #[arg(long)]

@@ -8,10 +8,11 @@ use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{DataArgs, DataCommand};
 use super::{print, say};
-use crate::data::catalog::{SETS, Set, SetFile, find};
+use crate::data::catalog::{self, Set, SetFile, find};
 use crate::data::download::{Patience, download, mirror};
+use crate::data::sets::Origin;
 use crate::data::verify::{Doing, Observer, Verdict};
-use crate::data::{default_data_dir, glyphs, motions};
+use crate::data::{default_data_dir, sets};
 use crate::error::{Error, Result};
 
 /// Runs one of the commands.
@@ -45,12 +46,13 @@ fn list(data_dir: &Path, fetch: &str) {
     print(format!("data folder: {}  (choose another with --data-dir or SPIKETRAIN_DATA)\n", data_dir.display()));
     let row = |name: &str, state: &str, title: &str| print(format!("{name:<14} {state:<9} {title}"));
     let below = |text: String| print(format!("{:<24} {text}", ""));
-    let count = |n| super::net::thousands(n);
-    let drawn = format!("digits drawn by the program, {} + {}, 1x28x28", count(glyphs::DEFAULT_TRAIN), count(glyphs::DEFAULT_TEST));
-    row("glyphs", "built in", &drawn);
-    let (train, test) = (count(motions::DEFAULT_TRAIN), count(motions::DEFAULT_TEST));
-    row("motions", "built in", &format!("simulated events, 11 paths that differ in time only, {train} + {test}, 2x34x34"));
-    for set in SETS {
+    for set in sets::ALL {
+        if let Origin::Drawn(numbers) = set.origin {
+            let [train, test] = numbers.map(super::net::thousands);
+            row(set.name, "built in", &set.title.replace("{n}", &format!("{train} + {test}")));
+        }
+    }
+    for set in catalog::sets() {
         let folder = data_dir.join(set.folder);
         let missing = set.missing_parts(&folder);
         let state = match missing.len() {
@@ -71,8 +73,9 @@ fn list(data_dir: &Path, fetch: &str) {
             below(format!("get it: {fetch} {}", set.name));
         }
     }
-    row("images", "yours", "your own PNG and JPEG pictures, a folder per class: --dataset images DIR");
-    row("events", "yours", "your own event recordings, a folder per class: --dataset events DIR");
+    for set in sets::ALL.iter().filter(|set| set.is_own()) {
+        row(set.name, "yours", set.title);
+    }
 }
 
 fn run_download(data_dir: &Path, name: &str, mirrors: &[String]) -> Result<()> {
@@ -100,7 +103,7 @@ fn check(data_dir: &Path, name: Option<&str>, fetch: String) -> Result<()> {
         wrong.report(data_dir)?;
         return if set.missing_parts(&folder).is_empty() { Ok(()) } else { Err(set.missing(&folder)) };
     }
-    for set in SETS {
+    for set in catalog::sets() {
         check_files(set, &data_dir.join(set.folder), &mut wrong)?;
     }
     if wrong.of == 0 {

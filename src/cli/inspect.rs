@@ -94,7 +94,7 @@ impl Report {
     fn new(r: &Recording, s: &Summary, sensor: Option<Sensor>, out_of_range: Option<u64>) -> Self {
         let txyp = |e: &Event| [e.t, e.x.into(), e.y.into(), e.on.into()];
         Report {
-            format: r.format.name(),
+            format: r.format.name,
             width: sensor.map(|s| s.width),
             height: sensor.map(|s| s.height),
             events: s.events,
@@ -114,7 +114,7 @@ impl Report {
 
 fn in_words(r: &Recording, s: &Summary, sensor: Option<Sensor>, out_of_range: Option<u64>) -> String {
     let count = |n: u64| thousands(n as usize);
-    let mut lines = vec![r.format.title().to_string()];
+    let mut lines = vec![r.format.title.to_string()];
     let sensor = sensor.map_or("not said by the format; --size WxH checks against one".into(), |s| format!("{}x{}", s.width, s.height));
     lines.push(format!("sensor      {sensor}"));
     if s.events == 0 {

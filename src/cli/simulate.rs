@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::SimulateArgs;
 use super::net::thousands;
 use super::{print, say};
-use crate::data::{DatasetName, ImageSet, LoadOptions, Samples, load};
+use crate::data::{DatasetName, ImageSet, LoadOptions, Samples, load, sets};
 use crate::error::{Error, Result};
 use crate::shape::Chw;
 use crate::simulate::Kind;
@@ -68,9 +68,11 @@ fn source(data_dir: PathBuf, a: &SimulateArgs) -> Result<ImageSet> {
         return Err(Error::usage(format!("'{name}' is a set of recordings already")).remedy("give a set of pictures: mnist, cifar10, …"));
     }
     let images_dir = a.source.get(1).map(PathBuf::from);
-    if images_dir.is_some() != (name == DatasetName::Images) {
-        let what = if images_dir.is_some() { "only 'images' takes a folder" } else { "'images' needs a folder" };
-        return Err(Error::usage(what).at("data simulate").remedy("write: spiketrain data simulate images DIR --kind … --out …"));
+    if images_dir.is_some() != name.is_own() {
+        let own = sets::IMAGES;
+        let what = if images_dir.is_some() { format!("only '{own}' takes a folder") } else { format!("'{name}' needs a folder") };
+        let remedy = format!("write: spiketrain data simulate {own} DIR --kind … --out …");
+        return Err(Error::usage(what).at("data simulate").remedy(remedy));
     }
     let side = a.kind.manner().side;
     // Of DVS-CIFAR10 the limits are per class, and the source need not have its samples in rounds.

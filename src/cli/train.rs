@@ -90,7 +90,7 @@ fn describe(session: &Session, engine: &str, watch: &mut Terminal) {
         session.data.classes().len(),
         plan.shape
     ));
-    if c.dataset.is_events() {
+    if session.data.steps().is_some() {
         watch.note(&frames_line(c));
     }
     session.data.notes().iter().for_each(|n| watch.note(&format!("  note: {n}")));
@@ -155,9 +155,9 @@ fn frames_line(c: &Config) -> String {
 fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     let (c, plan) = (&trainer.config, &trainer.net.plan);
     print(table(plan));
-    print(memory_lines((trainer.engine.name(), trainer.engine.memory()), plan, &load_of(c), &trainer.net.recompute));
+    print(memory_lines((trainer.engine.name(), trainer.engine.memory()), plan, &load_of(c, trainer.data), &trainer.net.recompute));
     print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
-    print(format!("  the batch made ahead       {:>8.1} MB", ahead_bytes(&load_of(c), plan) as f64 / 1e6));
+    print(format!("  the batch made ahead       {:>8.1} MB", ahead_bytes(&load_of(c, trainer.data), plan) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
     print(format!(
         "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",

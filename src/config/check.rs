@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{BestOn, Config};
-use crate::data::{DatasetName, Resize};
+use crate::data::Resize;
 use crate::error::{Error, Result};
 use crate::frames::SplitBy;
 
@@ -58,18 +58,19 @@ impl Config {
                 .at("--best-on validation")
                 .remedy("add --val-split 0.1"));
         }
-        if self.dataset == DatasetName::Images && self.images_dir.is_none() {
-            return Err(Error::usage("no folder of pictures is given").at("--dataset images").remedy("write --dataset images DIR"));
+        let set = self.dataset;
+        let own = if set.is_events() { &self.events_dir } else { &self.images_dir };
+        if set.is_own() && own.is_none() {
+            return Err(Error::usage(format!("no folder of {} is given", set.samples()))
+                .at(format!("--dataset {set}"))
+                .remedy(format!("write --dataset {set} DIR")));
         }
-        if self.dataset == DatasetName::Events && self.events_dir.is_none() {
-            return Err(Error::usage("no folder of recordings is given").at("--dataset events").remedy("write --dataset events DIR"));
-        }
-        if self.dataset == DatasetName::Motions && (self.split_by != SplitBy::Number || self.strict) {
-            let option = if self.strict { "--strict" } else { "--split-by time" };
-            return Err(Error::usage("motions are made as frames, visit by visit").at(option).remedy("leave it out"));
-        }
-        if !self.dataset.is_events() {
+        if !set.is_events() {
             return self.check_no_event_options();
+        }
+        if !set.has_recordings() && (self.split_by != SplitBy::Number || self.strict) {
+            let option = if self.strict { "--strict" } else { "--split-by time" };
+            return Err(Error::usage(format!("{set} are made as frames, visit by visit")).at(option).remedy("leave it out"));
         }
         Ok(())
     }

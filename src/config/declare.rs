@@ -54,7 +54,7 @@ macro_rules! said {
 }
 
 /// An entry is: help and clap's attributes; then `name: type = default, in check, [marks];`. Without a default the option stays one
-/// in a run's configuration. A default may look at `$user`, what was said, and at `$set`, the defaults of the data set. A check takes
+/// in a run's configuration. A default may look at `$user`, what was said, and at `$set`, the data set. A check takes
 /// the option's name and its value (`check.rs`). The marks say where the option counts. `session { … }` is for options of one session, in no file and in no configuration; they stand
 /// where the help shows them.
 macro_rules! options {
@@ -127,7 +127,7 @@ macro_rules! options {
             }
 
             /// With the defaults of a data set.
-            pub(super) fn filled(&self, $set: &Defaults) -> Result<Config> {
+            pub(super) fn filled(&self, $set: DatasetName) -> Result<Config> {
                 let $user = self;
                 Ok(Config { $($field: kept!(self.$field.clone() $(, $default)?),)* })
             }

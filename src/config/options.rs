@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use super::check::{above, below, utf8, whole, within, writable};
 use super::choices::{BestOn, EngineName, InstructionSet, NormMode, height_width, on_off};
 use super::declare::{Mark, kept, kept_type, options, said};
-use super::defaults::Defaults;
-use crate::data::{DatasetName, Preparation, Resize};
+use crate::data::{DatasetName, Resize};
 use crate::error::Result;
 use crate::frames::SplitBy;
 use crate::limits;
@@ -23,7 +22,7 @@ options! { |user, set|
     // The command line reads `--dataset NAME [DIR]`, which says a folder too, by itself (cli/args/train.rs).
     /// Data set.
     #[arg(skip)]
-    dataset: DatasetName = set.dataset, [Data];
+    dataset: DatasetName = set, [Data];
     /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf, in utf8, [Data, Place];
@@ -47,7 +46,7 @@ options! { |user, set|
     grey: bool = false, [Data];
     /// Network: small, middle, large, released-…, or a notation such as 16C3-MP2-256FC-DP-10Voting.
     #[arg(long, value_name = "NET")]
-    net: String = set.net.to_string(), [Network];
+    net: String = set.defaults.net.to_string(), [Network];
     /// Begin with the weights and statistics of this checkpoint, of a run or imported, instead of fresh ones.
     #[arg(long, value_name = "CHECKPOINT")]
     init: PathBuf, in utf8, [Training];
@@ -56,22 +55,22 @@ options! { |user, set|
     rule: Rule = Rule::BpsaBpta, [Learning];
     /// Share of the error that crosses a spike under bpsa+bpta [default: see below].
     #[arg(long)]
-    alpha: f64 = set.neuron.alpha, in within(0.0, 10.0), [Learning];
+    alpha: f64 = set.defaults.alpha, in within(0.0, 10.0), [Learning];
     /// Firing threshold u_th [default: see below].
     #[arg(long)]
-    threshold: f64 = set.neuron.threshold, in above(0.0, 1e3), [Network];
+    threshold: f64 = set.defaults.threshold, in above(0.0, 1e3), [Network];
     /// Decay λ of the membrane potential per step [default: 0.9].
     #[arg(long)]
     decay: f64 = Lif::default().decay, in within(0.0, 1.0), [Network];
     /// Time steps T, 1 to 64.
     #[arg(short = 'T', long)]
-    time_steps: usize = set.time_steps, in whole(1, limits::MAX_TIME_STEPS), [Network, Frames];
+    time_steps: usize = set.defaults.time_steps, in whole(1, limits::MAX_TIME_STEPS), [Network, Frames];
     /// Samples per step.
     #[arg(short, long)]
-    batch: usize = set.batch, in whole(1, limits::MAX_BATCH), [Learning, Training];
+    batch: usize = set.defaults.batch, in whole(1, limits::MAX_BATCH), [Learning, Training];
     /// Passes over the training set.
     #[arg(long)]
-    epochs: usize = set.epochs, in whole(1, limits::MAX_EPOCHS), [Learning, Training];
+    epochs: usize = set.defaults.epochs, in whole(1, limits::MAX_EPOCHS), [Learning, Training];
     /// Base learning rate of AdamW [default: 0.001].
     #[arg(long)]
     lr: f64 = 1e-3, in above(0.0, 10.0), [Learning, Training];
@@ -80,10 +79,10 @@ options! { |user, set|
     weight_decay: f64 = 1e-4, in within(0.0, 1.0), [Learning, Training];
     /// Learning-rate schedule: restarts:EPOCHS[:FACTOR] (cosine with warm restarts), ramp-cosine, constant.
     #[arg(long)]
-    schedule: Schedule = set.schedule.parse()?, [Learning, Training];
+    schedule: Schedule = set.defaults.schedule.parse()?, [Learning, Training];
     /// First epochs: none, ann:N (neurons pass their input on) or tssl:N (quiet layers get a smooth surrogate).
     #[arg(long)]
-    warm_up: WarmUp = shorter(set.warm_up.parse()?, user.epochs.unwrap_or(set.epochs)), [Learning, Training];
+    warm_up: WarmUp = shorter(set.defaults.warm_up.parse()?, user.epochs.unwrap_or(set.defaults.epochs)), [Learning, Training];
     /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: per-step].
     #[arg(long)]
     bn: NormMode = NormMode::PerStep, [Learning];
@@ -92,16 +91,16 @@ options! { |user, set|
     relu: bool = true, [Network, Younger];
     /// Loss on firing rates: mse or ce [default: see below].
     #[arg(long)]
-    loss: Loss = set.neuron.loss, [Learning];
+    loss: Loss = set.defaults.loss.parse()?, [Learning];
     /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    augment: bool = set.augment, [Network];
+    augment: bool = set.defaults.augment, [Network];
     /// Cut recordings into T frames by number (of events) or time [default: number].
     #[arg(long)]
     split_by: SplitBy = SplitBy::Number, [Frames, Younger];
     /// Halve the sides of event frames after augmentation: nearest (even pixels are kept), sum (of 2x2 pixels) or none [default: see below].
     #[arg(long)]
-    resize: Resize = Preparation::of(set.dataset, 1).resize, [Network, Younger];
+    resize: Resize = set.preparation.resize, [Network, Younger];
     /// Leave every event of a training sample out with this probability [default: 0].
     #[arg(long, value_name = "P")]
     event_drop: f64 = 0.0, in below(0.0, 1.0), [Network, Younger];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::Resize;
+use crate::data::{DatasetName, Resize, sets};
 use crate::frames::SplitBy;
 use crate::loss::Loss;
 
@@ -85,11 +85,11 @@ fn a_data_set_is_told_by_the_options_that_say_which_samples_are_loaded() {
         all.sort_unstable();
         all
     };
-    assert_eq!(said(DatasetName::Mnist), with(&[]));
-    assert_eq!(said(DatasetName::Glyphs), with(&["seed"]));
-    assert_eq!(said(DatasetName::NMnist), with(&["time-steps", "split-by"]));
-    assert_eq!(said(DatasetName::Motions), with(&["time-steps", "split-by", "seed"]));
-    for set in DatasetName::ALL {
+    assert_eq!(said(sets::MNIST), with(&[]));
+    assert_eq!(said(sets::GLYPHS), with(&["seed"]));
+    assert_eq!(said(sets::NMNIST), with(&["time-steps", "split-by"]));
+    assert_eq!(said(sets::MOTIONS), with(&["time-steps", "split-by", "seed"]));
+    for set in sets::ALL {
         let seen = options(set).complete().unwrap().of_data();
         assert_eq!(seen.clone().complete().unwrap().of_data(), seen, "{set}");
     }
@@ -126,28 +126,27 @@ fn errors_grow_by_what_equation_10_multiplies_them_with() {
 
 #[test]
 fn every_set_has_defaults_that_survive_a_file() {
-    for dataset in DatasetName::ALL {
+    for dataset in sets::ALL {
         let config = options(dataset).complete().unwrap();
         assert_eq!(Config::from_toml(&config.to_toml().unwrap()).unwrap(), config);
         // The paper's α on every set but our own, which was made to be learned in minutes.
-        assert_eq!(config.alpha, if dataset == DatasetName::Motions { 0.2 } else { 0.8 });
+        assert_eq!(config.alpha, if dataset == sets::MOTIONS { 0.2 } else { 0.8 });
     }
-    assert_eq!(DEFAULTS.map(|d| d.dataset), DatasetName::ALL);
 }
 
 #[test]
 fn sets_of_events_are_prepared_as_in_the_method() {
     let prep = |o: Options| o.complete().unwrap().preparation(2);
-    let gesture = prep(options(DatasetName::DvsGesture));
+    let gesture = prep(options(sets::DVS_GESTURE));
     assert_eq!((gesture.crop_pad, gesture.flip, gesture.rotate, gesture.resize), (16, false, 5.0, Resize::Nearest));
-    let cifar = prep(options(DatasetName::DvsCifar10));
+    let cifar = prep(options(sets::DVS_CIFAR10));
     assert_eq!((cifar.crop_pad, cifar.flip, cifar.rotate, cifar.resize), (16, true, 15.0, Resize::Nearest));
-    for still in [DatasetName::NMnist, DatasetName::Motions, DatasetName::Events] {
+    for still in [sets::NMNIST, sets::MOTIONS, sets::EVENTS] {
         assert_eq!(prep(options(still)), Preparation::scale_only(2), "{still}");
     }
-    let said = Options { augment: Some(false), resize: Some(Resize::Sum), event_drop: Some(0.25), ..options(DatasetName::DvsCifar10) };
+    let said = Options { augment: Some(false), resize: Some(Resize::Sum), event_drop: Some(0.25), ..options(sets::DVS_CIFAR10) };
     assert_eq!(prep(said), Preparation { resize: Resize::Sum, event_drop: 0.25, ..Preparation::scale_only(2) });
-    let moved = prep(Options { augment: Some(true), ..options(DatasetName::Motions) });
+    let moved = prep(Options { augment: Some(true), ..options(sets::MOTIONS) });
     assert!(moved.crop_pad > 0 && !moved.flip && moved.rotate == 0.0, "a mirror makes another class of a motion");
 }
 
@@ -157,15 +156,15 @@ fn what_acts_on_events_is_refused_for_pictures() {
         let e = o.complete().unwrap_err();
         assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
     };
-    let mnist = || options(DatasetName::Mnist);
+    let mnist = || options(sets::MNIST);
     wrong(Options { resize: Some(Resize::Sum), ..mnist() }, &["--resize", "mnist holds pictures"]);
     wrong(Options { split_by: Some(SplitBy::Time), ..mnist() }, &["--split-by"]);
     wrong(Options { strict: Some(true), ..mnist() }, &["--strict"]);
     wrong(Options { event_noise: Some(0.1), ..mnist() }, &["--event-noise"]);
-    wrong(Options { event_drop: Some(1.0), ..options(DatasetName::NMnist) }, &["--event-drop", "0 to below 1"]);
-    wrong(Options { event_noise: Some(f64::NAN), ..options(DatasetName::NMnist) }, &["--event-noise"]);
-    wrong(Options { split_by: Some(SplitBy::Time), ..options(DatasetName::Motions) }, &["--split-by time", "visit by visit"]);
-    wrong(Options { events_dir: None, ..options(DatasetName::Events) }, &["--dataset events DIR"]);
+    wrong(Options { event_drop: Some(1.0), ..options(sets::NMNIST) }, &["--event-drop", "0 to below 1"]);
+    wrong(Options { event_noise: Some(f64::NAN), ..options(sets::NMNIST) }, &["--event-noise"]);
+    wrong(Options { split_by: Some(SplitBy::Time), ..options(sets::MOTIONS) }, &["--split-by time", "visit by visit"]);
+    wrong(Options { events_dir: None, ..options(sets::EVENTS) }, &["--dataset events DIR"]);
 }
 
 #[test]

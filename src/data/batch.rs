@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::augment::{Draw, Reading, Resize, disturb};
 use super::frame_set::{FrameSet, FrameSplit};
+use super::sets::Recipe;
 use super::{DatasetName, Samples};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
@@ -49,21 +50,13 @@ impl Preparation {
         }
     }
 
-    /// The method's preparation (section 5): CIFAR10 is normalised, other pictures are scaled to 0 to 1, frames of the DVS sets are made
-    /// smaller. Where augmentation is asked for, things are cropped with a border of 4 and mirrored; digits, which a mirror would spoil,
-    /// with a border of 2, and so are motions; recordings of the user are cropped only.
+    /// The preparation that suits a set, augmentation included ([`Recipe`]).
     pub fn of(name: DatasetName, channels: usize) -> Self {
+        let recipe = &name.preparation;
         let scaled = Self::scale_only(channels);
-        match name {
-            DatasetName::Cifar10 => {
-                Preparation { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.2470, 0.2435, 0.2616], crop_pad: 4, flip: true, ..scaled }
-            }
-            DatasetName::FashionMnist | DatasetName::Images => Preparation { crop_pad: 4, flip: true, ..scaled },
-            DatasetName::Mnist | DatasetName::Glyphs | DatasetName::NMnist | DatasetName::Motions => Preparation { crop_pad: 2, ..scaled },
-            DatasetName::DvsGesture => Preparation { crop_pad: 16, rotate: 5.0, resize: Resize::Nearest, ..scaled },
-            DatasetName::DvsCifar10 => Preparation { crop_pad: 16, flip: true, rotate: 15.0, resize: Resize::Nearest, ..scaled },
-            DatasetName::Events => Preparation { crop_pad: 4, ..scaled },
-        }
+        let [mean, std] = recipe.normalized.map_or([scaled.mean, scaled.std], |of| of.map(Vec::from));
+        let Recipe { crop_pad, flip, rotate, resize, .. } = *recipe;
+        Preparation { mean, std, crop_pad, flip, rotate, resize, event_drop: 0.0, event_noise: 0.0 }
     }
 
     /// The same without crop, mirror and rotation.
@@ -194,6 +187,7 @@ pub fn hold_out(labels: &[u16], fraction: f64, seed: u64) -> Result<(Vec<u32>, V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::sets;
 
     /// What a network reads of a batch.
     fn read(samples: &Samples, shape: Chw, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Vec<f32> {
@@ -209,7 +203,7 @@ mod tests {
         let shape = Chw::new(3, 2, 1);
         let samples = Samples { pixels: vec![0, 255, 51, 102, 153, 204], labels: vec![0] };
         assert_eq!(read(&samples, shape, &[0], &Preparation::scale_only(3), None), [0.0, 1.0, 0.2, 0.4, 0.6, 0.8]);
-        let prep = Preparation::of(DatasetName::Cifar10, 3);
+        let prep = Preparation::of(sets::CIFAR10, 3);
         let expected = [-0.4914 / 0.2470, 0.5086 / 0.2470, -0.2822 / 0.2435, -0.0822 / 0.2435, 0.1535 / 0.2616, 0.3535 / 0.2616];
         for (got, want) in read(&samples, shape, &[0], &prep, None).iter().zip(expected) {
             assert!((got - want as f32).abs() < 1e-6, "{got} {want}");

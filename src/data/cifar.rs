@@ -8,8 +8,9 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
+use super::catalog::Set;
 use super::source::{Capped, gzip_error, open, read_whole};
-use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte, catalog};
+use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::shape::Chw;
@@ -53,8 +54,7 @@ pub fn parse_batch(file: &Path, bytes: &[u8]) -> Result<Samples> {
 }
 
 /// Loads the set.
-pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
-    let set = catalog::find(DatasetName::Cifar10.as_str())?;
+pub(super) fn load(name: DatasetName, set: &Set, options: &LoadOptions) -> Result<ImageSet> {
     let folder = options.folder(set)?;
     let mut notes = Vec::new();
     let batches = read_batches(set, &folder)?;
@@ -77,7 +77,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
         split.labels.extend(samples.labels);
     }
     let [train, test] = splits;
-    Ok(ImageSet::new(DatasetName::Cifar10, SHAPE, CLASSES.map(String::from).to_vec(), train, test, notes))
+    Ok(ImageSet::new(name, SHAPE, CLASSES.map(String::from).to_vec(), train, test, notes))
 }
 
 fn check_count(folder: &Path, batch: &str, found: usize, allow_partial: bool, notes: &mut Vec<String>) -> Result<()> {
@@ -93,7 +93,7 @@ fn check_count(folder: &Path, batch: &str, found: usize, allow_partial: bool, no
 }
 
 /// The batches at hand: unpacked ones first, the archive for those that are not.
-fn read_batches(set: &catalog::Set, folder: &Path) -> Result<[Option<Samples>; BATCHES]> {
+fn read_batches(set: &Set, folder: &Path) -> Result<[Option<Samples>; BATCHES]> {
     if set.missing_parts(folder).len() == BATCHES {
         return Err(set.missing(folder));
     }
@@ -162,6 +162,7 @@ fn archive_error(path: &Path, e: &io::Error) -> Error {
 mod tests {
     use super::super::load;
     use super::*;
+    use crate::data::sets;
     use std::fs::{self, File};
     use std::path::PathBuf;
 
@@ -178,7 +179,7 @@ mod tests {
     }
 
     fn error(dir: &Path, allow_partial: bool) -> String {
-        let e = load(DatasetName::Cifar10, &options(dir, allow_partial)).unwrap_err();
+        let e = load(sets::CIFAR10, &options(dir, allow_partial)).unwrap_err();
         assert_eq!(e.exit_code(), 2);
         e.to_string()
     }
@@ -211,14 +212,14 @@ mod tests {
         assert!(text.contains("missing: data_batch_1.bin, data_batch_3.bin") && !text.contains("--allow-partial"), "{text}");
         fs::write(dir.path().join("cifar10/test_batch.bin"), records(&[4, 5])).unwrap();
         assert!(error(dir.path(), false).contains("--allow-partial"));
-        let set = load(DatasetName::Cifar10, &options(dir.path(), true)).unwrap();
+        let set = load(sets::CIFAR10, &options(dir.path(), true)).unwrap();
         assert_eq!((&set.train.labels[..], &set.test.labels[..]), (&[1, 2, 3][..], &[4, 5][..]));
         assert!(set.notes[0].contains("without data_batch_1.bin") && set.notes[1].contains("found 3"), "{:?}", set.notes);
         for b in [1, 3, 4, 5] {
             fs::write(dir.path().join(format!("cifar10/data_batch_{b}.bin")), records(&[b])).unwrap();
         }
         assert!(error(dir.path(), false).contains("data_batch_1.bin: expected 10000 records, found 1"));
-        let set = load(DatasetName::Cifar10, &options(dir.path(), true)).unwrap();
+        let set = load(sets::CIFAR10, &options(dir.path(), true)).unwrap();
         assert_eq!(set.train.labels, [1, 1, 2, 3, 3, 4, 5]);
     }
 
@@ -250,13 +251,13 @@ mod tests {
             dir.path(),
             &[("cifar-10-batches-bin/readme.html", readme), ("../../etc/data_batch_1.bin", &one), ("/abs/test_batch.bin", &test)],
         );
-        let set = load(DatasetName::Cifar10, &options(dir.path(), true)).unwrap();
+        let set = load(sets::CIFAR10, &options(dir.path(), true)).unwrap();
         assert_eq!((set.train.len(), set.test.len(), set.test.labels[9_999]), (BATCH, BATCH, 7));
         let left: Vec<_> = fs::read_dir(dir.path().join("cifar10")).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing but the archive");
         // Unpacked batches win.
         fs::write(dir.path().join("cifar10/test_batch.bin"), records(&[4])).unwrap();
-        assert_eq!(load(DatasetName::Cifar10, &options(dir.path(), true)).unwrap().test.labels, [4]);
+        assert_eq!(load(sets::CIFAR10, &options(dir.path(), true)).unwrap().test.labels, [4]);
         fs::remove_file(dir.path().join("cifar10/test_batch.bin")).unwrap();
 
         let packed = fs::read(&path).unwrap();
@@ -291,7 +292,7 @@ mod tests {
             println!("SKIPPED: no unpacked CIFAR10 batches in {}", dir.display());
             return;
         }
-        let set = load(DatasetName::Cifar10, &options(&dir, true)).unwrap();
+        let set = load(sets::CIFAR10, &options(&dir, true)).unwrap();
         assert!(set.train.len() >= BATCH && set.train.len().is_multiple_of(BATCH));
         assert_eq!(set.test.len(), BATCH);
         assert!((0..10).all(|c| set.test.labels.iter().filter(|&&l| l == c).count() == 1_000));

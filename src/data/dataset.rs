@@ -1,7 +1,7 @@
 //! What training needs of a data set, be it pictures or frames of events.
 
 use super::frame_set::{FrameSet, FrameSplit};
-use super::{DatasetName, ImageSet, Preparation, Samples, assemble, batch::assemble_frames};
+use super::{ImageSet, Preparation, Samples, assemble, batch::assemble_frames};
 use crate::error::Result;
 use crate::shape::Chw;
 use crate::values::Values;
@@ -17,11 +17,11 @@ pub enum Split {
 
 /// Samples with labels, ready to be made into batches.
 pub trait Dataset: Send + Sync {
-    /// Which set.
-    fn name(&self) -> DatasetName;
+    /// What it is called.
+    fn name(&self) -> &str;
     /// Shape of one sample at one step after `prep`.
     fn shape(&self, prep: &Preparation) -> Chw;
-    /// T of the frames; `None` for pictures, which serve any T.
+    /// T of the frames of events; `None` for pictures, which serve any T. This alone tells frames from pictures.
     fn steps(&self) -> Option<usize>;
     /// Names of the classes; a label is an index into them.
     fn classes(&self) -> &[String];
@@ -49,8 +49,8 @@ impl ImageSet {
 }
 
 impl Dataset for ImageSet {
-    fn name(&self) -> DatasetName {
-        self.name
+    fn name(&self) -> &str {
+        self.name.as_str()
     }
     fn shape(&self, _: &Preparation) -> Chw {
         self.shape
@@ -88,8 +88,8 @@ impl FrameSet {
 }
 
 impl Dataset for FrameSet {
-    fn name(&self) -> DatasetName {
-        self.name
+    fn name(&self) -> &str {
+        self.name.as_str()
     }
     fn shape(&self, prep: &Preparation) -> Chw {
         prep.resize.shape(self.sensor)

@@ -10,7 +10,7 @@
 use rayon::prelude::*;
 
 use super::strokes::{DIGITS, Stroke};
-use super::{DatasetName, ImageSet, LoadOptions, Samples};
+use super::{ImageSet, LoadOptions, Samples, sets};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::rng::{Purpose, Rng};
@@ -37,7 +37,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
     let train = draw(options.seed, 0, count(options.train_limit, DEFAULT_TRAIN)?);
     let test = draw(options.seed, 1, count(options.test_limit, DEFAULT_TEST)?);
     let classes = (0..10).map(|d| d.to_string()).collect();
-    Ok(ImageSet::new(DatasetName::Glyphs, Chw::new(1, SIDE, SIDE), classes, train, test, vec![]))
+    Ok(ImageSet::new(sets::GLYPHS, Chw::new(1, SIDE, SIDE), classes, train, test, vec![]))
 }
 
 /// The first `n` samples of `split` (0 train, 1 test).
@@ -200,16 +200,16 @@ mod tests {
 
     #[test]
     fn the_set_is_balanced_and_limits_say_how_many_are_drawn() {
-        let set = load(DatasetName::Glyphs, &LoadOptions::default()).unwrap();
+        let set = load(sets::GLYPHS, &LoadOptions::default()).unwrap();
         assert_eq!((set.train.len(), set.test.len(), set.classes.len()), (10_000, 2_000, 10));
         assert!((0..10).all(|d| set.train.labels.iter().filter(|&&l| l == d).count() == 1_000));
         let options = LoadOptions { train_limit: Some(10_030), test_limit: Some(7), ..Default::default() };
-        let more = load(DatasetName::Glyphs, &options).unwrap();
+        let more = load(sets::GLYPHS, &options).unwrap();
         assert_eq!((more.train.len(), more.test.len()), (10_030, 7));
         assert_eq!(more.train.pixels[..set.train.pixels.len()], set.train.pixels);
         assert!(more.notes.is_empty());
         let options = LoadOptions { train_limit: Some(usize::MAX), ..Default::default() };
-        assert_eq!(load(DatasetName::Glyphs, &options).unwrap_err().exit_code(), 2);
+        assert_eq!(load(sets::GLYPHS, &options).unwrap_err().exit_code(), 2);
     }
 
     /// `GLYPH_SHEET=/tmp/sheet.png cargo test contact_sheet` writes what a reviewer wants to look at.

@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
+use super::catalog::Set;
 use super::source::read_whole;
-use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte, catalog};
+use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::shape::Chw;
@@ -93,9 +94,20 @@ fn bad(file: &Path, offset: usize, what: String) -> Error {
     Error::format(what).at(at_byte(file, offset)).remedy(REMEDY)
 }
 
-/// Loads MNIST or Fashion-MNIST.
-pub(super) fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet> {
-    let set = catalog::find(name.as_str())?;
+/// The names of the four IDX files, packed and unpacked, as they go round.
+pub(super) const NAMES: [[&[&str]; 2]; 4] = [
+    [&["train-images-idx3-ubyte.gz", "train-images.idx3-ubyte.gz"], &["train-images-idx3-ubyte", "train-images.idx3-ubyte"]],
+    [&["train-labels-idx1-ubyte.gz", "train-labels.idx1-ubyte.gz"], &["train-labels-idx1-ubyte", "train-labels.idx1-ubyte"]],
+    [&["t10k-images-idx3-ubyte.gz", "t10k-images.idx3-ubyte.gz"], &["t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"]],
+    [&["t10k-labels-idx1-ubyte.gz", "t10k-labels.idx1-ubyte.gz"], &["t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"]],
+];
+/// What each of them holds.
+pub(super) const PARTS: &[&str] = &["training images", "training labels", "test images", "test labels"];
+/// Bytes of the unpacked IDX files: 60,000 and 10,000 pictures of 28x28, and their labels.
+pub(super) const BYTES: [u64; 4] = [47_040_016, 60_008, 7_840_016, 10_008];
+
+/// Loads a set of four IDX files.
+pub(super) fn load(name: DatasetName, set: &Set, classes: [&str; 10], options: &LoadOptions) -> Result<ImageSet> {
     let folder = options.folder(set)?;
     let mut files = Vec::new();
     for part in 0..set.parts.len() {
@@ -112,15 +124,8 @@ pub(super) fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet>
             notes.push(format!("{split}: {} samples, the published set has {published}", samples.len()));
         }
     }
-    let classes = class_names(name).iter().map(|c| c.to_string()).collect();
+    let classes = classes.map(String::from).to_vec();
     Ok(ImageSet::new(name, Chw::new(1, SIDE, SIDE), classes, train, test, notes))
-}
-
-fn class_names(name: DatasetName) -> [&'static str; 10] {
-    match name {
-        DatasetName::FashionMnist => ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"],
-        _ => ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-    }
 }
 
 fn load_split(image_file: &Path, label_file: &Path) -> Result<Samples> {
@@ -145,6 +150,7 @@ fn load_split(image_file: &Path, label_file: &Path) -> Result<Samples> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::sets;
     use std::fs;
 
     fn images(n: u32, h: u32, w: u32, pixels: usize) -> Vec<u8> {
@@ -219,7 +225,7 @@ mod tests {
     fn a_set_on_disk_loads_under_either_spelling_of_its_files() {
         let dir = tempfile::tempdir().unwrap();
         let options = LoadOptions { data_dir: Some(dir.path().into()), ..Default::default() };
-        let e = super::super::load(DatasetName::Mnist, &options).unwrap_err();
+        let e = crate::data::load(sets::MNIST, &options).unwrap_err();
         let text = e.to_string();
         assert_eq!(e.exit_code(), 2);
         assert!(text.contains(&dir.path().join("mnist").display().to_string()), "{text}");
@@ -227,19 +233,19 @@ mod tests {
 
         let (train, test) = (images(3, 28, 28, 3 * 784), images(2, 28, 28, 2 * 784));
         write_set(dir.path(), (&train, &labels(3, &[1, 2, 3])), (&test, &labels(2, &[4, 5])));
-        let set = super::super::load(DatasetName::Mnist, &options).unwrap();
+        let set = crate::data::load(sets::MNIST, &options).unwrap();
         assert_eq!((set.shape, &set.train.labels[..], &set.test.labels[..]), (Chw::new(1, 28, 28), &[1, 2, 3][..], &[4, 5][..]));
         assert_eq!(set.train.pixels, train[16..]);
         assert!(set.notes[0].contains("60000"), "{:?}", set.notes);
 
         write_set(dir.path(), (&train, &labels(4, &[1, 2, 3, 4])), (&test, &labels(2, &[4, 5])));
-        let e = super::super::load(DatasetName::Mnist, &options).unwrap_err().to_string();
+        let e = crate::data::load(sets::MNIST, &options).unwrap_err().to_string();
         assert!(e.contains("train-labels.idx1-ubyte: byte 4") && e.contains("expected 3 labels"), "{e}");
 
         write_set(dir.path(), (&images(3, 27, 28, 3 * 27 * 28), &labels(3, &[1, 2, 3])), (&test, &labels(2, &[4, 5])));
-        assert!(super::super::load(DatasetName::Mnist, &options).unwrap_err().to_string().contains("27x28"));
+        assert!(crate::data::load(sets::MNIST, &options).unwrap_err().to_string().contains("27x28"));
         write_set(dir.path(), (&images(0, 28, 28, 0), &labels(0, &[])), (&test, &labels(2, &[4, 5])));
-        assert!(super::super::load(DatasetName::Mnist, &options).unwrap_err().to_string().contains("found none"));
+        assert!(crate::data::load(sets::MNIST, &options).unwrap_err().to_string().contains("found none"));
     }
 
     #[test]
@@ -249,7 +255,7 @@ mod tests {
             return;
         };
         let options = LoadOptions { data_dir: Some(dir.into()), ..Default::default() };
-        let set = super::super::load(DatasetName::Mnist, &options).unwrap();
+        let set = crate::data::load(sets::MNIST, &options).unwrap();
         assert_eq!((set.train.len(), set.test.len()), (60_000, 10_000));
         assert_eq!(set.train.labels[..10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]);
         assert_eq!(set.test.labels[..10], [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]);

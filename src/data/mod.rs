@@ -1,7 +1,7 @@
 //! Data sets: images in memory or frames of events on the disk, with labels, a fingerprint, and everything on the way there.
 //!
-//! [`load`] is the door. Behind it one file per format: [`glyphs`] (drawn, nothing to download), [`idx`] (MNIST,
-//! Fashion-MNIST), [`cifar`] (CIFAR10's binary batches) and [`pictures`] (a folder of PNG and JPEG per class).
+//! [`sets`] says which there are, one file each. [`load`] is the door. Behind it one file per format: [`glyphs`] (drawn, nothing to
+//! download), [`idx`] (MNIST, Fashion-MNIST), [`cifar`] (CIFAR10's binary batches) and [`pictures`] (a folder of PNG and JPEG per class).
 //! Sets of event recordings have their own door, [`recordings::load`]: prepared frames out of a [`cache`] in one file.
 //! [`batch`] turns samples into the floating point numbers a network reads; [`catalog`] knows where sets come from,
 //! [`download`] gets them, and [`verify`] tells whether the files at hand are the published ones.
@@ -21,6 +21,7 @@ pub mod motions;
 pub mod name;
 pub mod pictures;
 pub mod recordings;
+pub mod sets;
 mod source;
 mod strokes;
 pub mod verify;
@@ -37,6 +38,7 @@ pub use name::DatasetName;
 
 use crate::error::{Error, Result};
 use crate::shape::Chw;
+use sets::Source;
 
 /// Samples of one split.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,11 +107,11 @@ impl ImageSet {
 pub struct LoadOptions {
     /// The folder that holds `mnist/`, `cifar10/`…; `None`: [`default_data_dir`].
     pub data_dir: Option<PathBuf>,
-    /// For [`DatasetName::Images`]: the folder of class folders.
+    /// For [`sets::IMAGES`]: the folder of class folders.
     pub images_dir: Option<PathBuf>,
-    /// For [`DatasetName::Images`]: height and width to resize to; `None` if all pictures have one size.
+    /// For [`sets::IMAGES`]: height and width to resize to; `None` if all pictures have one size.
     pub size: Option<(usize, usize)>,
-    /// For [`DatasetName::Images`]: one grey channel instead of three colours.
+    /// For [`sets::IMAGES`]: one grey channel instead of three colours.
     pub grey: bool,
     /// Go on when training batches of a set are missing.
     pub allow_partial: bool,
@@ -158,14 +160,10 @@ fn limited(have: usize, limit: Option<usize>, split: &str) -> (usize, Option<Str
 /// Format when a file is not what its format says; Storage when reading fails.
 pub fn load(name: DatasetName, options: &LoadOptions) -> Result<ImageSet> {
     check_limits(options.train_limit, options.test_limit)?;
-    let set = match name {
-        DatasetName::Glyphs => glyphs::load(options)?,
-        DatasetName::Mnist | DatasetName::FashionMnist => idx::load(name, options)?,
-        DatasetName::Cifar10 => cifar::load(options)?,
-        DatasetName::Images => pictures::load(options)?,
-        _ => return Err(Error::bug(format!("{name} is a set of events, not of pictures"))),
+    let Source::Pictures(load) = name.source else {
+        return Err(Error::bug(format!("{name} is a set of events, not of pictures")));
     };
-    Ok(set.finish(options))
+    Ok(load(options)?.finish(options))
 }
 
 /// The data folder when none is given: `$SPIKETRAIN_DATA`, else `$XDG_DATA_HOME/spiketrain`, else `~/.local/share/spiketrain`.
@@ -246,7 +244,7 @@ mod tests {
     fn limits_take_the_first_samples_and_say_so() {
         let options = LoadOptions { train_limit: Some(7), test_limit: Some(3), ..Default::default() };
         let whole = ImageSet::new(
-            DatasetName::Mnist,
+            sets::MNIST,
             Chw::new(1, 1, 2),
             vec![],
             Samples { pixels: (0..20).collect(), labels: (0..10).collect() },
@@ -258,7 +256,7 @@ mod tests {
         assert_eq!(set.train.pixels, (0..14).collect::<Vec<u8>>());
         assert_eq!(set.test.len(), 1);
         assert_eq!(set.notes, ["train: the first 7 of 10 samples", "test: all 1 samples, fewer than the 3 asked for"]);
-        let zero = load(DatasetName::Glyphs, &LoadOptions { test_limit: Some(0), ..Default::default() }).unwrap_err();
+        let zero = load(sets::GLYPHS, &LoadOptions { test_limit: Some(0), ..Default::default() }).unwrap_err();
         assert!(zero.to_string().starts_with("--test-limit: "));
     }
 }

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::frame_set::{FrameSet, FrameSplit};
-use super::{DatasetName, hex};
+use super::{hex, sets};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::frames::{FrameSource, SplitBy, cells, counts};
@@ -240,7 +240,7 @@ pub fn load(train: Option<usize>, test: Option<usize>, steps: usize, seed: u64) 
         at: (from..from + n).map(|i| i as u32).collect(),
     };
     Ok(FrameSet {
-        name: DatasetName::Motions,
+        name: sets::MOTIONS,
         sensor: SENSOR,
         steps,
         classes: CLASSES.iter().map(name).collect(),

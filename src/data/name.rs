@@ -1,88 +1,78 @@
 //! Names of data sets, and what to say to a name that is none.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::ser::{Serialize, Serializer};
 
+use super::sets::{ALL, Descriptor};
 use crate::error::{Error, Result};
 
-/// A data set: pictures, or recordings of an event camera.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DatasetName {
-    /// Digits drawn by this program: nothing to download.
-    Glyphs,
-    /// Handwritten digits, 1x28x28 (LeCun, Cortes, Burges).
-    Mnist,
-    /// Articles of clothing, 1x28x28 (Zalando Research).
-    FashionMnist,
-    /// Ten kinds of things, 3x32x32 (Krizhevsky).
-    Cifar10,
-    /// The user's own pictures: a folder per class.
-    Images,
-    /// Handwritten digits before a moving event camera, 34x34 (Orchard and others).
-    #[serde(rename = "nmnist")]
-    NMnist,
-    /// Eleven gestures before an event camera, 128x128 (Amir and others, IBM).
-    DvsGesture,
-    /// CIFAR10's pictures moved before an event camera, 128x128 (Li and others).
-    #[serde(rename = "dvs-cifar10")]
-    DvsCifar10,
-    /// Movements drawn by this program that differ in time only: nothing to download.
-    Motions,
-    /// The user's own recordings: a folder per class.
-    Events,
-}
+/// A data set of this program, by name; what there is to know about it is in its [`Descriptor`], to which this dereferences.
+#[derive(Clone, Copy)]
+pub struct DatasetName(&'static Descriptor);
 
 impl DatasetName {
-    /// Every set, in the order of documentation.
-    pub const ALL: [DatasetName; 10] = [
-        DatasetName::Glyphs,
-        DatasetName::Mnist,
-        DatasetName::FashionMnist,
-        DatasetName::Cifar10,
-        DatasetName::Images,
-        DatasetName::NMnist,
-        DatasetName::DvsGesture,
-        DatasetName::DvsCifar10,
-        DatasetName::Motions,
-        DatasetName::Events,
-    ];
-
-    /// Whether its samples are frames of events.
-    pub const fn is_events(self) -> bool {
-        use DatasetName::{DvsCifar10, DvsGesture, Events, Motions, NMnist};
-        matches!(self, NMnist | DvsGesture | DvsCifar10 | Motions | Events)
-    }
-
-    /// Whether it is a published set, the same everywhere; others are drawn by a seed, or are the user's own.
-    pub const fn is_published(self) -> bool {
-        use DatasetName::{Events, Glyphs, Images, Motions};
-        !matches!(self, Glyphs | Motions | Images | Events)
+    pub(super) const fn new(set: &'static Descriptor) -> Self {
+        DatasetName(set)
     }
 
     /// The name as it is written on the command line.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            DatasetName::Glyphs => "glyphs",
-            DatasetName::Mnist => "mnist",
-            DatasetName::FashionMnist => "fashion-mnist",
-            DatasetName::Cifar10 => "cifar10",
-            DatasetName::Images => "images",
-            DatasetName::NMnist => "nmnist",
-            DatasetName::DvsGesture => "dvs-gesture",
-            DatasetName::DvsCifar10 => "dvs-cifar10",
-            DatasetName::Motions => "motions",
-            DatasetName::Events => "events",
-        }
+        self.0.name
+    }
+}
+
+impl Deref for DatasetName {
+    type Target = Descriptor;
+
+    fn deref(&self) -> &Descriptor {
+        self.0
+    }
+}
+
+impl PartialEq for DatasetName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for DatasetName {}
+
+impl Hash for DatasetName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl fmt::Debug for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 
 impl fmt::Display for DatasetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.name)
     }
+}
+
+/// Names of all sets.
+const NAMES: [&str; ALL.len()] = {
+    let mut names = [""; ALL.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = ALL[i].as_str();
+        i += 1;
+    }
+    names
+};
+
+fn known(name: &str) -> Option<DatasetName> {
+    ALL.into_iter().find(|set| set.name == name)
 }
 
 impl FromStr for DatasetName {
@@ -90,11 +80,20 @@ impl FromStr for DatasetName {
 
     /// Reads a name; an unknown one is answered with the nearest and with the list.
     fn from_str(s: &str) -> Result<Self> {
-        if let Some(name) = Self::ALL.into_iter().find(|n| n.as_str() == s) {
-            return Ok(name);
-        }
-        let known = Self::ALL.map(Self::as_str);
-        Err(unknown(s, &known))
+        known(s).ok_or_else(|| unknown(s, &NAMES))
+    }
+}
+
+impl Serialize for DatasetName {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(self.name)
+    }
+}
+
+impl<'de> Deserialize<'de> for DatasetName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        known(&name).ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
     }
 }
 
@@ -138,7 +137,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in DatasetName::ALL {
+        for name in ALL {
             assert_eq!(name.to_string().parse::<DatasetName>().unwrap(), name);
             // In files as on the command line.
             assert_eq!(serde_json::to_value(name).unwrap(), name.as_str());

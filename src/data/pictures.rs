@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use image::{DynamicImage, ImageDecoder, ImageReader, imageops::FilterType};
 use rayon::prelude::*;
 
-use super::{DatasetName, ImageSet, LoadOptions, Samples};
+use super::{ImageSet, LoadOptions, Samples, sets};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::rng::{Purpose, Rng};
@@ -137,7 +137,7 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
     if resized_train + resized_test > 0 {
         notes.push(format!("{} of {} pictures resized to {h}x{w}", resized_train + resized_test, train.len() + test.len()));
     }
-    Ok(ImageSet::new(DatasetName::Images, shape, names, train, test, notes))
+    Ok(ImageSet::new(sets::IMAGES, shape, names, train, test, notes))
 }
 
 /// The entries of a folder by name; hidden ones are passed over.
@@ -263,7 +263,7 @@ mod tests {
     }
 
     fn error(options: &LoadOptions) -> String {
-        let e = load(DatasetName::Images, options).unwrap_err();
+        let e = load(sets::IMAGES, options).unwrap_err();
         assert_eq!(e.exit_code(), 2);
         e.to_string()
     }
@@ -295,18 +295,18 @@ mod tests {
         rgb(&dir.path().join("b-dog/x.JPG"), 4, 6, [0, 0, 0]);
         fs::write(dir.path().join("b-dog/notes.txt"), "x").unwrap();
         fs::write(dir.path().join(".hidden"), "x").unwrap();
-        let set = load(DatasetName::Images, &options(dir.path())).unwrap();
+        let set = load(sets::IMAGES, &options(dir.path())).unwrap();
         assert_eq!((set.shape, &set.classes[..]), (Chw::new(3, 4, 6), &["a-cat".to_string(), "b-dog".to_string()][..]));
         assert_eq!((set.train.len(), set.test.len()), (4 + 9, 1 + 2));
         assert_eq!(set.train.labels, [0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1]);
         assert_eq!(set.train.pixels[0], 200);
         assert_eq!(set.notes.len(), 1);
-        let again = load(DatasetName::Images, &options(dir.path())).unwrap();
+        let again = load(sets::IMAGES, &options(dir.path())).unwrap();
         assert_eq!(again.fingerprint, set.fingerprint);
-        let seeds = (1..6).map(|seed| load(DatasetName::Images, &LoadOptions { seed, ..options(dir.path()) }).unwrap().fingerprint);
+        let seeds = (1..6).map(|seed| load(sets::IMAGES, &LoadOptions { seed, ..options(dir.path()) }).unwrap().fingerprint);
         assert!(seeds.into_iter().any(|f| f != set.fingerprint));
         let grey = LoadOptions { grey: true, size: Some((3, 5)), ..options(dir.path()) };
-        let grey = load(DatasetName::Images, &grey).unwrap();
+        let grey = load(sets::IMAGES, &grey).unwrap();
         assert_eq!(grey.shape, Chw::new(1, 3, 5));
         assert!(grey.notes[1].contains("16 of 16 pictures resized to 3x5"), "{:?}", grey.notes);
     }
@@ -317,7 +317,7 @@ mod tests {
         for path in ["train/a/1.png", "train/b/1.png", "train/b/2.png", "test/a/1.png"] {
             rgb(&dir.path().join(path), 2, 2, [1, 2, 3]);
         }
-        let set = load(DatasetName::Images, &options(dir.path())).unwrap();
+        let set = load(sets::IMAGES, &options(dir.path())).unwrap();
         assert_eq!((&set.train.labels[..], &set.test.labels[..]), (&[0, 1, 1][..], &[0][..]));
         rgb(&dir.path().join("test/c/1.png"), 2, 2, [1, 2, 3]);
         assert!(error(&options(dir.path())).contains("'c'"));
@@ -329,7 +329,7 @@ mod tests {
     fn bad_folders_and_files_are_named() {
         assert!(error(&LoadOptions::default()).contains("needs a folder"));
         let dir = tempfile::tempdir().unwrap();
-        let none = load(DatasetName::Images, &options(&dir.path().join("none"))).unwrap_err();
+        let none = load(sets::IMAGES, &options(&dir.path().join("none"))).unwrap_err();
         assert!(none.to_string().contains("none"));
         for i in 0..5 {
             rgb(&dir.path().join(format!("a/{i}.png")), 4, 4, [1, 2, 3]);
@@ -341,7 +341,7 @@ mod tests {
         let text = error(&options(dir.path()));
         assert!(text.contains("4x5") && text.contains("4x4") && text.contains("--size"), "{text}");
         let sized = LoadOptions { size: Some((4, 4)), ..options(dir.path()) };
-        assert_eq!(load(DatasetName::Images, &sized).unwrap().train.len(), 5);
+        assert_eq!(load(sets::IMAGES, &sized).unwrap().train.len(), 5);
         let zero = LoadOptions { size: Some((0, 4)), ..options(dir.path()) };
         assert!(error(&zero).contains("3x0x4"));
         let good = fs::read(dir.path().join("a/0.png")).unwrap();

@@ -52,18 +52,13 @@ pub fn cases() -> Vec<Case> {
 
 /// The equations walked literally over one neuron: spikes and e\[t\].
 pub fn walk(surrogate: Surrogate, lif: Lif, current: &[f64], s: &[f64]) -> (Vec<bool>, Vec<f64>) {
-    let mut u = Vec::new();
     let mut rest = 0.0;
-    for &i in current {
-        let v = neuron::potential(lif.decay, rest, i);
-        rest = neuron::rest(v, neuron::fires(lif.threshold, v));
-        u.push(v);
-    }
+    let (u, fired): (Vec<f64>, Vec<bool>) = current.iter().map(|&i| neuron::step(lif.decay, lif.threshold, &mut rest, i)).unzip();
     let mut e = vec![0.0; u.len()];
     let mut next = 0.0;
     for t in (0..u.len()).rev() {
-        next = neuron::error(surrogate, lif.decay, lif.threshold, u[t], neuron::fires(lif.threshold, u[t]), s[t], next);
+        next = neuron::error(surrogate, lif.decay, lif.threshold, u[t], fired[t], s[t], next);
         e[t] = next;
     }
-    (u.iter().map(|&v| neuron::fires(lif.threshold, v)).collect(), e)
+    (fired, e)
 }

@@ -107,14 +107,7 @@ impl Reference {
     /// One neuron over all steps: potentials from normed currents.
     fn potentials(lif: Lif, current: &[f64]) -> Vec<f64> {
         let mut rest = 0.0;
-        current
-            .iter()
-            .map(|&i| {
-                let u = neuron::potential(lif.decay, rest, i);
-                rest = neuron::rest(u, neuron::fires(lif.threshold, u));
-                u
-            })
-            .collect()
+        current.iter().map(|&i| neuron::step(lif.decay, lif.threshold, &mut rest, i).0).collect()
     }
 
     /// Currents of one neuron over T after norm and ReLU, and where the ReLU lets gradients pass.

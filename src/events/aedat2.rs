@@ -12,6 +12,16 @@
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::{Error, Result};
 
+/// The format in the table of all.
+pub static FORMAT: Format = Format {
+    name: "aedat2",
+    title: "AEDAT 2.0 of a DVS128",
+    listed: "AEDAT 2.0 of a DVS128",
+    endings: &["aedat"],
+    magic: b"#!AER-DAT2.0",
+    read,
+};
+
 /// Bytes of one event.
 const RECORD: usize = 8;
 /// The bits of polarity, x and y.
@@ -56,7 +66,7 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         events.retain(|_| records.next().is_some_and(|r| address_and_time(r).0 & SPECIAL == 0));
         notes.push(format!("{} special events (bit 15 of the address) left out: they are no change of a pixel", before - events.len()));
     }
-    Ok(Recording { format: Format::Aedat2, sensor: Some(Sensor::DVS128), events, invalid: 0, notes })
+    Ok(Recording { format: &FORMAT, sensor: Some(Sensor::DVS128), events, invalid: 0, notes })
 }
 
 fn address_and_time(record: &[u8; RECORD]) -> (u32, u32) {
@@ -66,7 +76,7 @@ fn address_and_time(record: &[u8; RECORD]) -> (u32, u32) {
 
 /// Where the events begin. No address of a DVS128 begins with '#'.
 fn header(bytes: &[u8], name: &str) -> Result<usize> {
-    if !bytes.starts_with(b"#!AER-DAT2.0") {
+    if !bytes.starts_with(FORMAT.magic) {
         return Err(bad(name, 0, format!("expected #!AER-DAT2.0, found {}", super::shown(bytes))));
     }
     let mut start = 0;

@@ -9,6 +9,10 @@
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::Result;
 
+/// The format in the table of all.
+pub static FORMAT: Format =
+    Format { name: "aedat3", title: "AEDAT 3.1", listed: "AEDAT 3.1", endings: &["aedat"], magic: b"#!AER-DAT3.1", read };
+
 /// Last line of the text.
 const END_OF_HEADER: &[u8] = b"#!END-HEADER";
 /// Bytes of a packet's header.
@@ -97,7 +101,7 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         let kind = KINDS.get(kind).copied().unwrap_or("unknown");
         notes.push(format!("skipped {count} packets of kind {kind} ({events} events)"));
     }
-    Ok(Recording { format: Format::Aedat3, sensor, events, invalid, notes })
+    Ok(Recording { format: &FORMAT, sensor, events, invalid, notes })
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -131,7 +135,7 @@ fn decode(p: &Packet, name: &str, events: &mut Vec<Event>) -> Result<usize> {
 
 /// Where the packets begin, and the size of the camera if it is one we know.
 fn header(bytes: &[u8], name: &str) -> Result<(usize, Option<Sensor>)> {
-    if !bytes.starts_with(b"#!AER-DAT3.1") {
+    if !bytes.starts_with(FORMAT.magic) {
         return Err(bad(name, 0, format!("expected #!AER-DAT3.1, found {}", super::shown(bytes))));
     }
     let (mut start, mut sensor) = (0, None);

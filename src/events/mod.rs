@@ -1,12 +1,13 @@
 //! Event-camera recordings: bytes to events and back.
 //!
 //! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1), [`npz`]
-//! (SpikingJelly's). All of them keep what the file says: file order, coordinates without any flip, times in µs. [`read`] tells the
-//! format by content. [`labels`] reads the text files that come with DVS-Gesture, [`summary`] counts what is in a recording, [`picture`]
+//! (SpikingJelly's); [`mod@format`] is the table of them. All keep what the file says: file order, coordinates without any flip, times
+//! in µs. [`read`] tells the format by content. [`labels`] reads the text files that come with DVS-Gesture, [`summary`] counts what is in a recording, [`picture`]
 //! draws frames of it.
 
 pub mod aedat2;
 pub mod aedat3;
+pub mod format;
 pub mod labels;
 pub mod nmnist;
 mod npy;
@@ -20,6 +21,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::limits;
+pub use format::Format;
 
 /// One change of brightness at one pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,46 +50,11 @@ impl Sensor {
     pub const DVS128: Sensor = Sensor { width: 128, height: 128 };
 }
 
-/// The container a recording came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// N-MNIST's 40-bit events (.bin, .bs2).
-    NMnist,
-    /// AEDAT 2.0 of a DVS128.
-    Aedat2,
-    /// AEDAT 3.1.
-    Aedat3,
-    /// Arrays t, x, y, p as SpikingJelly writes them.
-    Npz,
-}
-
-impl Format {
-    /// A short name, as `data inspect --json` has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Format::NMnist => "nmnist",
-            Format::Aedat2 => "aedat2",
-            Format::Aedat3 => "aedat3",
-            Format::Npz => "npz",
-        }
-    }
-
-    /// The name in words.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Format::NMnist => "40-bit events (N-MNIST's format)",
-            Format::Aedat2 => "AEDAT 2.0 of a DVS128",
-            Format::Aedat3 => "AEDAT 3.1",
-            Format::Npz => "numpy arrays t, x, y, p (SpikingJelly's format)",
-        }
-    }
-}
-
 /// A decoded recording.
 #[derive(Clone, Debug)]
 pub struct Recording {
     /// The container.
-    pub format: Format,
+    pub format: &'static Format,
     /// The format's sensor, where it has one.
     pub sensor: Option<Sensor>,
     /// In file order; neither sorted nor checked against the sensor.
@@ -118,22 +85,14 @@ pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Reco
     if bytes.is_empty() {
         return Err(bad(name, 0, "expected a recording, found an empty file").remedy("download or unpack it again"));
     }
+    if let Some(format) = format::of(bytes, name) {
+        return (format.read)(bytes, name, events);
+    }
     if let Some(rest) = bytes.strip_prefix(AEDAT_MAGIC) {
-        return match rest.get(..3) {
-            Some(b"2.0") => aedat2::read(bytes, name, events),
-            Some(b"3.1") => aedat3::read(bytes, name, events),
-            version => Err(other_aedat(name, version.unwrap_or(rest))),
-        };
+        return Err(other_aedat(name, rest.get(..3).unwrap_or(rest)));
     }
-    if bytes.starts_with(npz::MAGIC) {
-        return npz::read(bytes, name, events);
-    }
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
-    match ending.as_str() {
-        "bin" | "bs2" => nmnist::read(bytes, name, events),
-        _ => Err(bad(name, 0, format!("no format of event recordings known here begins with {}", shown(bytes)))
-            .remedy("known are AEDAT 2.0 (DVS128) and 3.1, .npz with t, x, y and p, and 40-bit events under the endings .bin and .bs2")),
-    }
+    let what = format!("no format of event recordings known here begins with {}", shown(bytes));
+    Err(bad(name, 0, what).remedy(format!("known are {}", format::listed(" and "))))
 }
 
 /// Reads a recording from a file.

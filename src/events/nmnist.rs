@@ -8,6 +8,16 @@
 use super::{Event, Format, Recording, bad, cut_off, does_not_fit};
 use crate::error::Result;
 
+/// The format in the table of all.
+pub static FORMAT: Format = Format {
+    name: "nmnist",
+    title: "40-bit events (N-MNIST's format)",
+    listed: "40-bit events (.bin, .bs2)",
+    endings: &["bin", "bs2"],
+    magic: b"",
+    read,
+};
+
 /// Bytes of one event.
 const RECORD: usize = 5;
 /// Row that marks an overflow of the time.
@@ -42,7 +52,7 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         apply_marks(&mut events);
         notes.push(format!("{marks} marks (y = {MARK}) of an overflow of the time: {MARK_ADDS} µs added from each on"));
     }
-    Ok(Recording { format: Format::NMnist, sensor: None, events, invalid: 0, notes })
+    Ok(Recording { format: &FORMAT, sensor: None, events, invalid: 0, notes })
 }
 
 /// Takes the marks out and adds what they say.

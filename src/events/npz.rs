@@ -14,8 +14,16 @@ use super::{Event, Format, Recording, bad};
 use crate::error::{Error, Result};
 use crate::limits;
 
-/// First bytes of every zip that is not empty.
-pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
+/// The format in the table of all.
+pub static FORMAT: Format = Format {
+    name: "npz",
+    title: "numpy arrays t, x, y, p (SpikingJelly's format)",
+    listed: ".npz with t, x, y and p",
+    endings: &["npz"],
+    magic: b"PK\x03\x04",
+    read,
+};
+
 /// First bytes of every entry of the list of members.
 const CENTRAL: &[u8] = b"PK\x01\x02";
 /// Said of arrays that are not what is expected.
@@ -84,7 +92,7 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         });
         done.map_err(|e| if e.remedy.is_empty() { e.at(&place).remedy(REMEDY) } else { e.at(&place) })?;
     }
-    Ok(Recording { format: Format::Npz, sensor: None, events, invalid: 0, notes: Vec::new() })
+    Ok(Recording { format: &FORMAT, sensor: None, events, invalid: 0, notes: Vec::new() })
 }
 
 /// Decodes the array `frames`, `[T,2,H,W]` in C order; `name` only names the place of errors.
@@ -184,7 +192,7 @@ pub(super) mod tests {
         let mixed = zip_of(&[("p", p), ("y", y), ("x", x), ("t", t)], Deflated);
         for bytes in [mixed, events_file(&events, Stored), events_file(&events, Deflated)] {
             let r = super::super::read(&bytes, "f").unwrap();
-            assert_eq!((r.format, r.sensor), (Format::Npz, None));
+            assert_eq!((r.format, r.sensor), (&FORMAT, None));
             assert_eq!(r.events, events);
         }
     }

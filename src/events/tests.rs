@@ -57,14 +57,14 @@ fn what_is_written_is_read_back() {
     for n in [0, 1, 2, 1000, 20_000] {
         let events = random_events(n as u64, n);
         let (aedat2, aedat3) = (aedat2::write(&events).unwrap(), aedat3::write(&events, "DVS128").unwrap());
-        for (bytes, format) in [(aedat2, Format::Aedat2), (aedat3, Format::Aedat3)] {
+        for (bytes, format) in [(aedat2, &aedat2::FORMAT), (aedat3, &aedat3::FORMAT)] {
             let r = read(&bytes, "f").unwrap();
             assert_eq!((r.format, r.sensor, r.invalid, r.notes.len()), (format, Some(Sensor::DVS128), 0, 0));
             assert_eq!(r.events, events);
         }
         if n > 0 {
             let r = read(&nmnist::write(&events).unwrap(), "f.BIN").unwrap();
-            assert_eq!((r.format, r.sensor, r.invalid, r.notes.len()), (Format::NMnist, None, 0, 0));
+            assert_eq!((r.format, r.sensor, r.invalid, r.notes.len()), (&nmnist::FORMAT, None, 0, 0));
             assert_eq!(r.events, events);
         }
     }

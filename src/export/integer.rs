@@ -10,7 +10,7 @@ use super::agree::Answers;
 use super::model::Model;
 use crate::engine::{Batch, VOTERS};
 use crate::error::{Error, Result};
-use crate::neuron::Lif;
+use crate::neuron::{self, Lif};
 use crate::plan::{Block, Front, Kind, Plan};
 
 /// Weights of a layer.
@@ -194,9 +194,7 @@ fn fire(block: &Block, lif: Lif, currents: &[f32], bias: &[f32], rest: &mut [f32
     let (decay, threshold, area) = (lif.decay as f32, lif.threshold as f32, block.output.area());
     let one = |(i, (&sum, rest)): (usize, (&f32, &mut f32))| {
         let current = sum + bias[i / area];
-        let u = decay * *rest + if block.relu && current < 0.0 { 0.0 } else { current };
-        let fired = u > threshold;
-        *rest = if fired { 0.0 } else { u };
+        let (_, fired) = neuron::step(decay, threshold, rest, if block.relu && current < 0.0 { 0.0 } else { current });
         i32::from(fired)
     };
     currents.iter().zip(rest).enumerate().map(one).collect()

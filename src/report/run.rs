@@ -119,7 +119,8 @@ impl Run {
 
     /// Whether no camera saw the data, as far as the folder tells.
     pub fn simulated(&self) -> bool {
-        self.config.dataset == crate::data::DatasetName::Motions || self.result.as_ref().is_some_and(|r| r.dataset_simulated)
+        let set = self.config.dataset;
+        (set.is_events() && set.is_drawn()) || self.result.as_ref().is_some_and(|r| r.dataset_simulated)
     }
 
     /// The data set, with the word that must not be missing.

@@ -98,11 +98,11 @@ fn every_trouble_is_said_in_words_and_health_is_not() {
         ),
         (run("r", Options { best_on: Some(BestOn::Test), ..Options::default() }, healthy()), vec!["chosen on the test set"]),
         (
-            run("r", Options { dataset: Some(crate::data::DatasetName::Motions), time_steps: Some(8), ..Options::default() }, healthy()),
+            run("r", Options { dataset: Some(crate::data::sets::MOTIONS), time_steps: Some(8), ..Options::default() }, healthy()),
             vec!["simulated"],
         ),
         (
-            run("r", Options { dataset: Some(crate::data::DatasetName::Mnist), train_limit: Some(500), ..Options::default() }, healthy()),
+            run("r", Options { dataset: Some(crate::data::sets::MNIST), train_limit: Some(500), ..Options::default() }, healthy()),
             vec!["limited to 500 training samples"],
         ),
         (growing, vec!["grow across spikes in layer 1 (20FC): 70.00 %", "the first steps hold 100 times"]),

@@ -45,7 +45,7 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
     }
     let limits = [("training", c.train_limit), ("test", c.test_limit)];
     let cut: Vec<String> = limits.iter().filter_map(|(what, n)| Some(format!("{} {what} samples", (*n)?))).collect();
-    if !cut.is_empty() && c.dataset != crate::data::DatasetName::Glyphs && c.dataset != crate::data::DatasetName::Motions {
+    if !cut.is_empty() && !c.dataset.is_drawn() {
         said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
     }
     if let Some(r) = &run.result {

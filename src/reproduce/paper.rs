@@ -5,6 +5,7 @@
 
 use crate::config::Options;
 use crate::data::DatasetName;
+use crate::data::sets::{CIFAR10, DVS_CIFAR10, DVS_GESTURE, MNIST, NMNIST};
 use crate::neuron::Rule;
 use crate::study::Kind;
 
@@ -35,32 +36,31 @@ const fn claim(set: DatasetName, rule: Rule, steps: usize, accuracy: f64, also: 
     Claim { set, rule, steps, accuracy, also, spikes }
 }
 
-use DatasetName::{Cifar10, DvsCifar10, DvsGesture, Mnist, NMnist};
 use Rule::{Bpsa, BpsaBpta, Stbp};
 
 /// Everything that can be compared.
 pub const CLAIMS: [Claim; 21] = [
-    claim(Mnist, BpsaBpta, 16, 99.58, "± 0.06, best 99.67", Some((0.082, 35.1))),
-    claim(Mnist, Stbp, 16, 99.42, "", Some((0.183, 15.7))),
-    claim(NMnist, BpsaBpta, 16, 99.71, "Table 6: 99.61", Some((0.097, 29.6))),
-    claim(NMnist, Stbp, 16, 99.32, "", Some((0.176, 16.3))),
-    claim(Cifar10, BpsaBpta, 16, 92.15, "Table 6: 92.33", Some((0.108, 26.6))),
-    claim(Cifar10, Stbp, 16, 89.49, "", Some((0.214, 13.4))),
-    claim(DvsGesture, BpsaBpta, 16, 98.96, "Tables 6 and 9: 98.26", Some((0.083, 34.6))),
-    claim(DvsGesture, Bpsa, 16, 97.56, "", None),
-    claim(DvsGesture, Stbp, 16, 93.92, "", Some((0.165, 17.4))),
-    claim(DvsCifar10, BpsaBpta, 16, 78.95, "Table 6: 77.76", Some((0.097, 29.5))),
-    claim(DvsCifar10, Bpsa, 16, 75.30, "", None),
-    claim(DvsCifar10, Stbp, 16, 71.40, "", Some((0.177, 16.2))),
-    claim(DvsGesture, BpsaBpta, 32, 98.27, "", None),
-    claim(DvsGesture, BpsaBpta, 8, 96.18, "", None),
-    claim(DvsGesture, BpsaBpta, 4, 96.18, "", None),
-    claim(DvsGesture, Bpsa, 32, 96.53, "", None),
-    claim(DvsGesture, Bpsa, 8, 94.44, "", None),
-    claim(DvsGesture, Bpsa, 4, 89.58, "", None),
-    claim(DvsGesture, Stbp, 32, 95.49, "", None),
-    claim(DvsGesture, Stbp, 8, 84.03, "", None),
-    claim(DvsGesture, Stbp, 4, 73.96, "", None),
+    claim(MNIST, BpsaBpta, 16, 99.58, "± 0.06, best 99.67", Some((0.082, 35.1))),
+    claim(MNIST, Stbp, 16, 99.42, "", Some((0.183, 15.7))),
+    claim(NMNIST, BpsaBpta, 16, 99.71, "Table 6: 99.61", Some((0.097, 29.6))),
+    claim(NMNIST, Stbp, 16, 99.32, "", Some((0.176, 16.3))),
+    claim(CIFAR10, BpsaBpta, 16, 92.15, "Table 6: 92.33", Some((0.108, 26.6))),
+    claim(CIFAR10, Stbp, 16, 89.49, "", Some((0.214, 13.4))),
+    claim(DVS_GESTURE, BpsaBpta, 16, 98.96, "Tables 6 and 9: 98.26", Some((0.083, 34.6))),
+    claim(DVS_GESTURE, Bpsa, 16, 97.56, "", None),
+    claim(DVS_GESTURE, Stbp, 16, 93.92, "", Some((0.165, 17.4))),
+    claim(DVS_CIFAR10, BpsaBpta, 16, 78.95, "Table 6: 77.76", Some((0.097, 29.5))),
+    claim(DVS_CIFAR10, Bpsa, 16, 75.30, "", None),
+    claim(DVS_CIFAR10, Stbp, 16, 71.40, "", Some((0.177, 16.2))),
+    claim(DVS_GESTURE, BpsaBpta, 32, 98.27, "", None),
+    claim(DVS_GESTURE, BpsaBpta, 8, 96.18, "", None),
+    claim(DVS_GESTURE, BpsaBpta, 4, 96.18, "", None),
+    claim(DVS_GESTURE, Bpsa, 32, 96.53, "", None),
+    claim(DVS_GESTURE, Bpsa, 8, 94.44, "", None),
+    claim(DVS_GESTURE, Bpsa, 4, 89.58, "", None),
+    claim(DVS_GESTURE, Stbp, 32, 95.49, "", None),
+    claim(DVS_GESTURE, Stbp, 8, 84.03, "", None),
+    claim(DVS_GESTURE, Stbp, 4, 73.96, "", None),
 ];
 
 /// The claim on a set, rule and T.
@@ -82,7 +82,7 @@ pub struct Exhibit {
     pub rules: &'static [Rule],
 }
 
-const ALL_SETS: &[DatasetName] = &[Mnist, NMnist, Cifar10, DvsGesture, DvsCifar10];
+const ALL_SETS: &[DatasetName] = &[MNIST, NMNIST, CIFAR10, DVS_GESTURE, DVS_CIFAR10];
 const BOTH: &[Rule] = &[Stbp, BpsaBpta];
 const THREE: &[Rule] = &[Stbp, Bpsa, BpsaBpta];
 
@@ -92,15 +92,15 @@ const fn exhibit(name: &'static str, shows: &'static str, sets: &'static [Datase
 
 /// All of them (Table 1 is the networks: `spiketrain net`).
 pub const EXHIBITS: [Exhibit; 10] = [
-    exhibit("table2", "accuracy on MNIST", &[Mnist], Kind::Ablation, BOTH),
-    exhibit("table3", "accuracy on N-MNIST", &[NMnist], Kind::Ablation, BOTH),
-    exhibit("table4", "accuracy on CIFAR10", &[Cifar10], Kind::Ablation, BOTH),
-    exhibit("table5", "accuracy on DVS-Gesture", &[DvsGesture], Kind::Ablation, BOTH),
+    exhibit("table2", "accuracy on MNIST", &[MNIST], Kind::Ablation, BOTH),
+    exhibit("table3", "accuracy on N-MNIST", &[NMNIST], Kind::Ablation, BOTH),
+    exhibit("table4", "accuracy on CIFAR10", &[CIFAR10], Kind::Ablation, BOTH),
+    exhibit("table5", "accuracy on DVS-Gesture", &[DVS_GESTURE], Kind::Ablation, BOTH),
     exhibit("table6", "firing rates and energy", ALL_SETS, Kind::Energy, BOTH),
-    exhibit("table7", "accuracy on DVS-CIFAR10", &[DvsCifar10], Kind::Ablation, BOTH),
-    exhibit("table8", "ablation of the rule", &[DvsGesture, DvsCifar10], Kind::Ablation, THREE),
-    exhibit("table9", "accuracy at few time steps", &[DvsGesture], Kind::Latency, THREE),
-    exhibit("fig5", "accuracy at few time steps (as table9)", &[DvsGesture], Kind::Latency, THREE),
+    exhibit("table7", "accuracy on DVS-CIFAR10", &[DVS_CIFAR10], Kind::Ablation, BOTH),
+    exhibit("table8", "ablation of the rule", &[DVS_GESTURE, DVS_CIFAR10], Kind::Ablation, THREE),
+    exhibit("table9", "accuracy at few time steps", &[DVS_GESTURE], Kind::Latency, THREE),
+    exhibit("fig5", "accuracy at few time steps (as table9)", &[DVS_GESTURE], Kind::Latency, THREE),
     exhibit("fig6", "test accuracy by epoch", ALL_SETS, Kind::Ablation, THREE),
 ];
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::camera::Scene;
 use super::*;
-use crate::data::{DatasetName, LoadOptions, load};
+use crate::data::{LoadOptions, load, sets};
 use crate::events::nmnist;
 
 #[test]
@@ -109,7 +109,7 @@ fn simulated_nmnist_resembles_the_real_recordings_of_the_same_digits() {
     };
     let n = 400;
     let options = LoadOptions { data_dir: Some(dir.clone()), train_limit: Some(n), test_limit: Some(1), ..Default::default() };
-    let Ok(set) = load(DatasetName::Mnist, &options) else {
+    let Ok(set) = load(sets::MNIST, &options) else {
         println!("SKIPPED: SPIKETRAIN_TEST_DATA has no mnist");
         return;
     };

@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::memory::{self, Load};
 use crate::plan::Plan;
 
-/// What a training step of `c` consists of.
-pub fn load_of(c: &Config) -> Load {
+/// What a training step of `c` on `data` consists of.
+pub fn load_of(c: &Config, data: &dyn Dataset) -> Load {
     let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
-    Load { steps: c.time_steps, batch: c.batch, direct: !c.dataset.is_events(), everywhere }
+    Load { steps: c.time_steps, batch: c.batch, direct: data.steps().is_none(), everywhere }
 }
 
 /// Bytes of the batch that is made while another is trained on.
@@ -34,7 +34,7 @@ pub struct Fit {
 /// # Errors
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
 pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Fit> {
-    let (load, engine) = (load_of(c), engines::memory(c.engine));
+    let (load, engine) = (load_of(c, data), engines::memory(c.engine));
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
     let (recompute, credit_samples) = match limit {
         Some(limit) => {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Mark, Options};
 use crate::data::recordings::{self, EventOptions};
-use crate::data::{self, Dataset, DatasetName, LoadOptions, motions, verify};
+use crate::data::{self, Dataset, LoadOptions, verify};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::notation::PRESETS;
@@ -60,23 +60,20 @@ pub fn takes_options_from_its_folder() -> Error {
 pub fn dataset(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
     // A study keeps a data set as long as these options stay; so others must not reach it.
     let c = &c.of_data().complete()?;
-    match c.dataset {
-        DatasetName::Motions => Ok(Box::new(motions::load(c.train_limit, c.test_limit, c.time_steps, c.seed)?)),
-        name if name.is_events() => Ok(Box::new(recordings::load(name, &event_options(c), watch)?)),
-        name => {
-            let options = LoadOptions {
-                data_dir: c.data_dir.clone(),
-                images_dir: c.images_dir.clone(),
-                size: c.size.map(|[h, w]| (h, w)),
-                grey: c.grey,
-                allow_partial: c.allow_partial,
-                seed: c.seed,
-                train_limit: c.train_limit,
-                test_limit: c.test_limit,
-            };
-            Ok(Box::new(data::load(name, &options)?))
-        }
+    if c.dataset.is_events() {
+        return Ok(Box::new(recordings::load(c.dataset, &event_options(c), watch)?));
     }
+    let options = LoadOptions {
+        data_dir: c.data_dir.clone(),
+        images_dir: c.images_dir.clone(),
+        size: c.size.map(|[h, w]| (h, w)),
+        grey: c.grey,
+        allow_partial: c.allow_partial,
+        seed: c.seed,
+        train_limit: c.train_limit,
+        test_limit: c.test_limit,
+    };
+    Ok(Box::new(data::load(c.dataset, &options)?))
 }
 
 fn event_options(c: &Config) -> EventOptions {

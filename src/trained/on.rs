@@ -44,7 +44,7 @@ pub trait Use {
     ///
     /// # Errors
     /// As it likes.
-    fn on<E: Engine>(self, engine: &E, net: &mut Network<E>) -> Result<Self::Out>;
+    fn on<E: Engine + Clone>(self, engine: &E, net: &mut Network<E>) -> Result<Self::Out>;
 }
 
 /// A network on some engine.
@@ -63,7 +63,7 @@ struct On<E: Engine> {
     net: Network<E>,
 }
 
-impl<E: Engine + Send + 'static> OnEngine for On<E> {
+impl<E: Engine + Clone + Send + 'static> OnEngine for On<E> {
     fn engine(&self) -> &'static str {
         self.engine.name()
     }
@@ -146,7 +146,7 @@ struct Make<'a, 'w> {
 impl Work for Make<'_, '_> {
     type Out = Result<Box<dyn OnEngine>>;
 
-    fn on<E: Engine + Send + 'static>(self, engine: E) -> Self::Out {
+    fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out {
         let net = match self.weights {
             Weights::Fresh(seed) => Network::init(&engine, self.plan.clone(), seed),
             Weights::Stored(c) => save::network(&engine, self.plan, c)?,
@@ -169,7 +169,7 @@ struct Using<'a, U> {
 impl<U: Use> Work for Using<'_, U> {
     type Out = Result<U::Out>;
 
-    fn on<E: Engine + Send + 'static>(self, _: E) -> Self::Out {
+    fn on<E: Engine + Clone + Send + 'static>(self, _: E) -> Self::Out {
         let net: &mut dyn Any = self.net;
         let on = net.downcast_mut::<On<E>>().ok_or_else(|| Error::bug("a network on another engine than its configuration's"))?;
         self.using.on(&on.engine, &mut on.net)

@@ -6,7 +6,7 @@ use super::Trained;
 use crate::data::batch::prepare_frames;
 use crate::data::pictures::{self, Picture};
 use crate::data::recordings::turn;
-use crate::data::{DatasetName, Samples, assemble};
+use crate::data::{Samples, assemble};
 use crate::engine::{Batch, Input};
 use crate::error::{Error, Result};
 use crate::events;
@@ -77,11 +77,12 @@ impl Trained {
     /// Cut into frames as the training recordings were.
     fn recording(&self, file: &Path) -> Result<Sample> {
         let (name, config, prep) = (file.display(), &self.config, self.preparation());
-        if config.dataset == DatasetName::Motions {
-            return Err(Error::usage("motions are made as frames, visit by visit; there are no recordings of them").at(name));
-        }
+        let set = config.dataset;
+        let Some(layout) = set.recordings() else {
+            return Err(Error::usage(format!("{set} are made as frames, visit by visit; there are no recordings of them")).at(name));
+        };
         let mut recording = events::open(file)?;
-        if config.dataset == DatasetName::DvsCifar10 {
+        if layout.turned {
             recording.events.iter_mut().for_each(turn);
         }
         let sensor = prep.resize.sensor(self.plan().shape);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use spiketrain::data::DatasetName;
 use spiketrain::data::cache::part::{Block, Part};
 use spiketrain::data::cache::{About, Cache, Place};
+use spiketrain::data::sets;
 use spiketrain::error::Result;
 use spiketrain::events::Sensor;
 use spiketrain::frames::{Quality, SplitBy, cells};
@@ -34,7 +34,7 @@ pub fn build(storage: &dyn Storage, path: &Path) -> Result<Cache> {
         part.flush()?;
     }
     let about = About {
-        set: DatasetName::Events,
+        set: sets::EVENTS,
         width: SENSOR.width,
         height: SENSOR.height,
         steps: STEPS,

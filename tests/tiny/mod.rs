@@ -11,7 +11,7 @@ use serde_json::Value;
 use spiketrain::checkpoint::{self, Tensor};
 use spiketrain::config::{Config, Options};
 use spiketrain::data::frame_set::{FrameSet, FrameSplit};
-use spiketrain::data::{DatasetName, Resize};
+use spiketrain::data::{Resize, sets};
 use spiketrain::engine::cpu::Cpu;
 use spiketrain::error::Result;
 use spiketrain::events::Sensor;
@@ -66,7 +66,7 @@ impl Tiny {
     pub fn new(epochs: usize) -> Tiny {
         let split = |at: std::ops::Range<u32>| FrameSplit { labels: at.clone().map(|i| (i % 2) as u16).collect(), at: at.collect() };
         let data = FrameSet {
-            name: DatasetName::Events,
+            name: sets::EVENTS,
             sensor: Sensor { width: SIDE, height: SIDE },
             steps: STEPS,
             classes: ["left", "right"].map(String::from).to_vec(),
@@ -78,7 +78,7 @@ impl Tiny {
             fingerprint: "halves".into(),
         };
         let options = Options {
-            dataset: Some(DatasetName::Events),
+            dataset: Some(sets::EVENTS),
             events_dir: Some("halves".into()),
             net: Some("3C3-MP2-DP-4FC-2Voting".into()),
             time_steps: Some(STEPS),

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::{frames, sensor};
 use crate::data::DatasetName;
 use crate::events::Sensor;
+use crate::events::format::listed;
 use crate::frames::SplitBy;
 use crate::simulate::Kind;
 
@@ -55,7 +56,7 @@ pub enum DataCommand {
 
 #[derive(Args)]
 pub struct InspectArgs {
-    /// A recording: 40-bit events (.bin, .bs2), AEDAT 2.0 of a DVS128, AEDAT 3.1, or .npz with t, x, y and p.
+    #[arg(help = format!("A recording: {}", listed(", or ")))]
     pub file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::{Options, defaults_table};
-use crate::data::DatasetName;
+use crate::data::{DatasetName, sets};
 use crate::error::{Error, Result};
 
 /// What a training run is; `train` and every study take it.
@@ -53,12 +53,18 @@ impl RunArgs {
             Some([name, dir, ..]) => (Some(name.parse::<DatasetName>()?), Some(PathBuf::from(dir))),
         };
         let (images_dir, events_dir) = match (dataset, dir) {
-            (Some(DatasetName::Images), dir) => (dir, None),
-            (Some(DatasetName::Events), dir) => (None, dir),
-            (Some(name), Some(dir)) => {
-                return Err(Error::usage(format!("'{}' after data set {name}", dir.display())).at("--dataset").remedy(
-                    "only `--dataset images DIR` and `--dataset events DIR` take a folder; other sets are found through --data-dir",
-                ));
+            (Some(set), dir) if set.is_own() => {
+                if set.is_events() {
+                    (None, dir)
+                } else {
+                    (dir, None)
+                }
+            }
+            (Some(set), Some(dir)) => {
+                let own: Vec<String> = sets::ALL.iter().filter(|s| s.is_own()).map(|s| format!("`--dataset {s} DIR`")).collect();
+                return Err(Error::usage(format!("'{}' after data set {set}", dir.display()))
+                    .at("--dataset")
+                    .remedy(format!("only {} take a folder; other sets are found through --data-dir", own.join(" and "))));
             }
             _ => (None, None),
         };

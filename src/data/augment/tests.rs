@@ -2,9 +2,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::data::DatasetName;
 use crate::data::batch::assemble_frames;
 use crate::data::frame_set::{FrameSet, FrameSplit};
+use crate::data::sets;
 use crate::error::{Error, Result};
 use crate::frames::FrameSource;
 use crate::shape::Chw;
@@ -31,7 +31,7 @@ impl FrameSource for Drawn {
 /// `samples` samples that stand in the source the other way round.
 fn set(samples: usize, steps: usize, (height, width): (u16, u16), source: Drawn) -> FrameSet {
     FrameSet {
-        name: DatasetName::DvsGesture,
+        name: sets::DVS_GESTURE,
         sensor: Sensor { width, height },
         steps,
         classes: vec!["a".into(), "b".into()],

@@ -1,5 +1,6 @@
 use super::part::{Block, Part};
 use super::*;
+use crate::data::sets;
 use crate::frames::counts;
 use crate::rng::{Purpose, Rng};
 use crate::storage::faulty::{Fault, FaultyDisk};
@@ -17,7 +18,7 @@ fn order() -> Vec<Vec<u32>> {
 
 fn about() -> About {
     About {
-        set: DatasetName::Events,
+        set: sets::EVENTS,
         width: SENSOR.width,
         height: SENSOR.height,
         steps: STEPS,

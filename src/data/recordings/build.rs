@@ -25,6 +25,8 @@ const NOTES: usize = 3;
 pub(super) struct Cut {
     pub steps: usize,
     pub by: SplitBy,
+    /// Whether events are turned ([`turn`]) before.
+    pub turned: bool,
 }
 
 /// A recording that waits for its frames.
@@ -157,7 +159,7 @@ fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<E
         let what = format!("expected a sensor of {} as in the first recording, found {found}", name(plan.sensor));
         return Err(Error::usage(what).at(&planned.place).remedy("say the size of all: --size WIDTHxHEIGHT"));
     }
-    if plan.turned {
+    if cut.turned {
         recording.events.iter_mut().for_each(turn);
     }
     let events = &recording.events;

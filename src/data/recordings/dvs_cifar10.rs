@@ -3,22 +3,31 @@
 //! A zip per class, as they are, or a folder per class: 1,000 AEDAT 2.0 files each. The set has no official split; this is the
 //! method's: by the byte-wise order of names the first 900 train, the last 100 test.
 
-use super::listing::{Entry, Listing};
+use std::path::Path;
+
+use super::listing::{Entry, Found, list};
 use super::plan::{Plan, Whole, partial};
+use super::{EventOptions, Layout};
 use crate::data::cache::Place;
+use crate::data::verify::Observer;
 use crate::error::Result;
 use crate::events::Sensor;
+use crate::events::aedat2::FORMAT;
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 /// Recordings per class as published; nine tenths are for training.
 const PER_CLASS: usize = 1000;
 
-pub(super) fn plan(listing: Listing, allow_partial: bool) -> Result<Plan> {
+/// Turned as SpikingJelly reads the set.
+pub(in crate::data) const LAYOUT: Layout = Layout { plan, unpacked_list: None, turned: true };
+
+fn plan(_: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observer) -> Result<Plan> {
+    let (listing, allow_partial) = (list(files)?, options.allow_partial);
     let mut classes: [Vec<Entry>; 10] = Default::default();
     let (mut notes, mut others) = (listing.notes, 0);
     for entry in listing.entries {
         match CLASSES.iter().position(|c| *c == entry.root) {
-            Some(c) if entry.ending() == "aedat" => classes[c].push(entry),
+            Some(c) if FORMAT.endings.contains(&entry.ending().as_str()) => classes[c].push(entry),
             _ => others += 1,
         }
     }
@@ -40,5 +49,5 @@ pub(super) fn plan(listing: Listing, allow_partial: bool) -> Result<Plan> {
     keyed.sort_by_key(|(i, whole)| (*i, whole.place.label));
     let wholes = keyed.into_iter().map(|(_, whole)| whole).collect();
     let plan = Plan::of_whole(CLASSES.map(String::from).to_vec(), Sensor::DVS128, wholes, listing.archives)?;
-    Ok(Plan { turned: true, notes, ..plan })
+    Ok(Plan { notes, ..plan })
 }

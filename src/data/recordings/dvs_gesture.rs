@@ -7,11 +7,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::listing::{Listing, twice};
+use super::listing::{Found, Listing, list, twice};
 use super::plan::{Plan, Planned, Sample, Window, partial};
-use super::supply::{Item, Supply, TarList, read_file};
+use super::supply::{Item, Supply, TarList, list_tar, read_file};
+use super::{EventOptions, Layout};
 use crate::data::cache::Place;
+use crate::data::verify::Observer;
 use crate::error::{Error, Result};
+use crate::events::aedat3::FORMAT;
 use crate::events::{Sensor, labels};
 use crate::limits;
 
@@ -32,6 +35,19 @@ const CLASSES: [&str; labels::CLASSES as usize] = [
 /// The lists of recordings, train and test.
 const LISTS: [&str; 2] = ["trials_to_train.txt", "trials_to_test.txt"];
 
+/// The set's files may also lie in its folder itself.
+pub(in crate::data) const LAYOUT: Layout = Layout { plan: plan_any, unpacked_list: Some(LISTS[0]), turned: false };
+
+fn plan_any(folder: &Path, files: Vec<Found>, options: &EventOptions, watch: &mut dyn Observer) -> Result<Plan> {
+    match files.first().filter(|f| f.path.to_string_lossy().ends_with(".tar.gz")) {
+        Some(Found { path, .. }) => plan_tar(path, list_tar(path, [FORMAT.endings, &TEXTS], watch)?, options.allow_partial),
+        None => plan_folder(folder, list(files)?, options.allow_partial),
+    }
+}
+
+/// Endings of lists and labels.
+const TEXTS: [&str; 2] = ["csv", "txt"];
+
 /// What the set consists of, wherever it lies.
 struct Parts {
     /// Where, for messages.
@@ -44,13 +60,13 @@ struct Parts {
 }
 
 /// The set as a folder.
-pub(super) fn plan_folder(folder: &Path, listing: Listing, allow_partial: bool) -> Result<Plan> {
+fn plan_folder(folder: &Path, listing: Listing, allow_partial: bool) -> Result<Plan> {
     let (mut recordings, mut items, mut texts) = (BTreeMap::new(), Vec::new(), HashMap::new());
     for entry in listing.entries {
         let (name, Item::File(path)) = (entry.name().to_string(), &entry.item) else { continue };
         let known = match entry.ending().as_str() {
-            "aedat" => recordings.insert(name, (path.clone(), entry.bytes)).is_some(),
-            "csv" | "txt" => texts.insert(name, read_file(path, limits::MAX_TEXT_BYTES)?).is_some(),
+            ending if FORMAT.endings.contains(&ending) => recordings.insert(name, (path.clone(), entry.bytes)).is_some(),
+            ending if TEXTS.contains(&ending) => texts.insert(name, read_file(path, limits::MAX_TEXT_BYTES)?).is_some(),
             _ => false,
         };
         if known {
@@ -68,7 +84,7 @@ pub(super) fn plan_folder(folder: &Path, listing: Listing, allow_partial: bool) 
 }
 
 /// The set as a .tar.gz.
-pub(super) fn plan_tar(path: &Path, list: TarList, allow_partial: bool) -> Result<Plan> {
+fn plan_tar(path: &Path, list: TarList, allow_partial: bool) -> Result<Plan> {
     let name = |p: &str| p.rsplit('/').next().unwrap_or(p).to_string();
     let recordings = list.recordings.iter().map(|r| (name(&r.path), path.join(&r.path).display().to_string(), r.bytes)).collect();
     let members = list.recordings.into_iter().map(|r| r.path).collect();
@@ -107,7 +123,7 @@ fn plan(parts: Parts, allow_partial: bool) -> Result<Plan> {
     }
     let classes = CLASSES.map(String::from).to_vec();
     let (sensor, supply) = (Sensor::DVS128, parts.supply);
-    let plan = Plan { classes, sensor, same_sensor: false, turned: false, recordings, samples, supply, notes };
+    let plan = Plan { classes, sensor, same_sensor: false, recordings, samples, supply, notes };
     plan.check().map_err(|e| e.at(&parts.place))?;
     Ok(plan)
 }

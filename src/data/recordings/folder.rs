@@ -6,19 +6,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::listing::{Entry, Listing};
+use super::listing::{Entry, Found, list};
 use super::plan::{Plan, Whole};
-use super::{SIMULATED, supply};
+use super::{EventOptions, Layout, SIMULATED, supply};
 use crate::data::cache::Place;
 use crate::data::pictures::drawn_for_test;
+use crate::data::verify::Observer;
 use crate::error::{Error, Result};
+use crate::events::format::recording_endings;
 use crate::events::{self, Sensor};
 use crate::limits;
 
-/// Endings of recordings.
-const ENDINGS: [&str; 5] = ["aedat", "aedat4", "bin", "bs2", "npz"];
+pub(in crate::data) const LAYOUT: Layout = Layout { plan, unpacked_list: None, turned: false };
 
-pub(super) fn plan(dir: &Path, mut listing: Listing, size: Option<Sensor>, seed: u64) -> Result<Plan> {
+fn plan(dir: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observer) -> Result<Plan> {
+    let (mut listing, size) = (list(files)?, options.size);
     let mut notes = std::mem::take(&mut listing.notes);
     let has = |split: &str| listing.entries.iter().any(|e| e.root == split && e.parts.len() == 3);
     let (train, test) = (has("train"), has("test"));
@@ -27,11 +29,12 @@ pub(super) fn plan(dir: &Path, mut listing: Listing, size: Option<Sensor>, seed:
         let what = format!("there is a folder '{is}' but no folder '{is_not}'");
         return Err(Error::usage(what).at(dir.display()).remedy("give both, or a folder per class without either"));
     }
+    let endings = recording_endings();
     let depth = if train { 3 } else { 2 };
     listing.entries.retain(|e| e.parts != [SIMULATED]);
     let (entries, others): (Vec<_>, Vec<_>) = listing.entries.into_iter().partition(|e| {
         let in_split = !train || e.root == "train" || e.root == "test";
-        e.parts.len() == depth && in_split && ENDINGS.contains(&e.ending().as_str())
+        e.parts.len() == depth && in_split && endings.contains(&e.ending().as_str())
     });
     if !others.is_empty() {
         notes.push(format!("{} files passed over that are no recordings in a class folder", others.len()));
@@ -42,9 +45,9 @@ pub(super) fn plan(dir: &Path, mut listing: Listing, size: Option<Sensor>, seed:
     names.dedup();
     if !(2..=limits::MAX_CLASSES).contains(&names.len()) {
         let what = format!("expected recordings in folders of 2 to {} classes, found {}", limits::MAX_CLASSES, names.len());
-        return Err(Error::usage(what).at(dir.display()).remedy(format!("recordings end in .{}", ENDINGS.join(", ."))));
+        return Err(Error::usage(what).at(dir.display()).remedy(format!("recordings end in .{}", endings.join(", ."))));
     }
-    let mut wholes = in_rounds(entries, &names, train, seed)?;
+    let mut wholes = in_rounds(entries, &names, train, options.seed)?;
     wholes.sort_by_key(|(round, whole)| (*round, whole.place.label));
     let wholes: Vec<Whole> = wholes.into_iter().map(|(_, whole)| whole).collect();
     let sensor = match size {

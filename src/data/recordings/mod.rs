@@ -6,11 +6,11 @@
 //! `build` does the work.
 
 mod build;
-mod dvs_cifar10;
-mod dvs_gesture;
-mod folder;
+pub(super) mod dvs_cifar10;
+pub(super) mod dvs_gesture;
+pub(super) mod folder;
 mod listing;
-mod nmnist;
+pub(super) mod nmnist;
 mod plan;
 mod prepared;
 mod supply;
@@ -25,8 +25,9 @@ use sha2::{Digest, Sha256};
 use super::cache::part::Part;
 use super::cache::{About, Cache, is_distrust, take_damaged};
 use super::frame_set::FrameSet;
+use super::sets::Source;
 use super::verify::{Doing, Observer};
-use super::{DatasetName, catalog, check_limits, default_data_dir, hex};
+use super::{DatasetName, catalog, check_limits, default_data_dir, hex, sets};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::frames::{SplitBy, cells};
@@ -43,14 +44,24 @@ pub use prepared::{Built, Prepared};
 /// How long to wait for another process to let go of the folder.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How the recordings of a set lie, and what is done with them.
+pub(crate) struct Layout {
+    /// Which recordings there are among the files found in the folder, the samples in them and their splits.
+    plan: fn(&Path, Vec<Found>, &EventOptions, &mut dyn Observer) -> Result<Plan>,
+    /// A file that tells that what an archive would hold lies in the set's folder itself.
+    unpacked_list: Option<&'static str>,
+    /// Whether events are turned ([`turn`]).
+    pub(crate) turned: bool,
+}
+
 /// What to prepare, and how.
 #[derive(Clone, Debug)]
 pub struct EventOptions {
     /// The folder that holds `nmnist/`, `dvs-gesture/`…; `None`: [`default_data_dir`].
     pub data_dir: Option<PathBuf>,
-    /// The set's own folder: needed for [`DatasetName::Events`], for the others in place of the one in the data folder.
+    /// The set's own folder: needed for [`sets::EVENTS`], for the others in place of the one in the data folder.
     pub folder: Option<PathBuf>,
-    /// For [`DatasetName::Events`]: the sensor, where the format does not say it.
+    /// For [`sets::EVENTS`]: the sensor, where the format does not say it.
     pub size: Option<Sensor>,
     /// T.
     pub steps: usize,
@@ -60,7 +71,7 @@ pub struct EventOptions {
     pub allow_partial: bool,
     /// Refuse any bad event.
     pub strict: bool,
-    /// Seed of the split of [`DatasetName::Events`].
+    /// Seed of the split of [`sets::EVENTS`].
     pub seed: u64,
     /// The folder of prepared frames; `None`: `cache/` in the data folder.
     pub cache: Option<PathBuf>,
@@ -97,17 +108,20 @@ impl EventOptions {
     /// The options that change frames or split, as text.
     fn decisive(&self, name: DatasetName, simulated: bool) -> String {
         let size = self.size.map_or(String::new(), |s| format!(" size={}x{}", s.width, s.height));
-        let seed = if name == DatasetName::Events { format!(" seed={}", self.seed) } else { String::new() };
+        let seed = if name.is_own() { format!(" seed={}", self.seed) } else { String::new() };
         let (steps, by, partial) = (self.steps, self.split_by.name(), self.allow_partial);
         format!("{name} T={steps} by={by} partial={partial} simulated={simulated}{size}{seed}")
     }
 }
 
-/// The frames of a set, ready to train on. Prepares them if that was not done before.
+/// The frames of a set, ready to train on. Recordings are prepared if that was not done before.
 ///
 /// # Errors
 /// As [`prepare`]; Format if more than a hundredth of the events are bad, or, if strict, any.
 pub fn load(name: DatasetName, options: &EventOptions, watch: &mut dyn Observer) -> Result<FrameSet> {
+    if let Source::Frames(load) = name.source {
+        return load(options);
+    }
     check_limits(options.train_limit, options.test_limit)?;
     let prepared = prepare(name, options, false, watch)?;
     prepared.quality.check(options.strict).map_err(|e| e.at(format!("data set {name}")))?;
@@ -132,7 +146,8 @@ fn prepare_on(
 ) -> Result<Prepared> {
     let start = Instant::now();
     check(options)?;
-    let (folder, roots) = roots(name, options)?;
+    let Some(layout) = name.recordings() else { return Err(no_recordings(name)) };
+    let (folder, roots) = roots(name, layout, options)?;
     let files = listing::find(&folder, &roots)?;
     let simulated = is_simulated(&folder)?;
     let key = listing::key(&options.decisive(name, simulated), &files);
@@ -151,8 +166,9 @@ fn prepare_on(
     if take_damaged(&path)? {
         notes.push(format!("{} was damaged: built anew", path.display()));
     }
-    let plan = plan(name, options, &folder, files, watch)?;
-    let (cache, events) = build_cache(storage, name, options, &plan, (&path, key), simulated, watch)?;
+    let cut = Cut { steps: options.steps, by: options.split_by, turned: layout.turned };
+    let plan = (layout.plan)(&folder, files, options, watch)?;
+    let (cache, events) = build_cache(storage, name, &plan, cut, (&path, key), simulated, watch)?;
     Ok(Prepared::new(cache, Some(Built { seconds: start.elapsed().as_secs_f64(), events }), notes))
 }
 
@@ -175,13 +191,12 @@ fn lock(home: &Path) -> Result<fs::File> {
 fn build_cache(
     storage: &dyn Storage,
     name: DatasetName,
-    options: &EventOptions,
     plan: &Plan,
+    cut: Cut,
     (path, key): (&Path, Digest256),
     simulated: bool,
     watch: &mut dyn Observer,
 ) -> Result<(Cache, u64)> {
-    let cut = Cut { steps: options.steps, by: options.split_by };
     let order: Vec<Vec<u32>> = plan.recordings.iter().map(|r| r.samples.iter().map(|s| s.0).collect()).collect();
     let (mut part, done) = Part::begin(storage, path, key, cells(plan.sensor, cut.steps), &order).map_err(cache_error)?;
     if done > 0 {
@@ -244,28 +259,24 @@ fn check(options: &EventOptions) -> Result<()> {
 }
 
 /// The set's folder, and the files and folders in it that belong to the set.
-fn roots(name: DatasetName, options: &EventOptions) -> Result<(PathBuf, Vec<PathBuf>)> {
-    if name == DatasetName::Events {
+fn roots(name: DatasetName, layout: &Layout, options: &EventOptions) -> Result<(PathBuf, Vec<PathBuf>)> {
+    if name.is_own() {
         let Some(folder) = &options.folder else {
-            return Err(Error::usage("the data set 'events' needs a folder").remedy("name the folder of class folders: events DIR"));
+            let remedy = format!("name the folder of class folders: {name} DIR");
+            return Err(Error::usage(format!("the data set '{name}' needs a folder")).remedy(remedy));
         };
         if !folder.is_dir() {
             return Err(Error::usage("there is no such folder").at(folder.display()).remedy("name the folder of class folders"));
         }
         return Ok((folder.clone(), vec![folder.clone()]));
     }
-    if !matches!(name, DatasetName::NMnist | DatasetName::DvsGesture | DatasetName::DvsCifar10) {
-        return Err(
-            Error::usage(format!("'{name}' has no recordings to prepare")).remedy("choose nmnist, dvs-gesture, dvs-cifar10 or events")
-        );
-    }
     let set = catalog::find(name.as_str())?;
     let folder = match &options.folder {
         Some(folder) => folder.clone(),
         None => options.data_dir()?.join(set.folder),
     };
-    // DVS-Gesture's files may also lie in the folder itself.
-    if name == DatasetName::DvsGesture && set.missing_parts(&folder) == set.parts && folder.join("trials_to_train.txt").exists() {
+    let here = |list: &str| set.missing_parts(&folder) == set.parts && folder.join(list).exists();
+    if layout.unpacked_list.is_some_and(here) {
         return Ok((folder.clone(), vec![folder]));
     }
     let roots: Vec<PathBuf> = (0..set.parts.len()).filter_map(|part| set.locate(&folder, part)).collect();
@@ -275,18 +286,10 @@ fn roots(name: DatasetName, options: &EventOptions) -> Result<(PathBuf, Vec<Path
     Ok((folder, roots))
 }
 
-fn plan(name: DatasetName, options: &EventOptions, folder: &Path, files: Vec<Found>, watch: &mut dyn Observer) -> Result<Plan> {
-    let archive = files.first().filter(|f| f.path.to_string_lossy().ends_with(".tar.gz")).map(|f| f.path.clone());
-    if let (DatasetName::DvsGesture, Some(path)) = (name, archive) {
-        return dvs_gesture::plan_tar(&path, supply::list_tar(&path, watch)?, options.allow_partial);
-    }
-    let listing = listing::list(files)?;
-    match name {
-        DatasetName::NMnist => nmnist::plan(listing, options.allow_partial),
-        DatasetName::DvsGesture => dvs_gesture::plan_folder(folder, listing, options.allow_partial),
-        DatasetName::DvsCifar10 => dvs_cifar10::plan(listing, options.allow_partial),
-        _ => folder::plan(folder, listing, options.size, options.seed),
-    }
+fn no_recordings(name: DatasetName) -> Error {
+    let names: Vec<&str> = sets::ALL.iter().filter(|d| d.recordings().is_some()).map(|d| d.as_str()).collect();
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    Error::usage(format!("'{name}' has no recordings to prepare")).remedy(format!("choose {} or {last}", others.join(", ")))
 }
 
 /// `<cache>/<set>/T16-number-<where the set lies>.frames`: preparing the same set again after a change replaces the file.

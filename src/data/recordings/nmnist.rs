@@ -3,22 +3,30 @@
 //! `Train.zip` and `Test.zip` as they are, or the folders `Train` and `Test`: a file `<digit>/<number>.bin` per recording, the
 //! number being the picture's position in MNIST from 1 on, in which order the samples stand. The split is the official one.
 
-use super::listing::Listing;
+use std::path::Path;
+
+use super::listing::{Found, list};
 use super::plan::{Plan, Whole, partial};
+use super::{EventOptions, Layout};
 use crate::data::cache::Place;
+use crate::data::verify::Observer;
 use crate::error::Result;
 use crate::events::Sensor;
+use crate::events::nmnist::FORMAT;
 
 const SENSOR: Sensor = Sensor { width: 34, height: 34 };
 /// Recordings of the published splits.
 const PUBLISHED: [usize; 2] = [60_000, 10_000];
 
-pub(super) fn plan(listing: Listing, allow_partial: bool) -> Result<Plan> {
+pub(in crate::data) const LAYOUT: Layout = Layout { plan, unpacked_list: None, turned: false };
+
+fn plan(_: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observer) -> Result<Plan> {
+    let (listing, allow_partial) = (list(files)?, options.allow_partial);
     let (mut wholes, mut notes, mut others) = (Vec::new(), listing.notes, 0);
     for entry in listing.entries {
         let label = entry.folder().parse::<u16>().ok().filter(|&l| l < 10 && entry.folder().len() == 1);
         match label {
-            Some(label) if matches!(entry.ending().as_str(), "bin" | "bs2") => {
+            Some(label) if FORMAT.endings.contains(&entry.ending().as_str()) => {
                 let test = entry.root == "Test";
                 wholes.push(Whole { entry, place: Place { label, test } });
             }

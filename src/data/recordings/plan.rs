@@ -38,8 +38,6 @@ pub(super) struct Plan {
     pub sensor: Sensor,
     /// Whether the recordings themselves must say that they have this sensor.
     pub same_sensor: bool,
-    /// Whether events are turned as SpikingJelly turns DVS-CIFAR10: x' = 127-y, y' = 127-x, polarity swapped.
-    pub turned: bool,
     /// In the order of the supply.
     pub recordings: Vec<Planned>,
     /// Train before test, each in its order: a sample's number is its position here.
@@ -75,7 +73,7 @@ impl Plan {
             items.push(entry.item);
         }
         let supply = Supply::Items { archives, items };
-        let plan = Plan { classes, sensor, same_sensor: false, turned: false, recordings, samples, supply, notes: Vec::new() };
+        let plan = Plan { classes, sensor, same_sensor: false, recordings, samples, supply, notes: Vec::new() };
         plan.check()?;
         Ok(plan)
     }

@@ -106,11 +106,11 @@ pub(super) struct TarList {
     pub notes: Vec<String>,
 }
 
-/// Reads through the archive: `.aedat` are recordings, `.csv` and `.txt` texts.
+/// Reads through the archive, for files with one of the endings of recordings and of texts.
 ///
 /// # Errors
 /// Format: it is damaged, holds a name twice, or too much.
-pub(super) fn list_tar(path: &Path, watch: &mut dyn Observer) -> Result<TarList> {
+pub(super) fn list_tar(path: &Path, [recordings, texts]: [&[&str]; 2], watch: &mut dyn Observer) -> Result<TarList> {
     let mut list = TarList::default();
     let (mut strays, mut names) = (Strays::default(), std::collections::HashSet::new());
     let bytes = std::fs::metadata(path).map_err(|e| Error::io(path, "opening", &e))?.len();
@@ -124,13 +124,14 @@ pub(super) fn list_tar(path: &Path, watch: &mut dyn Observer) -> Result<TarList>
         let name = parts[parts.len() - 1].clone();
         let bytes = entry.size();
         let ending = name.rsplit_once('.').map_or("", |(_, e)| e);
-        if !matches!(ending, "aedat" | "csv" | "txt") {
+        let recording = recordings.contains(&ending);
+        if !recording && !texts.contains(&ending) {
             return Ok(true);
         }
         if !names.insert(name.clone()) {
             return Err(twice(path, member));
         }
-        if ending == "aedat" {
+        if recording {
             list.recordings.push(InTar { path: member.to_string(), bytes });
         } else {
             list.texts.insert(name, read_entry(path, member, entry, limits::MAX_TEXT_BYTES)?);

@@ -213,9 +213,7 @@ impl Kernel for Sweep<'_> {
                 let at = t.min(self.stored - 1) * area + p;
                 prefetch::<S, 1>(self.y, at + AHEAD);
                 let z = current(Vector::load(&self.y[at]), affine);
-                let u = neuron::potential(decay, rest, Vector::choose(z.above(floor), z, floor));
-                let fired = neuron::fires(threshold, u);
-                rest = neuron::rest(u, fired);
+                let (_, fired) = neuron::step(decay, threshold, &mut rest, Vector::choose(z.above(floor), z, floor));
                 let bits = u64::from(S::bits(fired));
                 for l in 0..LANES {
                     trains[l] |= (bits >> l & 1) << t;

@@ -267,8 +267,7 @@ impl Back<'_> {
             prefetch::<S, N>(self.d, t * area + p + N);
             for n in 0..N {
                 let z = current(Vector::load(&y[n]), affine);
-                let u = neuron::potential(decay, rest[n], Vector::choose(z.above(floor), z, floor));
-                rest[n] = neuron::rest(u, neuron::fires(threshold, u));
+                let (u, _) = neuron::step(decay, threshold, &mut rest[n], Vector::choose(z.above(floor), z, floor));
                 u.store(&mut potentials[t][n]);
             }
         }

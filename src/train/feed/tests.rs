@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Options;
-use crate::data::{self, DatasetName, LoadOptions};
+use crate::data::{self, LoadOptions, sets};
 
 #[test]
 fn what_is_made_ahead_is_what_would_have_been_made() {
     let limits = LoadOptions { train_limit: Some(70), test_limit: Some(20), ..LoadOptions::default() };
-    let glyphs = data::load(DatasetName::Glyphs, &limits).unwrap();
+    let glyphs = data::load(sets::GLYPHS, &limits).unwrap();
     let config = Options { augment: Some(true), ..Options::default() }.complete().unwrap();
     let feed = Feed::new(&config, &glyphs).unwrap();
     let order: Vec<u32> = (0..70).rev().collect();

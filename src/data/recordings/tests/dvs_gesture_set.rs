@@ -58,10 +58,10 @@ fn in_archive(files: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
 fn failure(files: Vec<(String, Vec<u8>)>) -> String {
     let dir = tempfile::tempdir().unwrap();
     folder(dir.path(), &files);
-    let unpacked = error(DatasetName::DvsGesture, &EventOptions { allow_partial: false, ..options(dir.path()) });
+    let unpacked = error(sets::DVS_GESTURE, &EventOptions { allow_partial: false, ..options(dir.path()) });
     let packed = tempfile::tempdir().unwrap();
     tar(packed.path(), &in_archive(files));
-    let text = error(DatasetName::DvsGesture, &EventOptions { allow_partial: false, ..options(packed.path()) });
+    let text = error(sets::DVS_GESTURE, &EventOptions { allow_partial: false, ..options(packed.path()) });
     let what = |e: &str| e.rsplit("DvsGesture").next().unwrap().split_once(": ").unwrap().1.to_string();
     assert_eq!(what(&unpacked), what(&text), "folder and archive are refused alike");
     text
@@ -71,7 +71,7 @@ fn failure(files: Vec<(String, Vec<u8>)>) -> String {
 fn samples_are_windows_in_the_order_of_lists_and_lines() {
     let dir = tempfile::tempdir().unwrap();
     folder(dir.path(), &files());
-    let p = ready(DatasetName::DvsGesture, &EventOptions { allow_partial: false, ..options(dir.path()) });
+    let p = ready(sets::DVS_GESTURE, &EventOptions { allow_partial: false, ..options(dir.path()) });
     let mut i = 0;
     for r in [2, 1, 0, 3] {
         for (label, start, end) in [(10, 500, 900), (0, 1000, 2000)] {
@@ -94,7 +94,7 @@ fn samples_are_windows_in_the_order_of_lists_and_lines() {
             files.reverse();
         }
         tar(packed.path(), &files);
-        let q = ready(DatasetName::DvsGesture, &EventOptions { allow_partial: false, ..options(packed.path()) });
+        let q = ready(sets::DVS_GESTURE, &EventOptions { allow_partial: false, ..options(packed.path()) });
         assert_eq!(q.cache.about().fingerprint, p.cache.about().fingerprint);
         assert_eq!(q.cache.about().split_hash, p.cache.about().split_hash);
     }
@@ -108,7 +108,7 @@ fn recordings_whose_times_go_back_are_cut_by_the_same_windows() {
     let mut files = files();
     files[3].1 = aedat3::write(&swapped, "DVS128").unwrap();
     folder(dir.path(), &files);
-    let p = ready(DatasetName::DvsGesture, &options(dir.path()));
+    let p = ready(sets::DVS_GESTURE, &options(dir.path()));
     let within: Vec<Event> = swapped.into_iter().filter(|e| (1000..2000).contains(&e.t)).collect();
     assert!(frames(&p, 5) == counts(&within, Sensor::DVS128, 4, SplitBy::Number).0);
     assert!(p.quality.backwards > 0);
@@ -147,7 +147,7 @@ fn what_is_missing_may_be_left_out_and_odd_labels_are_said() {
     files.push(("user09_led.aedat".to_string(), aedat3::write(&recording(7), "DVS128").unwrap()));
     files.iter_mut().find(|f| f.0 == "user01_lab_labels.csv").unwrap().1 = b"1,1000,2000\n2,100,1100\n3,90000,90001\n".to_vec();
     folder(dir.path(), &files);
-    let p = ready(DatasetName::DvsGesture, &options(dir.path()));
+    let p = ready(sets::DVS_GESTURE, &options(dir.path()));
     assert_eq!(p.cache.entries().len(), 2 + 3 + 2);
     let has = |text: &str| assert!(p.notes.iter().any(|n| n.contains(text)), "{text}: {:?}", p.notes);
     has("names user02_led.aedat");
@@ -167,33 +167,33 @@ fn archives_with_tricks_cut_or_doubled() {
     files.push(("/user08_led.aedat".to_string(), b"x".to_vec()));
     files.push(("DvsGesture/user09_link.aedat".to_string(), vec![]));
     let path = tar(dir.path(), &files);
-    let p = ready(DatasetName::DvsGesture, &options);
+    let p = ready(sets::DVS_GESTURE, &options);
     let expected = "passed over: 2 members whose path leads out of the archive, 1 links";
     assert!(p.notes.iter().any(|n| n.contains(expected)), "{:?}", p.notes);
     let whole = fs::read(&path).unwrap();
     for cut in [10, 1000, whole.len() / 2, whole.len() - 1] {
         fs::write(&path, &whole[..cut]).unwrap();
-        let text = error(DatasetName::DvsGesture, &options);
+        let text = error(sets::DVS_GESTURE, &options);
         assert!(text.contains("DvsGesture.tar.gz") && text.contains("fetch it again"), "{cut}: {text}");
     }
     files.push(("DvsGesture/other/user01_led.aedat".to_string(), b"x".to_vec()));
     tar(dir.path(), &files);
-    let text = error(DatasetName::DvsGesture, &options);
+    let text = error(sets::DVS_GESTURE, &options);
     assert!(text.contains("user01_led.aedat") && text.contains("twice"), "{text}");
     fs::write(&path, b"nothing of the kind").unwrap();
-    assert!(error(DatasetName::DvsGesture, &options).contains("DvsGesture.tar.gz"));
+    assert!(error(sets::DVS_GESTURE, &options).contains("DvsGesture.tar.gz"));
 }
 
 #[test]
 fn killed_in_the_archive_it_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     tar(dir.path(), &in_archive(files()));
-    let path = ready(DatasetName::DvsGesture, &options(dir.path())).cache.path().to_owned();
+    let path = ready(sets::DVS_GESTURE, &options(dir.path())).cache.path().to_owned();
     let good = fs::read(&path).unwrap();
     for cut in (0..good.len()).step_by(good.len() / 20) {
         fs::remove_file(&path).unwrap();
         fs::write(path.with_added_extension("part"), &good[..cut]).unwrap();
-        ready(DatasetName::DvsGesture, &options(dir.path()));
+        ready(sets::DVS_GESTURE, &options(dir.path()));
         assert!(fs::read(&path).unwrap() == good, "{cut}");
     }
 }

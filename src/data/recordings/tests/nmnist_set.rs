@@ -19,7 +19,7 @@ fn folders_and_zips_are_the_same_data_in_the_order_of_mnist() {
         let members: Vec<(&str, &[u8])> = files.iter().filter(|(p, _)| p.starts_with(split)).map(|(p, b)| (p.as_str(), &b[..])).collect();
         put(b.path().join(format!("nmnist/{split}.zip")), &zip(&members));
     }
-    let (folders, zips) = (ready(DatasetName::NMnist, &options(a.path())), ready(DatasetName::NMnist, &options(b.path())));
+    let (folders, zips) = (ready(sets::NMNIST, &options(a.path())), ready(sets::NMNIST, &options(b.path())));
     assert_eq!(folders.cache.about().fingerprint, zips.cache.about().fingerprint);
     assert_eq!(folders.cache.about().split_hash, zips.cache.about().split_hash);
     for (i, (_, events)) in recordings().iter().enumerate() {
@@ -27,7 +27,7 @@ fn folders_and_zips_are_the_same_data_in_the_order_of_mnist() {
         assert!(frames(&zips, i) == expected && frames(&folders, i) == expected);
         assert_eq!(zips.cache.entries()[i].quality, quality);
     }
-    let set = load(DatasetName::NMnist, &options(b.path()), &mut ()).unwrap();
+    let set = load(sets::NMNIST, &options(b.path()), &mut ()).unwrap();
     assert_eq!(set.train.labels, (1..=12).map(|i| i * 7 % 10).collect::<Vec<u16>>());
     assert_eq!((set.test.at, set.steps), (vec![12, 13, 14, 15], 4));
     assert!(set.notes.iter().any(|n| n == "partial: Train: expected 60000 recordings, found 12"), "{:?}", set.notes);
@@ -40,29 +40,29 @@ fn folders_and_zips_are_the_same_data_in_the_order_of_mnist() {
 #[test]
 fn incomplete_sets_are_errors_unless_allowed() {
     let dir = tempfile::tempdir().unwrap();
-    let none = error(DatasetName::NMnist, &options(dir.path()));
+    let none = error(sets::NMNIST, &options(dir.path()));
     assert!(none.contains("not there") && none.contains("Train.zip"), "{none}");
     unpacked(dir.path());
     let strict = EventOptions { allow_partial: false, ..options(dir.path()) };
-    let text = error(DatasetName::NMnist, &strict);
+    let text = error(sets::NMNIST, &strict);
     assert!(text.contains("Train: expected 60000 recordings, found 12") && text.contains("--allow-partial"), "{text}");
     fs::remove_dir_all(dir.path().join("nmnist/Test")).unwrap();
-    assert!(error(DatasetName::NMnist, &strict).contains("missing: Test"));
-    assert!(error(DatasetName::NMnist, &options(dir.path())).contains("no recording is left for the test set"));
+    assert!(error(sets::NMNIST, &strict).contains("missing: Test"));
+    assert!(error(sets::NMNIST, &options(dir.path())).contains("no recording is left for the test set"));
 }
 
 #[test]
 fn limits_take_the_first_samples_and_make_another_set_of_it() {
     let dir = tempfile::tempdir().unwrap();
     unpacked(dir.path());
-    let whole = load(DatasetName::NMnist, &options(dir.path()), &mut ()).unwrap();
+    let whole = load(sets::NMNIST, &options(dir.path()), &mut ()).unwrap();
     let some = EventOptions { train_limit: Some(5), test_limit: Some(9), ..options(dir.path()) };
-    let some = load(DatasetName::NMnist, &some, &mut ()).unwrap();
+    let some = load(sets::NMNIST, &some, &mut ()).unwrap();
     assert_eq!((some.train.labels.len(), some.train.at.len(), some.test.labels.len()), (5, 5, 4));
     assert!(some.notes.contains(&"train: the first 5 of 12 samples, the classes in turn".to_string()), "{:?}", some.notes);
     assert_ne!(some.fingerprint, whole.fingerprint);
     let zero = EventOptions { test_limit: Some(0), ..options(dir.path()) };
-    assert!(load(DatasetName::NMnist, &zero, &mut ()).err().unwrap().to_string().starts_with("--test-limit"));
+    assert!(load(sets::NMNIST, &zero, &mut ()).err().unwrap().to_string().starts_with("--test-limit"));
 }
 
 #[test]
@@ -81,17 +81,17 @@ fn archives_with_tricks_are_read_without_harm_and_one_name_twice_is_refused() {
         ("Train/readme.txt", b"hello"),
     ];
     put(train.clone(), &zip(tricks));
-    let p = ready(DatasetName::NMnist, &options(dir.path()));
+    let p = ready(sets::NMNIST, &options(dir.path()));
     assert_eq!(p.per_class()[0].iter().sum::<usize>(), 1);
     assert!(p.notes.iter().any(|n| n.contains("passed over: 3 members whose path leads out")), "{:?}", p.notes);
     assert!(p.notes.iter().any(|n| n.contains("2 files passed over")), "{:?}", p.notes);
     put(train.clone(), &zip(&[("Train/3/00001.bin", &recording), ("Train/3/00001.bin", &recording)]));
-    let text = error(DatasetName::NMnist, &options(dir.path()));
+    let text = error(sets::NMNIST, &options(dir.path()));
     assert!(text.contains("Train.zip/Train/3/00001.bin") && text.contains("twice"), "{text}");
     put(train.clone(), b"<html>not found</html>");
-    assert!(error(DatasetName::NMnist, &options(dir.path())).contains("Train.zip: expected a zip archive"));
+    assert!(error(sets::NMNIST, &options(dir.path())).contains("Train.zip: expected a zip archive"));
     put(train, &zip(&[("Train/3/00001.bin", &recording[..7])]));
-    let text = error(DatasetName::NMnist, &options(dir.path()));
+    let text = error(sets::NMNIST, &options(dir.path()));
     assert!(text.contains("00001.bin: byte 5"), "{text}");
     assert!(!dir.path().join("Train").exists() && !Path::new("/Train").exists());
 }
@@ -104,7 +104,7 @@ fn any_number_of_threads_makes_the_same_bytes() {
         let cache = Some(dir.path().join(format!("cache{threads}")));
         let options = EventOptions { cache, ..options(dir.path()) };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let prepared = pool.install(|| ready(DatasetName::NMnist, &options));
+        let prepared = pool.install(|| ready(sets::NMNIST, &options));
         fs::read(prepared.cache.path()).unwrap()
     });
     assert!(bytes[0] == bytes[1] && bytes[0] == bytes[2]);
@@ -115,14 +115,14 @@ fn killed_anywhere_it_goes_on_and_ends_with_the_same_bytes() {
     let dir = tempfile::tempdir().unwrap();
     unpacked(dir.path());
     let options = options(dir.path());
-    let path = ready(DatasetName::NMnist, &options).cache.path().to_owned();
+    let path = ready(sets::NMNIST, &options).cache.path().to_owned();
     let good = fs::read(&path).unwrap();
     let mut went_on = 0;
     for cut in (0..good.len()).step_by(211) {
         fs::remove_file(&path).unwrap();
         fs::write(path.with_added_extension("part"), &good[..cut]).unwrap();
         let mut said = Said::default();
-        prepare(DatasetName::NMnist, &options, false, &mut said).unwrap();
+        prepare(sets::NMNIST, &options, false, &mut said).unwrap();
         went_on += usize::from(said.0.iter().any(|s| s.starts_with("going on after ") && s.contains(" of 16 recordings")));
         assert!(fs::read(&path).unwrap() == good, "{cut}");
     }
@@ -135,24 +135,24 @@ fn damaged_and_outdated_frames_are_built_anew_and_that_is_said() {
     let dir = tempfile::tempdir().unwrap();
     unpacked(dir.path());
     let options = options(dir.path());
-    let first = ready(DatasetName::NMnist, &options);
+    let first = ready(sets::NMNIST, &options);
     let path = first.cache.path().to_owned();
     let good = fs::read(&path).unwrap();
-    assert!(first.built.is_some() && ready(DatasetName::NMnist, &options).built.is_none());
+    assert!(first.built.is_some() && ready(sets::NMNIST, &options).built.is_none());
     let mut wrong = good.clone();
     wrong[200] ^= 1;
     // Training meets the damage when it reads the block…
     fs::write(&path, &wrong).unwrap();
-    let set = load(DatasetName::NMnist, &options, &mut ()).unwrap();
+    let set = load(sets::NMNIST, &options, &mut ()).unwrap();
     let mut counts = vec![0; cells(set.sensor, 4)];
     let bad: Vec<_> = (0..16).filter_map(|i| set.source.read(i, &mut counts).err()).collect();
     assert!(bad.len() == 1 && bad[0].to_string().contains("builds the frames anew"), "{bad:?}");
-    let set = load(DatasetName::NMnist, &options, &mut ()).unwrap();
+    let set = load(sets::NMNIST, &options, &mut ()).unwrap();
     assert!(set.notes.iter().any(|n| n.contains("was damaged: built anew")), "{:?}", set.notes);
     assert!((0..16).all(|i| set.source.read(i, &mut counts).is_ok()) && fs::read(&path).unwrap() == good);
     // … `data prepare` looks for it.
     fs::write(&path, &wrong).unwrap();
-    let p = ready(DatasetName::NMnist, &options);
+    let p = ready(sets::NMNIST, &options);
     assert!(p.built.is_some() && p.notes.iter().any(|n| n.contains("damaged")), "{:?}", p.notes);
     assert!(fs::read(&path).unwrap() == good);
     // Another recording under the same name and of the same size.
@@ -160,7 +160,7 @@ fn damaged_and_outdated_frames_are_built_anew_and_that_is_said() {
     let mut changed = events.clone();
     changed[0].x ^= 1;
     put(dir.path().join("nmnist").join(file), &bin::write(&changed).unwrap());
-    let p = ready(DatasetName::NMnist, &options);
+    let p = ready(sets::NMNIST, &options);
     assert!(p.notes.iter().any(|n| n.contains("made from other recordings") && n.contains("built anew")), "{:?}", p.notes);
     assert_ne!(p.cache.about().fingerprint, first.cache.about().fingerprint);
     assert_eq!(p.cache.about().split_hash, first.cache.about().split_hash);
@@ -173,10 +173,10 @@ fn two_processes_do_not_prepare_one_set_at_once() {
     let home = dir.path().join("cache/nmnist");
     fs::create_dir_all(&home).unwrap();
     let lock = storage::lock(&home).unwrap().unwrap();
-    let e = prepare(DatasetName::NMnist, &options(dir.path()), false, &mut ()).err().unwrap();
+    let e = prepare(sets::NMNIST, &options(dir.path()), false, &mut ()).err().unwrap();
     assert!(e.exit_code() == 4 && e.to_string().contains("another process"), "{e}");
     drop(lock);
-    ready(DatasetName::NMnist, &options(dir.path()));
+    ready(sets::NMNIST, &options(dir.path()));
 }
 
 #[test]
@@ -188,13 +188,13 @@ fn a_full_disk_is_said_with_what_to_do_and_the_next_run_goes_on() {
     for at in 0.. {
         let disk = FaultyDisk::new(Fault::Once, at);
         let options = EventOptions { cache: Some(dir.path().join(format!("c{at}"))), ..options(dir.path()) };
-        let built = prepare_on(&disk, DatasetName::NMnist, &options, false, &mut ());
+        let built = prepare_on(&disk, sets::NMNIST, &options, false, &mut ());
         if !disk.fired() {
             break;
         }
         let e = built.err().unwrap();
         assert!(e.exit_code() == 4 && e.to_string().contains("free some space"), "{e}");
-        ready(DatasetName::NMnist, &options);
+        ready(sets::NMNIST, &options);
         cases += 1;
     }
     assert!(cases >= 5);
@@ -209,15 +209,15 @@ fn bad_events_are_counted_and_refused_by_training() {
     let mut bad = events.clone();
     bad.iter_mut().take(3).for_each(|e| e.x = 40);
     put(dir.path().join("nmnist").join(file), &bin::write(&bad).unwrap());
-    let p = ready(DatasetName::NMnist, &options(dir.path()));
+    let p = ready(sets::NMNIST, &options(dir.path()));
     assert_eq!((p.quality.out_of_range, p.quality.bad()), (3, 3));
-    load(DatasetName::NMnist, &options(dir.path()), &mut ()).unwrap();
+    load(sets::NMNIST, &options(dir.path()), &mut ()).unwrap();
     let strict = EventOptions { strict: true, ..options(dir.path()) };
-    let e = load(DatasetName::NMnist, &strict, &mut ()).err().unwrap();
+    let e = load(sets::NMNIST, &strict, &mut ()).err().unwrap();
     assert!(e.exit_code() == 2 && e.to_string().contains("3 outside the sensor"), "{e}");
     bad.iter_mut().for_each(|e| e.x = 40);
     put(dir.path().join("nmnist").join(file), &bin::write(&bad).unwrap());
-    let e = load(DatasetName::NMnist, &options(dir.path()), &mut ()).err().unwrap().to_string();
+    let e = load(sets::NMNIST, &options(dir.path()), &mut ()).err().unwrap().to_string();
     assert!(e.contains("data set nmnist") && e.contains("51 outside the sensor"), "{e}");
 }
 
@@ -232,7 +232,7 @@ fn the_real_recordings() {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
-    let p = ready(DatasetName::NMnist, &EventOptions { cache: Some(cache.path().into()), ..options(&dir) });
+    let p = ready(sets::NMNIST, &EventOptions { cache: Some(cache.path().into()), ..options(&dir) });
     let rows: Vec<Vec<&str>> = index.lines().skip(1).map(|l| l.split('\t').collect()).collect();
     assert_eq!(p.quality.events, rows.iter().map(|r| r[2].parse::<u64>().unwrap()).sum::<u64>());
     assert_eq!(p.quality.bad(), 0);
