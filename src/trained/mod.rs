@@ -265,3 +265,6 @@ impl Trained {
 pub fn numbered(classes: usize) -> Vec<String> {
     (0..classes).map(|c| c.to_string()).collect()
 }
+
+#[cfg(test)]
+mod tests;
