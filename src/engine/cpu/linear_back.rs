@@ -50,15 +50,23 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let mut d_x = x.source().stale(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
     let leaves = x.cut().leaves();
-    let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves };
-    tiles.into_par_iter().for_each_init(Vec::new, |spare, mut tile| match (x, need) {
-        (Acts::Spikes(s), Need::AtSpikes) => pass.walk(s, &mut tile, true, spare),
-        (Acts::Spikes(s), _) => {
-            pass.walk(s, &mut tile, false, spare);
-            pass.multiply(&mut tile, false, spare);
-        }
-        (Acts::Real(_), _) => pass.multiply(&mut tile, true, spare),
-    });
+    let pieces = pieces(&leaves, (NEAR / e.stored).max(1));
+    // Sums wait for the next lists, if there are any: each group's in a place of its own.
+    let apart = pieces.len() > TOGETHER;
+    let depth = leaves.iter().map(|leaf| leaf.slot).max().unwrap_or(0);
+    let spare = depth * TILE * LANES * if apart { blocks(outputs(weight.layout)) } else { groups[0].width };
+    let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves, pieces: &pieces, apart, depth };
+    tiles.into_par_iter().for_each_init(
+        || x.source().stale(spare),
+        |spare, mut tile| match (x, need) {
+            (Acts::Spikes(s), Need::AtSpikes) => pass.walk(s, &mut tile, true, spare),
+            (Acts::Spikes(s), _) => {
+                pass.walk(s, &mut tile, false, spare);
+                pass.multiply(&mut tile, false, spare);
+            }
+            (Acts::Real(_), _) => pass.multiply(&mut tile, true, spare),
+        },
+    );
     let d_x = (need != Need::Nothing).then(|| Grad::new(x.shape(), e.samples, e.stored, Order::ByNeuron, d_x));
     (d_weight, d_x)
 }
@@ -101,8 +109,13 @@ struct Pass<'a> {
     e: &'a [Buffer<Lane>],
     /// B·T
     pairs: usize,
-    /// The parts of the batch.
+    /// The parts of the batch, and what of them is listed together.
     leaves: &'a [Leaf],
+    pieces: &'a [Piece],
+    /// Whether the sums of each group that wait have a place of their own.
+    apart: bool,
+    /// How many sums wait beside the tile, at most.
+    depth: usize,
 }
 
 /// Samples of one part whose spikes are listed together.
@@ -123,6 +136,17 @@ impl Piece {
     }
 }
 
+fn pieces(leaves: &[Leaf], near: usize) -> Vec<Piece> {
+    let of_leaf = |leaf: &Leaf| {
+        let Leaf { samples: Range { start, end }, slot, joins, .. } = leaf.clone();
+        (start..end).step_by(near).map(move |first| {
+            let last = end.min(first + near);
+            Piece { samples: first..last, slot, fresh: first == start, joins: (last == end).then_some(joins) }
+        })
+    };
+    leaves.iter().flat_map(of_leaf).collect()
+}
+
 /// The `wanted` ones of the sums that wait for their neighbours: the first is the tile itself, the others lie in `spare`.
 fn slots<'a>(tile: &'a mut [Lane], spare: &'a mut [Lane], wanted: Range<usize>) -> Vec<&'a mut [Lane]> {
     let len = tile.len();
@@ -131,22 +155,6 @@ fn slots<'a>(tile: &'a mut [Lane], spare: &'a mut [Lane], wanted: Range<usize>) 
 }
 
 impl Pass<'_> {
-    /// Lanes of `spare` for a sum of `len`.
-    fn spare(&self, len: usize) -> usize {
-        len * self.leaves.iter().map(|leaf| leaf.slot).max().unwrap_or(0)
-    }
-
-    fn pieces(&self, near: usize) -> Vec<Piece> {
-        let of_leaf = |leaf: &Leaf| {
-            let Leaf { samples: Range { start, end }, slot, joins, .. } = leaf.clone();
-            (start..end).step_by(near).map(move |first| {
-                let last = end.min(first + near);
-                Piece { samples: first..last, slot, fresh: first == start, joins: (last == end).then_some(joins) }
-            })
-        };
-        self.leaves.iter().flat_map(of_leaf).collect()
-    }
-
     /// The tile's weights of group i.
     fn weight(&self, i: usize, tile: &Tile) -> &[Lane] {
         let start = tile.first * LANES * self.groups[i].width;
@@ -154,15 +162,10 @@ impl Pass<'_> {
     }
 
     /// Visits spikes: dL/dW and, if `dot`, dL/dx where there is one.
-    fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool, spare: &mut Vec<Lane>) {
+    fn walk(&self, x: &Spikes, tile: &mut Tile, dot: bool, spare: &mut [Lane]) {
         let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
-        let pieces = self.pieces((NEAR / x.steps).max(1));
-        // Sums wait for the next lists, if there are any: each group's in a place of its own.
-        let place = |g: usize| if pieces.len() > TOGETHER { self.groups[g].first * count * LANES } else { 0 };
-        let places = (0..self.groups.len()).map(|g| place(g) + self.groups[g].width * count * LANES);
-        spare.resize(self.spare(places.max().unwrap_or(0)), Lane::ZERO);
         let mut lists: Vec<Lists> = Vec::new();
-        for pieces in pieces.chunks(TOGETHER) {
+        for pieces in self.pieces.chunks(TOGETHER) {
             lists.resize_with(pieces.len(), Lists::default);
             let mut dots: Vec<Vec<f32>> = Vec::new();
             for (piece, lists) in pieces.iter().zip(&mut lists) {
@@ -170,10 +173,11 @@ impl Pass<'_> {
                 dots.push(vec![0.0; lists.index.len()]);
             }
             for (g, group) in self.groups.iter().enumerate() {
+                let place = if self.apart { self.depth * group.first * count * LANES } else { 0 };
                 for (piece, (lists, dots)) in pieces.iter().zip(lists.iter().zip(&mut dots)) {
                     let e = &self.e[g][piece.samples.start * x.steps * group.width..];
                     let weight = self.weight(g, tile);
-                    let sums = slots(tile.d_weight[g], &mut spare[self.spare(place(g))..], piece.slots());
+                    let sums = slots(tile.d_weight[g], &mut spare[place..], piece.slots());
                     let job = Rows { lists, dots, weight, fresh: piece.fresh, ended: piece.joins.is_some(), scale: x.scale, sums, e };
                     job.run(self.isa, group.width, x.graded(), dot);
                 }
@@ -197,7 +201,7 @@ impl Pass<'_> {
     }
 
     /// Matrix products: dL/dW if asked for, dL/dx if needed.
-    fn multiply(&self, tile: &mut Tile, weight_too: bool, spare: &mut Vec<Lane>) {
+    fn multiply(&self, tile: &mut Tile, weight_too: bool, spare: &mut [Lane]) {
         let count = tile.d_weight[0].len() / (self.groups[0].width * LANES);
         let (inputs, pairs) = (count * LANES, self.pairs);
         let values = if weight_too { reals(self.x, tile.first, count, 0..self.x.samples()) } else { Vec::new() };
@@ -205,7 +209,6 @@ impl Pass<'_> {
         for (i, group) in self.groups.iter().enumerate() {
             let (width, e) = (group.width * LANES, floats(&self.e[i]));
             if weight_too {
-                spare.resize(self.spare(tile.d_weight[i].len()), Lane::ZERO);
                 for leaf in self.leaves {
                     let [first, last] = [leaf.samples.start, leaf.samples.end].map(|sample| sample * self.x.stored());
                     let mut sums = slots(tile.d_weight[i], spare, leaf.slot - leaf.joins..leaf.slot + 1);

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Source};
 use super::field::{Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::linear::positions;
@@ -66,17 +66,21 @@ pub fn backward(isa: Isa, x: &Spikes, weight: &Param, errors: &[Errors], need: N
     let (all, pairs) = (positions(x.shape), x.samples * x.steps);
     let groups = groups(outputs(weight.layout));
     let codes = tables::codes(isa, x);
+    let most = errors.iter().map(|errors| errors.joins.len()).max().unwrap_or(0);
     let mut d_weight = Param::stale(x.source(), weight.layout);
     let mut d_x = x.source().zeros(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
-    tiles.into_par_iter().zip(&codes).for_each_init(Scratch::default, |scratch, (mut tile, codes)| {
-        for (g, group) in groups.iter().enumerate() {
-            let start = tile.first * LANES * group.width;
-            let weight = &weight.group(*group)[start..start + tile.d_weight[g].len()];
-            let (d_weight, d_x) = (&mut *tile.d_weight[g], &mut *tile.d_x);
-            Visit { weight, d_weight, d_x, errors: &errors[g], codes, scale: x.scale, scratch }.run(isa, group.width);
-        }
-    });
+    tiles.into_par_iter().zip(&codes).for_each_init(
+        || Scratch::for_sums(x.source(), most),
+        |scratch, (mut tile, codes)| {
+            for (g, group) in groups.iter().enumerate() {
+                let start = tile.first * LANES * group.width;
+                let weight = &weight.group(*group)[start..start + tile.d_weight[g].len()];
+                let (d_weight, d_x) = (&mut *tile.d_weight[g], &mut *tile.d_x);
+                Visit { weight, d_weight, d_x, errors: &errors[g], codes, scale: x.scale, scratch }.run(isa, group.width);
+            }
+        },
+    );
     let d_x = (need != Need::Nothing).then(|| Grad::new(x.shape, x.samples, x.steps, Order::ByNeuron, d_x));
     (d_weight, d_x)
 }
@@ -120,12 +124,17 @@ impl Errors {
 }
 
 /// Weights of a tile and their gradient, `[TILE/HALF][outputs of the group][HALF]`: a half of each fits into L1.
-#[derive(Default)]
 struct Scratch {
     weight: Vec<Lane>,
     d_weight: Vec<Lane>,
-    /// `[sums][HALF]`
-    sums: Vec<Lane>,
+    /// `[sums][HALF]`, at least.
+    sums: Buffer<Lane>,
+}
+
+impl Scratch {
+    fn for_sums(source: &Source, most: usize) -> Scratch {
+        Scratch { weight: Vec::new(), d_weight: Vec::new(), sums: source.stale(most * HALF) }
+    }
 }
 
 /// What is visited for one tile and one group.
@@ -162,7 +171,6 @@ impl<const N: usize> Kernel for Sized<'_, N> {
     fn run<S: Simd>(self) {
         let Visit { weight, d_weight, d_x, errors, codes, scale, scratch } = self.0;
         scratch.weight.resize(N * LANES * TILE, Lane::ZERO);
-        scratch.d_weight.clear();
         scratch.d_weight.resize(N * LANES * TILE, Lane::ZERO);
         let turned = scratch.weight.as_chunks_mut::<HALF>().0;
         let d_turned = scratch.d_weight.as_chunks_mut::<HALF>().0;
@@ -170,9 +178,8 @@ impl<const N: usize> Kernel for Sized<'_, N> {
         turn::<S, N>(rows, turned);
         let halves = turned.chunks_exact(N * LANES).zip(d_turned.chunks_exact_mut(N * LANES));
         for (half, (turned, d_turned)) in halves.enumerate().take(rows.len().div_ceil(HALF)) {
-            scratch.sums.clear();
-            scratch.sums.resize(errors.joins.len() * HALF, Lane::ZERO);
-            let sums = scratch.sums.as_chunks_mut::<HALF>().0;
+            let sums = &mut scratch.sums.as_chunks_mut::<HALF>().0[..errors.joins.len()];
+            sums.fill([Lane::ZERO; HALF]);
             visit_half::<S>(turned, sums, half * HALF, rows.len(), codes, errors, d_x);
             join_half::<S>(sums, d_turned, errors, scale);
         }
