@@ -53,13 +53,8 @@ impl RunArgs {
             Some([name, dir, ..]) => (Some(name.parse::<DatasetName>()?), Some(PathBuf::from(dir))),
         };
         let (images_dir, events_dir) = match (dataset, dir) {
-            (Some(set), dir) if set.is_own() => {
-                if set.is_events() {
-                    (None, dir)
-                } else {
-                    (dir, None)
-                }
-            }
+            (Some(set), dir) if set.is_own() && set.is_events() => (None, dir),
+            (Some(set), dir) if set.is_own() => (dir, None),
             (Some(set), Some(dir)) => {
                 let own: Vec<String> = sets::ALL.iter().filter(|s| s.is_own()).map(|s| format!("`--dataset {s} DIR`")).collect();
                 return Err(Error::usage(format!("'{}' after data set {set}", dir.display()))
