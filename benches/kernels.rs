@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use spiketrain::engine::cpu::{Acts, Cpu, Field, Grad, Param};
-use spiketrain::engine::{AdamW, Batch, Cell, Engine, Input, Layout, Need, Neuron, Norm};
+use spiketrain::engine::{AdamW, Batch, Cell, Engine, Input, Layout, Need, Neuron, Norm, Pass};
 use spiketrain::neuron::{Lif, Rule};
 use spiketrain::rng::{Purpose, Rng};
 use spiketrain::shape::Chw;
@@ -24,7 +24,7 @@ const LIF: Cell = Cell { relu: true, neuron: Neuron::Lif(Lif { decay: 0.9, thres
 fn spikes(engine: &Cpu, shape: Chw, density: f64) -> [Acts; 2] {
     let mut rng = Rng::at(0, Purpose::Test, 0, 0);
     let frames = (0..STEPS * SAMPLES * shape.len()).map(|_| f32::from(u8::from(f64::from(rng.unit()) < density))).collect();
-    let reals = engine.input(&Batch { shape, samples: SAMPLES, steps: STEPS, input: Input::Frames(frames) });
+    let reals = engine.input(&Batch { shape, samples: SAMPLES, steps: STEPS, input: Input::Frames(frames) }, Pass::Training);
     let identity: Vec<f32> = (0..shape.c * shape.c).map(|i| f32::from(u8::from(i % (shape.c + 1) == 0))).collect();
     let one = engine.param(Layout::Conv { out: shape.c, inp: shape.c, k: 1 }, &identity);
     let currents = engine.affine(&reals, &one, &zeros(engine, shape.c));

@@ -1,195 +1,31 @@
 //! Configuration is data: one struct, complete, written into the run folder and into every checkpoint.
 //!
 //! [`Options`] is what a user says (command line or TOML, everything optional); [`Config`] is what a run uses.
-//! What is not said comes from the table of defaults per data set, [`DEFAULTS`].
+//! What is not said comes from the table of defaults per data set, [`DEFAULTS`]. Both are made of the table in `options.rs`,
+//! which declares every option once.
 
 mod check;
 mod choices;
+mod declare;
 mod defaults;
+mod options;
 
 use std::path::{Path, PathBuf};
 
-pub use choices::{BestOn, EngineName, InstructionSet, NormMode};
+pub use choices::{BestOn, EngineName, InstructionSet, NormMode, on_off};
+pub use declare::Mark;
 pub use defaults::{DEFAULTS, Defaults, defaults_table};
-use serde::{Deserialize, Serialize};
+pub use options::{Config, Options};
 
-use crate::data::{DatasetName, Preparation, Resize};
+use crate::data::{DatasetName, Preparation};
 use crate::error::{Error, Result};
-use crate::frames::SplitBy;
 use crate::limits;
-use crate::loss::Loss;
 use crate::network::Method;
 use crate::neuron::{self, Lif, Rule};
 use crate::notation::Notation;
 use crate::plan::Plan;
-use crate::schedule::{Schedule, WarmUp};
 use crate::shape::Chw;
 use crate::storage;
-
-macro_rules! options {
-    ($($(#[$doc:meta])* $field:ident: $t:ty),* $(,)?) => {
-        /// What a user says; everything is optional.
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub struct Options {
-            $($(#[$doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $field: Option<$t>,)*
-        }
-
-        impl Options {
-            /// What `self` says, and where it is silent what `other` says.
-            pub fn or(self, other: Options) -> Options {
-                Options { $($field: self.$field.or(other.$field),)* }
-            }
-        }
-    };
-}
-
-options! {
-    /// Data set.
-    dataset: DatasetName,
-    /// Folder that holds the data sets' folders.
-    data_dir: PathBuf,
-    /// Folder of pictures, one folder per class (`--dataset images`).
-    images_dir: PathBuf,
-    /// Folder of recordings, one folder per class (`--dataset events`).
-    events_dir: PathBuf,
-    /// Folder for prepared frames.
-    cache: PathBuf,
-    /// Height and width that pictures are resized to; for `--dataset events` width and height of the camera.
-    size: [usize; 2],
-    /// Pictures are made grey.
-    grey: bool,
-    /// An incomplete data set is used as it is.
-    allow_partial: bool,
-    /// Preset or notation.
-    net: String,
-    /// Checkpoint to take weights and statistics from.
-    init: PathBuf,
-    /// Learning rule.
-    rule: Rule,
-    /// α of bpsa+bpta.
-    alpha: f64,
-    /// u_th.
-    threshold: f64,
-    /// λ.
-    decay: f64,
-    /// T.
-    time_steps: usize,
-    /// B.
-    batch: usize,
-    /// Epochs.
-    epochs: usize,
-    /// Base learning rate.
-    lr: f64,
-    /// AdamW's weight decay.
-    weight_decay: f64,
-    /// Learning-rate schedule.
-    schedule: Schedule,
-    /// Warm-up.
-    warm_up: WarmUp,
-    /// BatchNorm statistics.
-    bn: NormMode,
-    /// Whether ReLU stands between currents and neurons.
-    relu: bool,
-    /// Loss.
-    loss: Loss,
-    /// Seed of everything random.
-    seed: u64,
-    /// First N training samples only.
-    train_limit: usize,
-    /// First N test samples only.
-    test_limit: usize,
-    /// Evaluate every N epochs (and after the last).
-    eval_every: usize,
-    /// Also save a checkpoint every N steps; 0: after each epoch only.
-    checkpoint_every: usize,
-    /// Write a credit line every N steps; 0: never.
-    credit_every: usize,
-    /// Share of the training set held out.
-    val_split: f64,
-    /// On what the best epoch is chosen.
-    best_on: BestOn,
-    /// Random moves of training samples.
-    augment: bool,
-    /// How recordings are cut into T frames.
-    split_by: SplitBy,
-    /// How frames are made smaller.
-    resize: Resize,
-    /// Share of the events left out of training samples.
-    event_drop: f64,
-    /// Mean noise events per count in training samples.
-    event_noise: f64,
-    /// Any bad event in a recording is an error.
-    strict: bool,
-    /// Engine.
-    engine: EngineName,
-    /// Instruction set of the cpu engine.
-    isa: InstructionSet,
-}
-
-/// A complete configuration. `net` is the resolved notation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[allow(missing_docs)] // the fields are those of Options, one for one
-pub struct Config {
-    pub dataset: DatasetName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data_dir: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub images_dir: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub events_dir: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache: Option<PathBuf>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<[usize; 2]>,
-    pub grey: bool,
-    pub allow_partial: bool,
-    pub net: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init: Option<PathBuf>,
-    pub rule: Rule,
-    pub alpha: f64,
-    pub threshold: f64,
-    pub decay: f64,
-    pub time_steps: usize,
-    pub batch: usize,
-    pub epochs: usize,
-    pub lr: f64,
-    pub weight_decay: f64,
-    pub schedule: Schedule,
-    pub warm_up: WarmUp,
-    pub bn: NormMode,
-    #[serde(default = "on")]
-    pub relu: bool,
-    pub loss: Loss,
-    pub seed: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub train_limit: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test_limit: Option<usize>,
-    pub eval_every: usize,
-    pub checkpoint_every: usize,
-    /// `None`: once per epoch, at its first step.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credit_every: Option<usize>,
-    pub val_split: f64,
-    pub best_on: BestOn,
-    pub augment: bool,
-    #[serde(default)]
-    pub split_by: SplitBy,
-    #[serde(default)]
-    pub resize: Resize,
-    #[serde(default)]
-    pub event_drop: f64,
-    #[serde(default)]
-    pub event_noise: f64,
-    #[serde(default)]
-    pub strict: bool,
-    pub engine: EngineName,
-    #[serde(default)]
-    pub isa: InstructionSet,
-}
 
 impl Options {
     /// Reads a TOML file; a complete `config.toml` of a run is one.
@@ -215,79 +51,24 @@ impl Options {
     /// # Errors
     /// Usage: a value out of range, naming the option.
     pub fn complete(self) -> Result<Config> {
-        self.writable()?;
+        self.check()?;
         let dataset = self.dataset.unwrap_or(DatasetName::Glyphs);
-        let Some(d) = DEFAULTS.iter().find(|d| d.dataset == dataset) else {
+        let Some(set) = DEFAULTS.iter().find(|d| d.dataset == dataset) else {
             return Err(Error::bug(format!("no defaults for {dataset}")));
         };
-        let val_split = self.val_split.unwrap_or(0.0);
-        let epochs = self.epochs.unwrap_or(d.epochs);
-        let warm_up = match self.warm_up {
-            Some(w) => w,
-            None => shorter(d.warm_up.parse()?, epochs),
-        };
-        let config = Config {
-            dataset,
-            data_dir: self.data_dir,
-            images_dir: self.images_dir,
-            events_dir: self.events_dir,
-            cache: self.cache,
-            size: self.size,
-            grey: self.grey.unwrap_or(false),
-            allow_partial: self.allow_partial.unwrap_or(false),
-            net: self.net.unwrap_or_else(|| d.net.to_string()),
-            init: self.init,
-            rule: self.rule.unwrap_or(Rule::BpsaBpta),
-            alpha: self.alpha.unwrap_or(d.neuron.alpha),
-            threshold: self.threshold.unwrap_or(d.neuron.threshold),
-            decay: self.decay.unwrap_or(Lif::default().decay),
-            time_steps: self.time_steps.unwrap_or(d.time_steps),
-            batch: self.batch.unwrap_or(d.batch),
-            epochs,
-            lr: self.lr.unwrap_or(1e-3),
-            weight_decay: self.weight_decay.unwrap_or(1e-4),
-            schedule: match self.schedule {
-                Some(s) => s,
-                None => d.schedule.parse()?,
-            },
-            warm_up,
-            bn: self.bn.unwrap_or_default(),
-            relu: self.relu.unwrap_or(true),
-            loss: self.loss.unwrap_or(d.neuron.loss),
-            seed: self.seed.unwrap_or(1),
-            train_limit: self.train_limit,
-            test_limit: self.test_limit,
-            eval_every: self.eval_every.unwrap_or(1),
-            checkpoint_every: self.checkpoint_every.unwrap_or(0),
-            credit_every: self.credit_every,
-            val_split,
-            best_on: self.best_on.unwrap_or(if val_split > 0.0 { BestOn::Validation } else { BestOn::Last }),
-            augment: self.augment.unwrap_or(d.augment),
-            split_by: self.split_by.unwrap_or_default(),
-            resize: self.resize.unwrap_or(Preparation::of(dataset, 1).resize),
-            event_drop: self.event_drop.unwrap_or(0.0),
-            event_noise: self.event_noise.unwrap_or(0.0),
-            strict: self.strict.unwrap_or(false),
-            engine: self.engine.unwrap_or_default(),
-            isa: self.isa.unwrap_or_default(),
-        };
+        let config = self.filled(set)?;
         config.check()?;
         Ok(config)
     }
-}
 
-/// What runs before the option existed had.
-fn on() -> bool {
-    true
-}
+    /// Those with one of `marks`.
+    pub fn only(self, marks: &[Mark]) -> Options {
+        self.filtered(|of| of.iter().any(|m| marks.contains(m)))
+    }
 
-/// A default warm-up never takes more than a third of a short run.
-fn shorter(warm_up: WarmUp, epochs: usize) -> WarmUp {
-    let n = warm_up.epochs().min(epochs / 3);
-    match warm_up {
-        WarmUp::Ann(_) if n > 0 => WarmUp::Ann(n),
-        WarmUp::Tssl(_) if n > 0 => WarmUp::Tssl(n),
-        _ => WarmUp::None,
+    /// Those with none of `marks`.
+    pub fn without(self, marks: &[Mark]) -> Options {
+        self.filtered(|of| !of.iter().any(|m| marks.contains(m)))
     }
 }
 
@@ -355,17 +136,17 @@ impl Config {
 
     /// Names of the options in which `self` and `other` differ; where the data and its cache lie does not count, nor how often
     /// credit lines are written: neither changes a weight.
-    ///
-    /// # Errors
-    /// Bug: never, for checked configurations.
-    pub fn differences(&self, other: &Config) -> Result<Vec<String>> {
-        let table = |c: &Config| {
-            let c = Config { data_dir: None, cache: None, credit_every: None, ..c.clone() };
-            toml::Table::try_from(c).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
-        };
-        let (a, b) = (table(self)?, table(other)?);
-        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        Ok(names.into_iter().filter(|name| a.get(*name) != b.get(*name)).cloned().collect())
+    pub fn differences(&self, other: &Config) -> Vec<String> {
+        let counts = |c: &Config| Options::from(c).without(&[Mark::Place, Mark::Watch]);
+        counts(self).differing(&counts(other))
+    }
+
+    /// What decides which samples are loaded, and nothing else: two configurations that agree in it have the same data set.
+    pub fn of_data(&self) -> Options {
+        let frames = self.dataset.is_events().then_some(Mark::Frames);
+        let drawn = (!self.dataset.is_published()).then_some(Mark::Drawn);
+        let marks: Vec<Mark> = [Some(Mark::Data), frames, drawn].into_iter().flatten().collect();
+        Options::from(self).only(&marks)
     }
 
     /// As TOML, complete.
@@ -373,17 +154,23 @@ impl Config {
     /// # Errors
     /// Bug: never, for a checked configuration.
     pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
+        toml::to_string(&Options::from(self)).map_err(|e| Error::bug(format!("configuration to TOML: {e}")))
     }
 
     /// From the TOML in a run folder or checkpoint.
     ///
     /// # Errors
-    /// Format: not a complete configuration.
+    /// Format: not a complete configuration. Usage: a value out of range.
     pub fn from_toml(text: &str) -> Result<Config> {
-        let config: Config = toml::from_str(text).map_err(|e| Error::format(format!("configuration: {}", e.to_string().trim_end())))?;
-        config.check()?;
-        Ok(config)
+        let wrong = |what: &str| Error::format(format!("configuration: {what}"));
+        let said: Options = toml::from_str(text).map_err(|e| wrong(e.to_string().trim_end()))?;
+        let config = said.clone().complete()?;
+        // What had to be filled in was missing.
+        let needed = |options: Options| options.without(&[Mark::Younger]);
+        match needed(Options::from(&config)).differing(&needed(said)).first() {
+            Some(name) => Err(wrong(&format!("missing field `{name}`"))),
+            None => Ok(config),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::events::{Event, Sensor};
+use crate::named::named;
 
 /// How a recording is cut into T slices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -14,15 +15,7 @@ pub enum SplitBy {
     Time,
 }
 
-impl SplitBy {
-    /// As it is written on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            SplitBy::Number => "number",
-            SplitBy::Time => "time",
-        }
-    }
-}
+named!(SplitBy, "way to cut": Number = "number", Time = "time");
 
 /// Frames of many samples at full resolution, read by position.
 pub trait FrameSource: Send + Sync {

@@ -18,6 +18,7 @@
 //! - [`config`]: everything a run is, as one value. [`engines`]: from the name of an engine in it to the engine.
 //! - [`storage`], [`checkpoint`], [`run_folder`], [`tensorboard`]: what stays on the disk, and why it can be trusted.
 //! - [`train`]: the loop. [`watch`]: a run as another process sees it.
+//! - [`trained`]: a network that was trained or imported, to be evaluated, asked, saved.
 //! - [`study`]: the same training over rules, T, α and seeds; what the networks cost, and how soon they know.
 //! - [`reproduce`]: the paper's tables and figures by such studies, beside its numbers.
 //! - [`mod@bench`]: what a training step costs, and where the time goes.
@@ -50,6 +51,7 @@ pub mod frames;
 pub mod limits;
 pub mod loss;
 pub mod memory;
+mod named;
 pub mod network;
 pub mod neuron;
 pub mod notation;
@@ -67,5 +69,6 @@ pub mod study;
 pub mod tensorboard;
 pub mod tensors;
 pub mod train;
+pub mod trained;
 pub mod values;
 pub mod watch;

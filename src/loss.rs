@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
 /// Which loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -12,6 +14,8 @@ pub enum Loss {
     /// Cross-entropy of softmax(rates), mean over the batch.
     Ce,
 }
+
+named!(Loss, "loss": Mse = "mse", Ce = "ce");
 
 impl Loss {
     /// Loss and dL/d(rates) `[B, classes]` for target classes `labels` `[B]`.

@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
-use crate::engine::{AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Running};
+use crate::engine::{
+    AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Pass, Running,
+};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, Front, Kind, Plan};
@@ -235,7 +237,7 @@ impl<E: Engine> Network<E> {
         method: &Method,
         see: &mut dyn FnMut(usize, Fired<E>) -> Result<()>,
     ) -> Result<Output> {
-        let (mut x, mut notes) = (engine.input(batch), Notes::<E>::new());
+        let (mut x, mut notes) = (engine.input(batch, Pass::Inference), Notes::<E>::new());
         for (i, block) in self.plan.blocks.iter().enumerate() {
             for f in &block.fronts {
                 x = match f.front {
@@ -265,7 +267,7 @@ impl<E: Engine> Network<E> {
     /// # Errors
     /// Diverged: some layer's currents are not finite.
     pub fn forward(&self, engine: &E, batch: &Batch, masks: &[DropMask], method: &Method) -> Result<(Output, Tape<E>)> {
-        let (mut x, mut notes) = (engine.input(batch), Notes::<E>::new());
+        let (mut x, mut notes) = (engine.input(batch, Pass::Training), Notes::<E>::new());
         let (mut traces, mut masks) = (Vec::new(), masks.iter());
         for (i, block) in self.plan.blocks.iter().enumerate() {
             let mut inputs = Vec::new();
@@ -345,9 +347,8 @@ impl<E: Engine> Network<E> {
             let cell = method.cell(block);
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
                 (None, Some(norm)) if see.is_none() => {
-                    engine.trim();
                     let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate };
-                    let (affine, norm) = engine.backward_anew(&x, &layer, d, need);
+                    let (affine, norm) = engine.backward_recomputed(&x, &layer, d, need);
                     (affine, None, Some(norm))
                 }
                 (currents, norm) => {

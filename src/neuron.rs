@@ -9,6 +9,8 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
 /// Width a of the smooth warm-up surrogate s(1-s)/a (TSSL-BP).
 pub const SIGMOID_WIDTH: f64 = 0.2;
 /// Half width of the rectangular surrogate of STBP (Wu et al. 2018).
@@ -44,20 +46,10 @@ pub enum Rule {
     BpsaBpta,
 }
 
+// In the order of the ablation table.
+named!(Rule, "rule": Stbp = "stbp", StbpDetached = "stbp-detached", Bpsa = "bpsa", BpsaBpta = "bpsa+bpta");
+
 impl Rule {
-    /// All rules, in the order of the ablation table.
-    pub const ALL: [Rule; 4] = [Rule::Stbp, Rule::StbpDetached, Rule::Bpsa, Rule::BpsaBpta];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Rule::Stbp => "stbp",
-            Rule::StbpDetached => "stbp-detached",
-            Rule::Bpsa => "bpsa",
-            Rule::BpsaBpta => "bpsa+bpta",
-        }
-    }
-
     /// What the rule does in a layer's backward pass; `alpha` counts under bpsa+bpta only.
     pub fn surrogate(self, alpha: f64) -> Surrogate {
         match self {

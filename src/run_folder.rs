@@ -6,6 +6,7 @@
 //! | `metrics.jsonl`                         | one JSON object a line: epochs, and looks at credit    |
 //! | `live.json`                             | where the session under way is, for who watches        |
 //! | `result.json`                           | what came out; its presence says the run is complete   |
+//! | `cost.json`                             | of a study's run: what the network costs, written last |
 //! | `checkpoint-<step>.ckpt`                | the newest two, to go on from ([`crate::checkpoint`])  |
 //! | `best.ckpt`                             | weights and statistics of the best epoch               |
 //! | `events.out.tfevents.<time>.spiketrain` | one per session, for TensorBoard                       |
@@ -34,9 +35,12 @@ pub const CONFIG: &str = "config.toml";
 pub const METRICS: &str = "metrics.jsonl";
 /// What came out.
 pub const RESULT: &str = "result.json";
+/// What the network costs; its presence says that a study is done with the run ([`crate::study::run`]).
+pub const COST: &str = "cost.json";
 /// Where the session under way is ([`crate::train::live`]).
 pub const LIVE: &str = "live.json";
-const BEST: &str = "best.ckpt";
+/// Weights and statistics of the best epoch.
+pub const BEST: &str = "best.ckpt";
 const EVENTS: &str = "events.out.tfevents.";
 
 /// A run folder that this process, and no other, may write to until the value is dropped.

@@ -3,7 +3,11 @@
 //! Names are `{i}.weight`, `{i}.bias`, and where a norm follows `{i}.bn.weight`, `.bn.bias`, `.bn.running_mean`, `.bn.running_var`; i is
 //! the layer's position in the notation, from 0. Checkpoints spell them as [`Tensor::in_checkpoint`] says.
 
+use sha2::{Digest, Sha256};
+
+use crate::data::hex;
 use crate::engine::Running;
+use crate::error::Result;
 use crate::plan::{Block, Plan};
 use crate::shape::Layout;
 
@@ -149,7 +153,10 @@ impl<P> Tensors<P> {
 ///
 /// # Errors
 /// Of `make`.
-pub fn parameters<P, F>(plan: &Plan, mut make: impl FnMut(&Tensor) -> Result<P, F>) -> Result<Vec<Tensors<P>>, F> {
+pub fn parameters<P, F>(
+    plan: &Plan,
+    mut make: impl FnMut(&Tensor) -> std::result::Result<P, F>,
+) -> std::result::Result<Vec<Tensors<P>>, F> {
     let of = |(i, block): (usize, &Block)| {
         let mut next = |which| make(&Tensor::new(i, block, which));
         let (weight, bias) = (next(Which::Weight)?, next(Which::Bias)?);
@@ -163,12 +170,29 @@ pub fn parameters<P, F>(plan: &Plan, mut make: impl FnMut(&Tensor) -> Result<P, 
 ///
 /// # Errors
 /// Of `make`.
-pub fn statistics<P, F>(plan: &Plan, mut make: impl FnMut(&Tensor) -> Result<P, F>) -> Result<Vec<Option<Running<P>>>, F> {
+pub fn statistics<P, F>(
+    plan: &Plan,
+    mut make: impl FnMut(&Tensor) -> std::result::Result<P, F>,
+) -> std::result::Result<Vec<Option<Running<P>>>, F> {
     let of = |(i, block): (usize, &Block)| {
         let mut next = |which| make(&Tensor::new(i, block, which));
         if block.has_norm() { Ok(Some(Running { mean: next(Which::Mean)?, var: next(Which::Var)? })) } else { Ok(None) }
     };
     plan.blocks.iter().enumerate().map(of).collect()
+}
+
+/// SHA-256 (hex) over the values that `values` gives for each tensor of a network, block by block, as f32 little-endian.
+///
+/// # Errors
+/// Of `values`.
+pub fn sha256(plan: &Plan, mut values: impl FnMut(&Tensor) -> Result<Vec<f32>>) -> Result<String> {
+    let mut hash = Sha256::new();
+    for tensor in of(plan) {
+        for chunk in values(&tensor)?.chunks(1 << 16) {
+            hash.update(chunk.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>());
+        }
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -5,16 +5,15 @@ use std::process::Command;
 
 use serde_json::Value;
 use spiketrain::config::{Config, Options};
-use spiketrain::engine::cpu::Cpu;
-use spiketrain::engine::{Batch, Engine, Running};
+use spiketrain::engine::{Batch, Running};
 use spiketrain::export::agree::{self, Answers};
 use spiketrain::export::model::{Layer, Norm};
 use spiketrain::export::{self, Format, Hints, Model, Profile, graph, nir, unchain};
-use spiketrain::network::{Method, Network};
-use spiketrain::neuron::{Lif, Rule};
+use spiketrain::neuron::Lif;
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};
 use spiketrain::storage::Disk;
+use spiketrain::trained::{Trained, numbered};
 
 mod command;
 mod tiny;
@@ -57,13 +56,13 @@ fn model(net: &str, shape: &str, relu: bool, lif: Lif, seed: u64) -> Model {
     Model { plan, lif, layers }
 }
 
-fn method(lif: Lif) -> Method {
-    Method { lif, rule: Rule::BpsaBpta, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None }
+/// The model as a network that says its classes by number.
+fn trained(model: &Model) -> Trained {
+    model.trained(config(), numbered(model.plan.classes())).unwrap()
 }
 
 fn run(model: &Model, batch: &Batch) -> Answers {
-    let engine = Cpu::new();
-    agree::answers(&engine, &model.network(&engine), &method(model.lif), batch).unwrap()
+    agree::answers(&trained(model), batch).unwrap()
 }
 
 /// Spikes that differ, and spikes.
@@ -394,8 +393,7 @@ fn the_command_exports_compares_and_imports() {
 #[test]
 fn engines_and_networks_agree_on_what_a_folded_norm_is() {
     let m = model(NETS[0].0, NETS[0].1, true, Lif::default(), 9).folded();
-    let engine = Cpu::new();
-    let net: Network<Cpu> = m.network(&engine);
-    assert_eq!(Model::of(&engine, &net, m.lif).unwrap().folded().layers, m.layers, "a norm that changes nothing folds to nothing");
-    assert_eq!(engine.name(), "cpu");
+    let net = trained(&m);
+    assert_eq!(Model::of(&net).unwrap().folded().layers, m.layers, "a norm that changes nothing folds to nothing");
+    assert_eq!(net.engine(), "cpu");
 }

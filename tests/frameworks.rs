@@ -8,14 +8,13 @@ use std::process::Command;
 use serde_json::Value;
 use spiketrain::config::Options;
 use spiketrain::engine::Running;
-use spiketrain::engine::cpu::Cpu;
 use spiketrain::export::model::{Layer, Norm};
 use spiketrain::export::{self, Format, Hints, Model, Profile, agree};
-use spiketrain::network::Method;
-use spiketrain::neuron::{Lif, Rule};
+use spiketrain::neuron::Lif;
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};
 use spiketrain::storage::Disk;
+use spiketrain::trained::numbered;
 
 mod tiny;
 
@@ -59,7 +58,7 @@ fn three_frameworks_run_the_portable_graph_as_we_do() {
         Ok(python) => python,
         Err(why) => return println!("{why}"),
     };
-    let (dir, engine) = (tiny::scratch(), Cpu::new());
+    let dir = tiny::scratch();
     let config = Options { time_steps: Some(STEPS), ..Options::default() }.complete().unwrap();
     let mut compared = 0;
     for (i, (net, shape)) in NETS.into_iter().enumerate() {
@@ -67,8 +66,7 @@ fn three_frameworks_run_the_portable_graph_as_we_do() {
         export::write(&Disk, &path, &model(net, shape, i as u64), &config, Format::Nir, Profile::Portable).unwrap();
         let back = export::read(&path, &Hints::default()).unwrap();
         let batch = agree::random_inputs(back.plan.shape, STEPS, SAMPLES, i % 2 == 0, i as u64);
-        let method = Method { lif: back.lif, rule: Rule::BpsaBpta, alpha: 0.8, merged_norm: false, ann: false, tssl_rate: None };
-        let said = agree::answers(&engine, &back.network(&engine), &method, &batch).unwrap();
+        let said = agree::answers(&back.trained(config.clone(), numbered(back.plan.classes())).unwrap(), &batch).unwrap();
         let trace = PathBuf::from(format!("{}.trace.npz", path.display()));
         agree::trace(&back.plan, &batch, &said).unwrap().publish(&Disk, &trace).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frameworks/run.py");

@@ -3,8 +3,6 @@
 //! Every reader is given every cut of small good files, and tens of thousands of mutants: flipped bits, numbers at their limits,
 //! repeated, exchanged and spliced parts, half of them with their checksums made right again.
 
-#![allow(unsafe_code)] // a counting allocator has no other form
-
 #[path = "hostile/memory.rs"]
 mod memory;
 #[path = "hostile/mutate.rs"]

@@ -40,6 +40,8 @@ fn a_module_uses_only_what_stands_before_it_in_the_tour() {
     let serving = lib.split("in this list (").nth(1).unwrap().split("serve").next().unwrap();
     let mut places = places;
     places.extend(links(serving).map(|name| (name, 0)));
+    // Macros, which are not part of the library's face.
+    places.extend(lib.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(";")).map(|name| (name.to_string(), 0)));
     let modules: Vec<&str> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(";")).collect();
     assert!(modules.len() > 20, "{modules:?}");
     for module in &modules {

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use spiketrain::engine::memory::MemoryPlan;
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{
-    AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, LayerOf, Layout, Moments, Need, NormGrads, NormOf, Running, cpu::Cpu,
+    AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, LayerOf, Layout, Moments, Need, NormGrads, NormOf, Pass, Running, cpu::Cpu,
 };
 use spiketrain::error::{Error, Result};
 use spiketrain::loss::Loss;
@@ -43,11 +44,12 @@ impl<E: Engine> Engine for Watched<E> {
     type Note = E::Note;
 
     fn name(&self) -> &'static str { self.inner.name() }
+    fn memory(&self) -> &'static dyn MemoryPlan { self.inner.memory() }
     fn param(&self, layout: Layout, host: &[f32]) -> E::Param { self.inner.param(layout, host) }
     fn constant(&self, layout: Layout, value: f32) -> E::Param { self.inner.constant(layout, value) }
     fn adamw(&self, p: &mut E::Param, m: &mut E::Param, v: &mut E::Param, g: &E::Param, c: &AdamW) { self.inner.adamw(p, m, v, g, c) }
     fn all_within(&self, p: &E::Param, bound: f32) -> E::Note { self.inner.all_within(p, bound) }
-    fn input(&self, batch: &Batch) -> E::Acts { self.inner.input(batch) }
+    fn input(&self, batch: &Batch, pass: Pass) -> E::Acts { self.inner.input(batch, pass) }
     fn spike_count(&self, x: &E::Acts) -> E::Note { self.inner.spike_count(x) }
     fn max_pool(&self, x: &E::Acts, k: usize) -> E::Acts { self.inner.max_pool(x, k) }
     fn max_pool_backward(&self, x: &E::Acts, k: usize, d: E::Grad) -> E::Grad { self.inner.max_pool_backward(x, k, d) }
@@ -59,8 +61,8 @@ impl<E: Engine> Engine for Watched<E> {
     fn affine_backward(&self, x: &E::Acts, weight: &E::Param, e: E::Currents, need: Need) -> AffineGradsOf<E> {
         self.inner.affine_backward(x, weight, e, need)
     }
-    fn backward_anew(&self, x: &E::Acts, layer: &LayerOf<E>, d: E::Grad, need: Need) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
-        self.inner.backward_anew(x, layer, d, need)
+    fn backward_recomputed(&self, x: &E::Acts, layer: &LayerOf<E>, d: E::Grad, need: Need) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
+        self.inner.backward_recomputed(x, layer, d, need)
     }
     fn bias_gradient(&self, e: &E::Currents) -> E::Param { self.inner.bias_gradient(e) }
     fn moments(&self, y: &E::Currents, merged: bool) -> E::Moments { self.inner.moments(y, merged) }

@@ -4,7 +4,7 @@ use numpy::{AllowTypeChange, Element, PyArray1, PyArrayLikeDyn, PyArrayMethods, 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use spiketrain::data::{Dataset, DatasetName, Preparation, Split};
-use spiketrain::engine::{Batch, Input};
+use spiketrain::engine::{Batch, Input, Values};
 use spiketrain::error::{Error, Result};
 use spiketrain::limits;
 use spiketrain::shape::Chw;
@@ -67,7 +67,8 @@ impl Samples {
         if self.count > limits::MAX_BATCH {
             return Err(Error::usage(format!("{} samples at once", self.count)).at("x").remedy(format!("at most {}", limits::MAX_BATCH)));
         }
-        let input = if self.steps.is_some() { Input::Frames(self.values) } else { Input::Direct(self.values) };
+        let values = Values::Reals(self.values);
+        let input = if self.steps.is_some() { Input::Frames(values) } else { Input::Direct(values) };
         Ok(Batch { shape, samples: self.count, steps, input })
     }
 }
@@ -161,7 +162,7 @@ impl Dataset for Arrays {
         let of = |l: &Labelled| size_of_val(&l.samples.values[..]) + size_of_val(&l.labels[..]);
         of(&self.train) + self.test.as_ref().map_or(0, of)
     }
-    fn assemble(&self, split: Split, indices: &[u32], _: &Preparation, _: Option<(u64, u64)>) -> Result<Vec<f32>> {
+    fn assemble(&self, split: Split, indices: &[u32], _: &Preparation, _: Option<(u64, u64)>) -> Result<Values> {
         let split = self.split(split).ok_or_else(|| Error::bug("samples of a test set that is not there"))?;
         let Samples { count, steps, values } = &split.samples;
         let size = self.shape.len();
@@ -169,7 +170,7 @@ impl Dataset for Arrays {
         for step in values.chunks_exact(count * size) {
             indices.iter().for_each(|&i| all.extend_from_slice(&step[i as usize * size..][..size]));
         }
-        Ok(all)
+        Ok(Values::Reals(all))
     }
 }
 

@@ -114,7 +114,9 @@ impl PyDataset {
             Some(given) => given.into_iter().map(|i| known(i).ok_or_else(|| wrong(i))).collect::<PyResult<_>>()?,
         };
         let augment = augment.map(|epoch| (self.seed, epoch));
-        let values = py.detach(|| self.data.assemble(split, &indices, &self.prep, augment)).map_err(exception)?;
+        let shape = self.data.shape(&self.prep);
+        let read = || Ok(self.data.assemble(split, &indices, &self.prep, augment)?.reals(shape));
+        let values = py.detach(read).map_err(exception)?;
         let (c, h, w) = self.shape();
         let shape = [self.data.steps().unwrap_or(1), indices.len(), c, h, w];
         array(py, values, if self.data.steps().is_some() { &shape } else { &shape[1..] })

@@ -1,47 +1,32 @@
-//! The class `Network`: notation, weights and method, over either engine.
+//! The class `Network`: a trained network of the library, and what was said of it.
 
 use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
-use spiketrain::checkpoint::{Checkpoint, Header, Kind};
-use spiketrain::config::{Config, EngineName, InstructionSet, Options};
+use spiketrain::config::{Config, Options};
 use spiketrain::data::{Dataset, Split};
-use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
+use spiketrain::engine::{Batch, DropMask, Engine};
 use spiketrain::error::{Error, Result};
-use spiketrain::network::{self, LESS, Method, tensor_names};
+use spiketrain::loss::Loss;
+use spiketrain::network::{self, Checks, LESS, Method, Output};
 use spiketrain::notation::Notation;
-use spiketrain::plan::{Block, Plan};
-use spiketrain::run_folder::checkpoint_at;
+use spiketrain::plan::{Block, Front, FrontStep};
 use spiketrain::schedule::WarmUp;
 use spiketrain::shape::Chw;
-use spiketrain::train::feed::Feed;
+use spiketrain::storage::Disk;
+use spiketrain::tensors;
 use spiketrain::train::fit::fit;
-use spiketrain::train::{Observer, Progress, Stop, evaluate, open, save, trainer};
+use spiketrain::train::{Observer, Stop, open};
+use spiketrain::trained::{Trained, Use};
 
 use crate::arrays::{self, Arrays, Labelled, Samples, array, labels};
 use crate::errors::{check_process, exception};
-use crate::learn::{as_read, check_statistics, learn};
+use crate::learn::{Learning, as_read, check_statistics};
 use crate::options::{check_in_memory, of_network, options};
 use crate::state;
 use crate::waiting::{Done, python, wait};
-
-/// A network on its engine.
-enum Body {
-    Cpu(Cpu, network::Network<Cpu>),
-    Reference(Reference, network::Network<Reference>),
-}
-
-/// The same for both engines.
-macro_rules! with {
-    ($body:expr, |$engine:ident, $net:ident| $work:expr) => {
-        match $body {
-            Body::Cpu($engine, $net) => $work,
-            Body::Reference($engine, $net) => $work,
-        }
-    };
-}
 
 /// A spiking network with its weights.
 ///
@@ -50,17 +35,9 @@ macro_rules! with {
 /// unless another set is named. They hold for everything that is done with the network.
 #[pyclass(module = "spiketrain")]
 pub struct Network {
-    body: Body,
+    net: Trained,
     /// What was said of it, and holds when it is trained.
     options: Options,
-    /// Of its last training, or what it would be trained with.
-    config: Config,
-    /// Its last training ended within the `ann` warm-up: nothing spikes.
-    ann: bool,
-    classes: Vec<String>,
-    fingerprint: String,
-    step: u64,
-    progress: Progress,
 }
 
 /// Samples and labels, as a pair.
@@ -83,16 +60,7 @@ impl Network {
             // As long as it is not trained it has not been warmed up either.
             let config = Config { warm_up: WarmUp::None, ..open::absolute(said.clone())?.complete()? };
             let plan = config.lay_out(notation, shape)?;
-            let body = match config.engine {
-                EngineName::Cpu => {
-                    let engine = Cpu::with_isa(config.isa.isa()?);
-                    Body::Cpu(engine, network::Network::init(&engine, plan, config.seed))
-                }
-                EngineName::Reference => Body::Reference(Reference, network::Network::init(&Reference, plan, config.seed)),
-            };
-            let classes = (0..with!(&body, |_e, net| net.plan.classes())).map(|c| c.to_string()).collect();
-            let (fingerprint, progress) = (String::new(), Progress::default());
-            Ok(Network { body, options: said, config, ann: false, classes, fingerprint, step: 0, progress })
+            Ok(Network { net: Trained::fresh(config, &plan)?, options: said })
         };
         make().map_err(exception)
     }
@@ -100,51 +68,45 @@ impl Network {
     /// The notation, e.g. "16C3-MP2-128FC-10Voting".
     #[getter]
     fn notation(&self) -> String {
-        self.plan().notation.to_string()
+        self.net.plan().notation.to_string()
     }
 
     /// (C, H, W) of one sample at one step.
     #[getter]
     fn shape(&self) -> (usize, usize, usize) {
-        let shape = self.plan().shape;
+        let shape = self.net.plan().shape;
         (shape.c, shape.h, shape.w)
     }
 
     /// Names of the classes; a label is a position among them.
     #[getter]
     fn classes(&self) -> Vec<String> {
-        self.classes.clone()
+        self.net.classes().to_vec()
     }
 
     /// The layers with neurons, in order, as in the notation.
     #[getter]
     fn layers(&self) -> Vec<String> {
-        self.plan().blocks.iter().map(Block::name).collect()
+        self.net.plan().blocks.iter().map(Block::name).collect()
     }
 
     /// The whole configuration, as a dictionary.
     #[getter]
     fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let value = serde_json::to_value(&self.config).map_err(|e| exception(Error::bug(e)))?;
+        let value = serde_json::to_value(Options::from(self.net.config())).map_err(|e| exception(Error::bug(e)))?;
         let named: serde_json::Map<_, _> = value.as_object().into_iter().flatten().map(|(k, v)| (k.replace('-', "_"), v.clone())).collect();
         python(py, &named.into())
     }
 
     /// SHA-256 (hex) over parameters and running statistics, as result.json has it.
     #[getter]
-    fn weights_sha256(&self) -> String {
-        with!(&self.body, |engine, net| trainer::weights_sha256(engine, net))
+    fn weights_sha256(&self) -> PyResult<String> {
+        self.net.weights_sha256().map_err(exception)
     }
 
     fn __repr__(&self) -> String {
-        let plan = self.plan();
-        format!(
-            "Network(\"{}\", {}: {} parameters, {} engine)",
-            plan.notation,
-            plan.shape,
-            plan.parameters(),
-            with!(&self.body, |engine, _net| engine.name())
-        )
+        let plan = self.net.plan();
+        format!("Network(\"{}\", {}: {} parameters, {} engine)", plan.notation, plan.shape, plan.parameters(), self.net.engine())
     }
 
     /// All parameters and running statistics by name, as copies (float32).
@@ -152,14 +114,14 @@ impl Network {
     /// Names begin with the position in the notation: "0.weight" [out, in, k, k] or, fully connected, [out, in] with inputs in C, H, W
     /// order; "0.bias", "0.bn.weight", "0.bn.bias", "0.bn.running_mean", "0.bn.running_var" [out].
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        with!(&self.body, |engine, net| state::state(py, engine, net))
+        state::state(py, &self.net)
     }
 
     /// Sets the tensors that `values` names, as in state(); the others stay. All of them are set, or, on an error, none.
     ///
     /// Raises UsageError: an unknown name, another shape, or a number that is not finite.
     fn set_state(&mut self, values: &Bound<PyDict>) -> PyResult<()> {
-        with!(&mut self.body, |engine, net| state::set_state(engine, net, values))
+        state::set_state(&mut self.net, values)
     }
 
     /// What the network says in evaluation mode (running statistics, no dropout): a Forward of rates [B, classes], spikes per layer
@@ -171,26 +133,26 @@ impl Network {
     #[pyo3(signature = (x, T=None, *, spikes=true))]
     fn forward<'py>(&self, py: Python<'py>, x: &Bound<'py, PyAny>, T: Option<usize>, spikes: bool) -> PyResult<Bound<'py, PyAny>> {
         check_process()?;
-        if spikes && self.ann {
+        if spikes && self.net.method().ann {
             let e = Error::usage("the network was trained in the ann warm-up only: nothing spikes").at("spikes");
             return Err(exception(e.remedy("say spikes=False, or train it past the warm-up")));
         }
-        let plan = self.plan();
+        let plan = self.net.plan();
         let samples = Samples::read(x, plan.shape)?;
         let (count, frames) = (samples.count, samples.steps.is_some());
-        let method = self.method();
         let (steps, rates, counts, trains) = py
             .detach(|| {
-                let steps = samples.time_steps(T, self.config.time_steps)?;
+                let steps = samples.time_steps(T, self.net.config().time_steps)?;
                 // A picture need be seen once by neurons that keep nothing.
-                let steps = if self.ann && !frames { 1 } else { steps };
+                let steps = if self.net.method().ann && !frames { 1 } else { steps };
                 let batch = samples.into_batch(plan.shape, steps)?;
                 let mut trains: Vec<Vec<bool>> = Vec::new();
-                let out = with!(&self.body, |engine, net| net.infer_seen(engine, &batch, &method, &mut |_, fired| {
+                let out = self.net.infer_seen(&batch, &mut |_, seen| {
                     if spikes {
-                        trains.push(engine.host_acts(fired.spikes).into_iter().map(|o| o != 0.0).collect());
+                        trains.push(seen.spikes()?.into_iter().map(|o| o != 0.0).collect());
                     }
-                }))?;
+                    Ok(())
+                })?;
                 Ok((steps, out.rates, out.spikes, trains))
             })
             .map_err(exception)?;
@@ -220,33 +182,17 @@ impl Network {
         update_statistics: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         check_process()?;
-        let (shape, classes) = (self.plan().shape, self.plan().classes());
+        let (shape, classes) = (self.net.plan().shape, self.net.plan().classes());
         let samples = Samples::read(x, shape)?;
         let targets = arrays::labels(labels, samples.count, classes)?;
         let count = samples.count;
-        let (method, loss, seed) = (self.method(), self.config.loss, self.config.seed);
-        let steps = samples.time_steps(T, self.config.time_steps).map_err(exception)?;
+        let steps = samples.time_steps(T, self.net.config().time_steps).map_err(exception)?;
         self.check_memory(&samples, steps).map_err(exception)?;
+        let (method, loss, seed) = (self.net.method(), self.net.config().loss, self.net.config().seed);
         let (value, out, grads) = py
             .detach(|| {
                 let batch = samples.into_batch(shape, steps)?;
-                with!(&mut self.body, |engine, net| {
-                    check_statistics(&net.plan, count)?;
-                    let masks = net.masks(seed, step, count);
-                    let (out, tape) = net.forward(engine, &batch, &masks, &method)?;
-                    let (value, d_rates) = loss.of(&out.rates, &targets);
-                    if !value.is_finite() {
-                        return Err(Error::diverged(format!("the loss is {value}")).remedy(LESS));
-                    }
-                    let running = net.updated_running(&tape)?;
-                    let grads = net.backward(engine, tape, &d_rates, &masks, &method);
-                    if update_statistics {
-                        net.running = running;
-                    }
-                    let named = net.plan.blocks.iter().zip(&grads).flat_map(|(block, g)| tensor_names(block).into_iter().zip(g.each()));
-                    let host = named.map(|((name, layout), g)| (name, save::shape(layout), engine.host(g)));
-                    Ok((value, out, host.collect::<Vec<_>>()))
-                })
+                self.net.on(Differentiated { batch: &batch, targets: &targets, method, loss, seed, step, update_statistics })
             })
             .map_err(exception)?;
         let gradients = PyDict::new(py);
@@ -260,10 +206,12 @@ impl Network {
     /// Which neurons stay (True, multiplied by 2) in training step `step` (from 1): per DP an array [B, C, H, W] for B samples.
     #[pyo3(signature = (samples, *, step=1))]
     fn dropout_masks<'py>(&self, py: Python<'py>, samples: usize, step: u64) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let masks = with!(&self.body, |_e, net| net.masks(self.config.seed, step, samples));
-        let fronts = self.plan().blocks.iter().flat_map(|b| &b.fronts).filter(|f| f.front == spiketrain::plan::Front::Dropout);
-        let shapes = fronts.map(|f| [samples, f.input.c, f.input.h, f.input.w]);
-        masks.into_iter().zip(shapes).map(|(m, shape)| array(py, m.keep, &shape)).collect()
+        let fronts = self.net.plan().blocks.iter().flat_map(|b| &b.fronts).filter(|f| f.front == Front::Dropout);
+        let mask = |f: &FrontStep| {
+            let drawn = DropMask::Drawn { seed: self.net.config().seed, step, layer: f.index, first_sample: 0 };
+            array(py, drawn.keep(samples, f.input.len()), &[samples, f.input.c, f.input.h, f.input.w])
+        };
+        fronts.map(mask).collect()
     }
 
     /// Trains on arrays, from the weights as they are, with moments of zero; gives a dictionary per epoch, as metrics.jsonl has it.
@@ -289,12 +237,8 @@ impl Network {
         let config = said.or(own).complete().map_err(exception)?;
         let stop = Stop::default();
         let Done { result, raised } = wait(py, &stop, callback.as_ref(), |reports| {
-            let learned = with!(&mut self.body, |engine, net| learn(engine, net, &config, &data, &stop, reports))?;
-            self.step = learned.progress.step;
-            self.ann = config.warm_up.is_ann(learned.progress.epoch.saturating_sub(1));
-            self.progress = learned.progress;
-            self.fingerprint = String::new();
-            self.config = config;
+            let learned = self.net.on(Learning { config: &config, data: &data, stop: &stop, reports })?;
+            self.net.learned(config, learned.progress);
             Ok(learned.lines)
         })?;
         raised.map_or_else(|| python(py, &json!(result)), Err)
@@ -314,33 +258,14 @@ impl Network {
         let data = self.arrays(x, labels, None)?;
         let said = Options { time_steps: T.or(data.steps()), batch, ..Options::default() };
         let config = said.or(self.options.clone()).complete().map_err(exception)?;
-        let (method, stop) = (self.method(), Stop::default());
-        let Done { result, raised } = wait(py, &stop, None, |_| {
-            let all: Vec<u32> = (0..data.labels(Split::Train).len() as u32).collect();
-            let feed = Feed::new(&config, &data)?;
-            with!(&self.body, |engine, net| evaluate::evaluate(engine, net, &config, &method, &feed, (Split::Train, &all), &stop))
-        })?;
+        let stop = Stop::default();
+        let Done { result, raised } = wait(py, &stop, None, |_| self.net.evaluate(&config, &data, Split::Train, &stop))?;
         raised.map_or_else(|| python(py, &json!(result)), Err)
     }
 
     /// Writes a checkpoint of the weights, whole or not at all, for load(), and for `spiketrain eval` and `predict`.
     fn save(&self, py: Python, path: PathBuf) -> PyResult<()> {
-        let write = || {
-            let header = Header {
-                kind: Kind::WeightsOnly,
-                config_toml: self.config.to_toml()?,
-                network: self.plan().notation.to_string(),
-                input_shape: self.plan().shape.to_string(),
-                classes: self.classes.clone(),
-                dataset: self.config.dataset.to_string(),
-                dataset_fingerprint: self.fingerprint.clone(),
-                step: self.step,
-                progress: serde_json::to_value(&self.progress).map_err(Error::bug)?,
-                tensors: Vec::new(),
-            };
-            with!(&self.body, |engine, net| state::write(engine, net, header, &path))
-        };
-        py.detach(write).map_err(exception)
+        py.detach(|| self.net.save(&Disk, &path)).map(|_| ()).map_err(exception)
     }
 }
 
@@ -351,48 +276,15 @@ impl Network {
 pub fn load(py: Python, path: PathBuf) -> PyResult<Network> {
     let stop = Stop::default();
     let Done { result, raised } = wait(py, &stop, None, |reports| {
-        let found = checkpoint_at(&path)?;
-        found.warnings.iter().for_each(|w| Observer::note(reports, &format!("warning: {w}")));
-        Network::from_checkpoint(found.checkpoint).map_err(|e| e.at(found.path.display()))
+        let (net, _) = Trained::open(&path, &mut |text| Observer::note(reports, text))?;
+        Ok(Network { options: of_network(net.config()), net })
     })?;
     raised.map_or(Ok(result), Err)
 }
 
 impl Network {
-    fn from_checkpoint(mut c: Checkpoint) -> Result<Network> {
-        let mut config = Config::from_toml(&c.header.config_toml)?;
-        let body = match config.engine {
-            EngineName::Cpu => {
-                // What it computes from now on need not be the bits of the machine it was trained on.
-                let engine = Cpu::new();
-                config.isa = InstructionSet::default();
-                Body::Cpu(engine, save::network(&engine, &mut c)?.1)
-            }
-            EngineName::Reference => Body::Reference(Reference, save::network(&Reference, &mut c)?.1),
-        };
-        Ok(Network {
-            body,
-            options: of_network(&config)?,
-            ann: save::method(&c, &config).ann,
-            config,
-            classes: c.header.classes,
-            fingerprint: c.header.dataset_fingerprint,
-            step: c.header.step,
-            progress: serde_json::from_value(c.header.progress).unwrap_or_default(),
-        })
-    }
-
-    fn plan(&self) -> &Plan {
-        with!(&self.body, |_engine, net| &net.plan)
-    }
-
-    /// What an evaluation computes.
-    fn method(&self) -> Method {
-        Method { ann: self.ann, tssl_rate: None, ..self.config.method(0) }
-    }
-
     fn arrays(&self, x: &Bound<PyAny>, targets: &Bound<PyAny>, test: Option<&Pair>) -> PyResult<Arrays> {
-        let (shape, classes) = (self.plan().shape, self.plan().classes());
+        let (shape, classes) = (self.net.plan().shape, self.net.plan().classes());
         let read = |x: &Bound<PyAny>, targets: &Bound<PyAny>| -> PyResult<Labelled> {
             let samples = Samples::read(x, shape)?;
             let labels = labels(targets, samples.count, classes)?;
@@ -400,13 +292,53 @@ impl Network {
         };
         let train = read(x, targets)?;
         let test = test.map(|(x, targets)| read(x, targets)).transpose()?;
-        Arrays::new(shape, self.classes.clone(), train, test).map_err(exception)
+        Arrays::new(shape, self.net.classes().to_vec(), train, test).map_err(exception)
     }
 
     /// Refuses a training pass that does not fit into memory.
     fn check_memory(&self, samples: &Samples, steps: usize) -> Result<()> {
-        let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..as_read(&self.config, samples.steps) };
+        let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..as_read(self.net.config(), samples.steps) };
         let nothing = Labelled { samples: Samples { steps: samples.steps, ..Samples::default() }, labels: Vec::new() };
-        fit(&config, &Arrays::new(self.plan().shape, Vec::new(), nothing, None)?, self.plan(), None).map(|_| ())
+        fit(&config, &Arrays::new(self.net.plan().shape, Vec::new(), nothing, None)?, self.net.plan(), None).map(|_| ())
+    }
+}
+
+/// Loss and gradients that are asked of a network.
+struct Differentiated<'a> {
+    batch: &'a Batch,
+    targets: &'a [u16],
+    method: Method,
+    loss: Loss,
+    /// Of the dropout masks, as is `step`.
+    seed: u64,
+    step: u64,
+    update_statistics: bool,
+}
+
+/// A tensor's name, shape and values.
+type Named = (String, Vec<usize>, Vec<f32>);
+
+impl Use for Differentiated<'_> {
+    type Out = (f64, Output, Vec<Named>);
+
+    fn on<E: Engine>(self, engine: &E, net: &mut network::Network<E>) -> Result<Self::Out> {
+        check_statistics(&net.plan, self.batch.samples)?;
+        let masks = net.masks(self.seed, self.step);
+        let (out, tape) = net.forward(engine, self.batch, &masks, &self.method)?;
+        let (value, d_rates) = self.loss.of(&out.rates, self.targets);
+        if !value.is_finite() {
+            return Err(Error::diverged(format!("the loss is {value}")).remedy(LESS));
+        }
+        let running = net.updated_running(engine, &tape);
+        let grads = net.backward(engine, tape, &d_rates, &masks, &self.method)?;
+        let mut checks = Checks::new(engine, &net.plan);
+        checks.running(&running);
+        checks.verdict()?;
+        if self.update_statistics {
+            net.running = running;
+        }
+        let named = tensors::of(&net.plan).into_iter().filter_map(|t| Some((grads[t.place.block].get(t.place.which)?, t)));
+        let host = named.map(|(g, t)| Ok((t.name.clone(), t.shape(), engine.host(g)?))).collect::<Result<_>>()?;
+        Ok((value, out, host))
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use spiketrain::config::{Config, Options};
+use spiketrain::config::{Config, Mark, Options};
 use spiketrain::error::Error;
 use toml::{Table, Value};
 
@@ -47,48 +47,17 @@ fn toml_value(value: &Bound<PyAny>) -> PyResult<Value> {
 }
 
 /// Options as they stand in a configuration, but those that only training has: a network that is trained on begins with the defaults.
-pub fn of_network(config: &Config) -> Result<Options, Error> {
-    let all = Options::from_toml(&config.to_toml()?)?;
-    Ok(Options {
-        batch: None,
-        epochs: None,
-        lr: None,
-        weight_decay: None,
-        schedule: None,
-        warm_up: None,
-        train_limit: None,
-        test_limit: None,
-        eval_every: None,
-        checkpoint_every: None,
-        credit_every: None,
-        val_split: None,
-        best_on: None,
-        init: None,
-        ..all
-    })
+pub fn of_network(config: &Config) -> Options {
+    Options::from(config).without(&[Mark::Training])
 }
 
 /// Refuses what training on arrays cannot follow.
 pub fn check_in_memory(said: &Options) -> Result<(), Error> {
-    let followed = Options {
-        rule: None,
-        alpha: None,
-        batch: None,
-        epochs: None,
-        lr: None,
-        weight_decay: None,
-        schedule: None,
-        warm_up: None,
-        bn: None,
-        loss: None,
-        seed: None,
-        eval_every: None,
-        ..said.clone()
-    };
-    if followed == Options::default() {
+    let not_followed = said.clone().without(&[Mark::Learning]).differing(&Options::default());
+    if not_followed.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = Table::try_from(&followed).map(|t| t.keys().map(|k| k.replace('-', "_")).collect()).unwrap_or_default();
+    let names: Vec<String> = not_followed.iter().map(|name| name.replace('-', "_")).collect();
     Err(Error::usage("training on arrays does not follow this")
         .at(names.join(", "))
         .remedy("it belongs to Network(...), or to spiketrain.train(...), which trains on a data set in a run folder"))

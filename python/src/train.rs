@@ -6,17 +6,14 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Value, json};
-use spiketrain::checkpoint::Checkpoint;
-use spiketrain::config::{Config, EngineName, Options};
+use spiketrain::config::Options;
 use spiketrain::data::Split;
-use spiketrain::engine::{Engine, cpu::Cpu, reference::Reference};
+use spiketrain::engine::Engine;
 use spiketrain::engines::{Work, with_engine};
 use spiketrain::error::{Error, Result};
 use spiketrain::memory::parse_size;
-use spiketrain::run_folder::checkpoint_at;
-use spiketrain::train::evaluate::evaluate as evaluate_net;
-use spiketrain::train::feed::{Feed, preparation};
-use spiketrain::train::{Observer, Outcome, Session, Start, Stop, open, record, run_in, save, trainer};
+use spiketrain::train::{Observer, Outcome, Session, Start, Stop, open, run_in};
+use spiketrain::trained::Trained;
 
 use crate::errors::exception;
 use crate::options::options;
@@ -123,15 +120,8 @@ impl Work for Training<'_> {
 pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, cache: Option<PathBuf>) -> PyResult<Bound<'py, PyAny>> {
     let stop = Stop::default();
     let Done { result, raised } = wait(py, &stop, None, |reports| {
-        let found = checkpoint_at(&path)?;
-        found.warnings.iter().for_each(|w| Observer::note(reports, &format!("warning: {w}")));
-        let place = |e: Error| e.at(found.path.display());
-        let config = Config::from_toml(&found.checkpoint.header.config_toml).map_err(place)?.with_data_at(data_dir, cache);
-        let header = found.checkpoint;
-        match config.engine {
-            EngineName::Cpu => evaluate_on(&Cpu::new(), header, config, &stop, reports).map_err(place),
-            EngineName::Reference => evaluate_on(&Reference, header, config, &stop, reports).map_err(place),
-        }
+        let (net, path) = Trained::open(&path, &mut |text| Observer::note(reports, text))?;
+        evaluated(&net.with_data_at(data_dir, cache), &stop, reports).map_err(|e| e.at(path.display()))
     })?;
     match (result, raised) {
         (_, Some(e)) => Err(e),
@@ -140,28 +130,11 @@ pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, 
 }
 
 /// `None` if it was asked to stop.
-fn evaluate_on<E: Engine>(engine: &E, mut c: Checkpoint, config: Config, stop: &Stop, reports: &mut Reports) -> Result<Option<Value>> {
-    let (_, net) = save::network(engine, &mut c)?;
-    let method = save::method(&c, &config);
-    let data = open::dataset(&config, reports)?;
-    let (shape, classes) = (data.shape(&preparation(&config, &*data)), data.classes().len());
-    if (shape, classes) != (net.plan.shape, net.plan.classes()) {
-        let takes = format!("the network takes {} and {} classes", net.plan.shape, net.plan.classes());
-        return Err(Error::usage(format!("{takes}, the data set has {shape} and {classes}")));
-    }
-    if data.fingerprint() != c.header.dataset_fingerprint {
-        let text = format!("warning: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset);
-        Observer::note(reports, &text);
-    }
-    let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
-    let feed = Feed::new(&config, &*data)?;
-    let Some(e) = evaluate_net(engine, &net, &config, &method, &feed, (Split::Test, &all), stop)? else { return Ok(None) };
-    let (mean, weighted) = record::mean_rates(&net.plan, &e.firing_rates);
-    Ok(Some(json!({
-        "dataset": config.dataset, "dataset_simulated": data.simulated(), "net": config.net, "T": config.time_steps, "step": c.header.step,
-        "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
-        "mean_firing_rate": mean, "weighted_firing_rate": weighted, "weights_sha256": trainer::weights_sha256(engine, &net),
-    })))
+fn evaluated(net: &Trained, stop: &Stop, reports: &mut Reports) -> Result<Option<Value>> {
+    let data = open::dataset(net.config(), reports)?;
+    net.check(&*data)?.iter().for_each(|note| Observer::note(reports, &format!("warning: {note}")));
+    let evaluation = net.evaluate(net.config(), &*data, Split::Test, stop)?;
+    evaluation.map(|e| net.facts(&*data, &e)).transpose()
 }
 
 /// The command with `words` (without the program's name); gives the exit code. For a process that does nothing else.

@@ -10,6 +10,7 @@ use std::time::Instant;
 use crate::engine::{Batch, Engine, Input, Layout};
 use crate::error::{Error, Result};
 use crate::loss::Loss;
+use crate::named::named;
 use crate::network::{Method, Network, Tensors};
 use crate::neuron::{Lif, Rule};
 use crate::plan::Plan;
@@ -80,6 +81,8 @@ pub enum Inputs {
     /// Random values four pixels apart and straight lines between them: neighbours are alike, as in pictures.
     Smooth,
 }
+
+named!(Inputs, "input": Noise = "noise", Smooth = "smooth");
 
 /// Frames of events for two input channels (Poisson counts of mean 0.1), pictures in \[0, 1) for others.
 fn inputs(spec: &Spec) -> Batch {

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::engine::memory::MemoryPlan;
 use crate::engine::{
-    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads, NormOf, Running,
+    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layer, LayerOf, Layout, Moments, Need, Norm, NormGrads, NormOf, Pass,
+    Running,
 };
 use crate::error::Result;
 use crate::neuron::Surrogate;
@@ -16,7 +18,7 @@ use crate::neuron::Surrogate;
 pub enum Phase {
     /// y = W x + b of one weight layer.
     Forward,
-    /// Its weight and input gradients.
+    /// Its weight and input gradients; of a layer that is recomputed, its currents and the way back through its neurons too.
     Backward,
     /// Its AdamW steps.
     Update,
@@ -132,8 +134,8 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
-    fn trim(&self) {
-        self.inner.trim();
+    fn memory(&self) -> &'static dyn MemoryPlan {
+        self.inner.memory()
     }
     fn param(&self, layout: Layout, host: &[f32]) -> Self::Param {
         Tagged { inner: self.inner.param(layout, host), layout }
@@ -168,11 +170,11 @@ impl<E: Engine> Engine for Timed<'_, E> {
         self.time(Phase::Checks, || self.inner.all_within(&p.inner, bound))
     }
 
-    fn input(&self, batch: &Batch) -> E::Acts {
+    fn input(&self, batch: &Batch, pass: Pass) -> E::Acts {
         self.layer.store(0, Relaxed);
         self.back.store(false, Relaxed);
         self.updated.store(0, Relaxed);
-        self.time(Phase::Ends, || self.inner.input(batch))
+        self.time(Phase::Ends, || self.inner.input(batch, pass))
     }
     fn spike_count(&self, x: &E::Acts) -> E::Note {
         self.time(Phase::Checks, || self.inner.spike_count(x))
@@ -212,6 +214,24 @@ impl<E: Engine> Engine for Timed<'_, E> {
         let layer = self.layer.fetch_sub(1, Relaxed) - 1;
         let AffineGrads { weight: inner, input } = self.time_layer(Phase::Backward, Some(layer), work);
         AffineGrads { weight: Tagged { inner, layout: weight.layout }, input }
+    }
+    fn backward_recomputed(
+        &self,
+        x: &E::Acts,
+        layer: &LayerOf<Self>,
+        d: E::Grad,
+        need: Need,
+    ) -> (AffineGradsOf<Self>, NormGrads<Self::Param>) {
+        let Some(norm) = bare(Some(&layer.norm)) else { unreachable!("a layer that is recomputed has a norm") };
+        let (weight, bias) = (&layer.weight.inner, &layer.bias.inner);
+        let inner = Layer { weight, bias, norm, cell: layer.cell, surrogate: layer.surrogate };
+        let at = self.layer.fetch_sub(1, Relaxed) - 1;
+        let work = || self.inner.backward_recomputed(x, &inner, d, need);
+        let (AffineGrads { weight, input }, norm) = self.time_layer(Phase::Backward, Some(at), work);
+        let tag = |inner, layout| Tagged { inner, layout };
+        let per_channel = layer.bias.layout;
+        let affine = AffineGrads { weight: tag(weight, layer.weight.layout), input };
+        (affine, NormGrads { gamma: tag(norm.gamma, per_channel), beta: tag(norm.beta, per_channel) })
     }
     fn bias_gradient(&self, e: &E::Currents) -> Self::Param {
         Tagged { inner: self.time(Phase::Ends, || self.inner.bias_gradient(e)), layout: Layout::PerChannel(0) }

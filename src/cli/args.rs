@@ -15,15 +15,12 @@ pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
 use crate::bench::Inputs;
-use crate::config::{BestOn, Config, EngineName, InstructionSet, NormMode};
-use crate::data::Resize;
+use crate::config::on_off;
 use crate::events::Sensor;
-use crate::frames::SplitBy;
-use crate::loss::Loss;
 use crate::memory;
 use crate::neuron::Rule;
 use crate::shape::Chw;
-use crate::simulate::Kind;
+use crate::trained::Trained;
 
 /// Train deep spiking neural networks, event-driven, from one binary.
 ///
@@ -91,9 +88,9 @@ pub struct Places {
 }
 
 impl Places {
-    /// Puts them into the configuration of the run.
-    pub fn of(&self, config: Config) -> Config {
-        config.with_data_at(self.data_dir.clone(), self.cache.clone())
+    /// The network of a run with its data there.
+    pub fn of(&self, net: Trained) -> Trained {
+        net.with_data_at(self.data_dir.clone(), self.cache.clone())
     }
 }
 
@@ -193,10 +190,10 @@ pub struct BenchArgs {
     #[arg(long)]
     pub rate: Option<f64>,
     /// Inputs: noise (the hardest), or smooth (neighbours are alike, as in pictures; not for events).
-    #[arg(long, value_parser = inputs, default_value = "noise")]
+    #[arg(long, default_value = "noise")]
     pub inputs: Inputs,
     /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta.
-    #[arg(long, value_parser = rule, default_value = "bpsa+bpta")]
+    #[arg(long, default_value = "bpsa+bpta")]
     pub rule: Rule,
     /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit compute them twice.
     #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
@@ -228,39 +225,6 @@ pub struct DoctorArgs {
     pub verbose: bool,
 }
 
-fn named<T: Copy>(what: &str, choices: &[(&str, T)], text: &str) -> Result<T, String> {
-    let found = choices.iter().find(|c| c.0 == text).map(|c| c.1);
-    found.ok_or_else(|| format!("no such {what}; choose {}", choices.iter().map(|c| c.0).collect::<Vec<_>>().join(", ")))
-}
-
-fn rule(text: &str) -> Result<Rule, String> {
-    named("rule", &Rule::ALL.map(|r| (r.name(), r)), text)
-}
-
-fn norm_mode(text: &str) -> Result<NormMode, String> {
-    named("BatchNorm mode", &[("per-step", NormMode::PerStep), ("merged", NormMode::Merged)], text)
-}
-
-fn on_off(text: &str) -> Result<bool, String> {
-    named("choice", &[("on", true), ("off", false)], text)
-}
-
-fn loss(text: &str) -> Result<Loss, String> {
-    named("loss", &[("mse", Loss::Mse), ("ce", Loss::Ce)], text)
-}
-
-fn best_on(text: &str) -> Result<BestOn, String> {
-    named("choice", &[("validation", BestOn::Validation), ("test", BestOn::Test), ("last", BestOn::Last)], text)
-}
-
-fn engine(text: &str) -> Result<EngineName, String> {
-    named("engine", &[("cpu", EngineName::Cpu), ("reference", EngineName::Reference)], text)
-}
-
-fn split_by(text: &str) -> Result<SplitBy, String> {
-    named("way to cut", &[("number", SplitBy::Number), ("time", SplitBy::Time)], text)
-}
-
 fn sensor(text: &str) -> Result<Sensor, String> {
     let side = |s: &str| s.parse::<u16>().ok().filter(|&n| (1..=crate::limits::MAX_SIDE).contains(&n.into()));
     let both = text.split_once('x').and_then(|(w, h)| Some(Sensor { width: side(w)?, height: side(h)? }));
@@ -274,26 +238,4 @@ fn frames(text: &str) -> Result<usize, String> {
 
 fn samples(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n <= 20).ok_or_else(|| "choose 0 to 20".to_string())
-}
-
-fn inputs(text: &str) -> Result<Inputs, String> {
-    named("input", &[("noise", Inputs::Noise), ("smooth", Inputs::Smooth)], text)
-}
-
-fn resize(text: &str) -> Result<Resize, String> {
-    named("way to resize", &Resize::ALL, text)
-}
-
-fn kind(text: &str) -> Result<Kind, String> {
-    named("kind of recording", &Kind::ALL.map(|k| (k.as_str(), k)), text)
-}
-
-fn isa(text: &str) -> Result<InstructionSet, String> {
-    named("instruction set", &InstructionSet::ALL.map(|i| (i.name(), i)), text)
-}
-
-fn height_width(text: &str) -> Result<[usize; 2], String> {
-    let side = |s: &str| s.parse::<usize>().ok().filter(|n| (1..=crate::limits::MAX_SIDE).contains(n));
-    let both = text.split_once('x').and_then(|(h, w)| Some([side(h)?, side(w)?]));
-    both.ok_or_else(|| format!("write HEIGHTxWIDTH, 1 to {} each, e.g. 32x32", crate::limits::MAX_SIDE))
 }

@@ -9,9 +9,10 @@ use super::{print, set_threads};
 use crate::bench::timed::Phase;
 use crate::bench::{self, Measured, Spec};
 use crate::engine::cpu::Cpu;
+use crate::engine::cpu::CpuMemory;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::memory::{self, Load};
+use crate::memory::{self, Load, MemoryPlan};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::shape::Chw;
@@ -27,7 +28,7 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
         return infer(&engine, &spec, a.json);
     }
     let m = bench::training(&engine, &spec)?;
-    let planned = memory::of(&spec.plan, &load_of(&spec.plan, a), &spec.recompute).total() / 1_000_000;
+    let planned = CpuMemory.step(&spec.plan, &load_of(&spec.plan, a), &spec.recompute).total() / 1_000_000;
     let speed = spec.batch as f64 / m.median();
     let rss = m.peak_rss_mb;
     if a.json {
@@ -90,7 +91,7 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
         a.shape.or(preset).ok_or_else(|| Error::usage("a notation needs an input").at("--shape").remedy("write --shape 1x28x28"))?;
     let plan = Plan::new(notation, shape)?;
     let recompute = match a.memory {
-        Some(limit) => memory::fit(&plan, &load_of(&plan, a), limit)?,
+        Some(limit) => memory::recompute_within(&CpuMemory, &plan, &load_of(&plan, a), limit)?,
         None => vec![false; plan.blocks.len()],
     };
     Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, inputs: a.inputs, steps: a.steps, recompute })

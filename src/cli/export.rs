@@ -5,30 +5,23 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::ExportArgs;
-use super::eval::{method, open};
+use super::eval::open;
 use super::{print, say, set_threads};
-use crate::checkpoint::Checkpoint;
-use crate::config::Config;
 use crate::data::{Dataset, Split};
-use crate::engine::cpu::Cpu;
-use crate::engine::{Batch, Engine};
+use crate::engine::Batch;
 use crate::error::{Error, Result};
 use crate::export::agree::{self, Agreement, Answers};
 use crate::export::{self, Format, Hints, Integer, Model};
-use crate::network::{Method, Network};
 use crate::storage::{self, Disk, Published};
-use crate::train::feed::{Feed, Labelled, preparation};
-use crate::train::save;
+use crate::train::feed::{Feed, Labelled};
+use crate::trained::Trained;
 
 /// Samples in a golden trace: enough for a check, small enough to send.
 const TRACED: usize = 4;
 
 /// A network to be exported, with what it is compared on.
 struct Source<'d> {
-    engine: Cpu,
-    net: Network<Cpu>,
-    config: Config,
-    method: Method,
+    net: Trained,
     data: Option<&'d dyn Dataset>,
     samples: usize,
 }
@@ -36,7 +29,7 @@ struct Source<'d> {
 /// What the file computes.
 enum Back {
     /// As read from it.
-    Network(Model),
+    Network(Box<Trained>),
     /// As its C code does, operation by operation.
     Integer(Integer),
 }
@@ -47,16 +40,14 @@ type Answering<'s> = Box<dyn FnMut(&Batch) -> Result<Answers> + 's>;
 /// Exports a checkpoint.
 pub fn run(a: &ExportArgs) -> Result<u8> {
     set_threads(a.threads)?;
-    let (mut c, path) = open(&a.checkpoint)?;
-    let engine = Cpu::new();
-    let (config, net) = save::open(&engine, &mut c).map_err(|e| e.at(path.display()))?;
-    let method = method(&c, &config);
-    if method.ann {
+    let (net, path) = open(&a.checkpoint)?;
+    let net = a.places.of(net);
+    if net.method().ann {
         return Err(Error::usage("this network is still in the ann warm-up: its neurons do not spike")
             .at(path.display())
             .remedy("export a checkpoint of a later epoch"));
     }
-    let model = Model::of(&engine, &net, method.lif)?;
+    let model = Model::of(&net)?;
     let lossy = a.format == Format::Nir && model.has_relu();
     if lossy && !a.allow_lossy {
         return Err(Error::usage(
@@ -73,24 +64,28 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         ))
         .at(out.display()));
     }
-    let config = a.places.of(config);
-    let data = data_set(&config, &net);
-    let source = Source { engine, net, config, method, data: data.as_deref(), samples: a.samples };
-    let written = export::write(&Disk, &out, &model, &source.config, a.format, a.profile)?;
+    let data = data_set(&net);
+    let source = Source { net, data: data.as_deref(), samples: a.samples };
+    let config = source.net.config();
+    let written = export::write(&Disk, &out, &model, config, a.format, a.profile)?;
     let back = match a.format {
         Format::C => Back::Integer(Integer::of(&model)?),
-        _ => Back::Network(export::read(&out, &Hints::default())?),
+        _ => {
+            let read = export::read(&out, &Hints::default())?;
+            Back::Network(Box::new(read.trained(config.clone(), source.net.classes().to_vec())?))
+        }
     };
     let agreement = source.compare(&back)?;
-    finish(a, &c, &out, &written, &back, &agreement, &source)
+    finish(a, &out, &written, &back, &agreement, &source)
 }
 
 /// The data set of the run, if it is here and of the network's kind.
-fn data_set<E: Engine>(config: &Config, net: &Network<E>) -> Option<Box<dyn Dataset>> {
-    match super::train::load(config) {
-        Ok(data) if data.shape(&preparation(config, &*data)) == net.plan.shape && data.classes().len() == net.plan.classes() => Some(data),
+fn data_set(net: &Trained) -> Option<Box<dyn Dataset>> {
+    let dataset = net.config().dataset;
+    match super::train::load(net.config()) {
+        Ok(data) if net.check(&*data).is_ok() => Some(data),
         Ok(_) => {
-            say(format!("note: the samples of {} do not fit this network; random inputs take their place", config.dataset));
+            say(format!("note: the samples of {dataset} do not fit this network; random inputs take their place"));
             None
         }
         Err(e) => {
@@ -104,14 +99,15 @@ impl Source<'_> {
     /// Batches of the test set, evenly spread; or random inputs.
     fn batches(&self, size: usize) -> Result<Box<dyn Iterator<Item = Result<Labelled>> + '_>> {
         let Some(data) = self.data else {
-            let (shape, direct) = (self.net.plan.shape, !self.config.dataset.is_events());
+            let (shape, steps) = (self.net.plan().shape, self.net.config().time_steps);
+            let direct = !self.net.config().dataset.is_events();
             let starts = (0..self.samples).step_by(size);
             return Ok(Box::new(starts.map(move |at| {
                 let n = size.min(self.samples - at);
-                Ok(Labelled { batch: agree::random_inputs(shape, self.config.time_steps, n, direct, at as u64), labels: vec![0; n] })
+                Ok(Labelled { batch: agree::random_inputs(shape, steps, n, direct, at as u64), labels: vec![0; n] })
             })));
         };
-        let (feed, all) = (Feed::new(&self.config, data)?, data.labels(Split::Test).len());
+        let (feed, all) = (Feed::new(self.net.config(), data)?, data.labels(Split::Test).len());
         let n = self.samples.min(all);
         let chosen: Vec<u32> = (0..n).map(|i| (i * all / n) as u32).collect();
         let chunks: Vec<Vec<u32>> = chosen.chunks(size).map(<[u32]>::to_vec).collect();
@@ -126,26 +122,23 @@ impl Source<'_> {
     }
 
     fn names(&self) -> Vec<String> {
-        self.net.plan.blocks.iter().map(|b| b.name()).collect()
+        self.net.plan().blocks.iter().map(|b| b.name()).collect()
     }
 
     /// How what was read back answers.
     fn answers<'s>(&'s self, back: &'s Back) -> Answering<'s> {
         match back {
             Back::Integer(net) => Box::new(|b| Ok(net.run(b))),
-            Back::Network(model) => {
-                let (net, method) = (model.network(&self.engine), Method { lif: model.lif, ..self.method });
-                Box::new(move |b| agree::answers(&self.engine, &net, &method, b))
-            }
+            Back::Network(net) => Box::new(|b| agree::answers(net, b)),
         }
     }
 
     /// The network beside what was read back.
     fn compare(&self, back: &Back) -> Result<Agreement> {
-        let size = agree::batch_size(&self.net.plan, self.config.time_steps);
+        let size = agree::batch_size(self.net.plan(), self.net.config().time_steps);
         agree::compare(
             &self.names(),
-            (&mut |b| agree::answers(&self.engine, &self.net, &self.method, b), &mut *self.answers(back)),
+            (&mut |b| agree::answers(&self.net, b), &mut *self.answers(back)),
             self.batches(size)?,
             self.data.is_some(),
             &self.inputs(),
@@ -154,27 +147,20 @@ impl Source<'_> {
 }
 
 /// What the receiver gets beside the file: `<file>.agreement.json`, `<file>.trace.npz`; and what the user sees.
-fn finish(
-    a: &ExportArgs,
-    c: &Checkpoint,
-    out: &Path,
-    written: &Published,
-    back: &Back,
-    agreement: &Agreement,
-    source: &Source,
-) -> Result<u8> {
+fn finish(a: &ExportArgs, out: &Path, written: &Published, back: &Back, agreement: &Agreement, source: &Source) -> Result<u8> {
     let beside = |ending: &str| PathBuf::from(format!("{}.{ending}", out.display()));
     let Some(first) = source.batches(TRACED.min(source.samples))?.next() else { return Err(Error::bug("no samples")) };
     let batch = first?.batch;
     let said = source.answers(back)(&batch)?;
-    let (plan, relu) = match back {
-        Back::Network(m) => (&m.plan, m.has_relu()),
-        Back::Integer(net) => (&net.plan, net.plan.blocks.iter().any(|b| b.relu)),
+    let plan = match back {
+        Back::Network(net) => net.plan(),
+        Back::Integer(net) => &net.plan,
     };
+    let (relu, network) = (plan.blocks.iter().any(|b| b.relu), source.net.plan().notation.to_string());
     agree::trace(plan, &batch, &said)?.publish(&Disk, &beside("trace.npz"))?;
     let report = json!({
         "file": out.display().to_string(), "format": a.format.name(), "bytes": written.bytes, "sha256": crate::data::hex(&written.sha256),
-        "network": c.header.network, "step": c.header.step, "relu": relu, "exact": agreement.exact(), "agreement": agreement,
+        "network": network, "step": source.net.step(), "relu": relu, "exact": agreement.exact(), "agreement": agreement,
     });
     let text = serde_json::to_string_pretty(&report).map_err(|e| Error::bug(format!("agreement: {e}")))?;
     storage::write_text(&Disk, &beside("agreement.json"), &format!("{text}\n"))?;
@@ -182,13 +168,7 @@ fn finish(
         print(report);
         return Ok(0);
     }
-    print(format!(
-        "{}: {} bytes of {}, {}",
-        out.display(),
-        super::net::thousands(written.bytes as usize),
-        a.format.name(),
-        c.header.network
-    ));
+    print(format!("{}: {} bytes of {}, {}", out.display(), super::net::thousands(written.bytes as usize), a.format.name(), network));
     print(table(agreement));
     print(format!("beside it: {} and {}", beside("agreement.json").display(), beside("trace.npz").display()));
     Ok(0)

@@ -5,16 +5,15 @@ use super::net::table;
 use super::study::options;
 use super::{print, set_threads};
 use crate::config::Options;
-use crate::engine::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::export::{self, Hints};
 use crate::notation::Notation;
 use crate::storage::Disk;
-use crate::train::save;
+use crate::trained::numbered;
 
 /// Reads a network and writes it as a checkpoint.
 pub fn run(a: &ImportArgs) -> Result<u8> {
-    set_threads(a.run.threads)?;
+    set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
     let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu };
@@ -49,10 +48,11 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
         Some(names) => {
             return Err(Error::usage(format!("{} names for {} classes", names.len(), model.plan.classes())).at("--classes"));
         }
-        None => (0..model.plan.classes()).map(|i| i.to_string()).collect(),
+        None => numbered(model.plan.classes()),
     };
-    let engine = Cpu::new();
-    save::foreign(&Disk, &a.out, &engine, &model.network(&engine), &config, &classes)?;
+    let net = model.trained(config, classes)?;
+    net.save(&Disk, &a.out)?;
+    let config = net.config();
     print(table(&model.plan));
     print(format!(
         "decay {}, threshold {}, T {}, data set {}\n{} written; use it with eval, predict, export or train --init",

@@ -2,9 +2,10 @@
 
 use super::args::NetArgs;
 use super::print;
+use crate::engine::cpu::CpuMemory;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::memory::{self, Load};
+use crate::memory::{self, Load, MemoryPlan};
 use crate::notation::Notation;
 use crate::plan::{Front, Plan};
 
@@ -28,8 +29,8 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     let plan = if a.relu { plan } else { plan.without_relu() };
     print(table(&plan));
     let load = Load { steps: a.time_steps, batch: a.batch, direct: a.shape.c != 2, everywhere: false };
-    let recompute = a.memory.map(|limit| memory::fit(&plan, &load, limit)).transpose()?.unwrap_or_default();
-    print(memory_lines(&plan, &load, &recompute));
+    let recompute = a.memory.map(|limit| memory::recompute_within(&CpuMemory, &plan, &load, limit)).transpose()?.unwrap_or_default();
+    print(memory_lines(("cpu", &CpuMemory), &plan, &load, &recompute));
     Ok(0)
 }
 
@@ -54,17 +55,18 @@ pub fn table(plan: &Plan) -> String {
 }
 
 /// The memory plan of a training step, in words.
-pub fn memory_lines(plan: &Plan, load: &Load, recompute: &[bool]) -> String {
-    let m = memory::of(plan, load, recompute);
+pub fn memory_lines((name, engine): (&str, &dyn MemoryPlan), plan: &Plan, load: &Load, recompute: &[bool]) -> String {
+    let m = engine.step(plan, load, recompute);
     let mb = |bytes: usize| format!("{:>8.1} MB", bytes as f64 / 1e6);
     let twice: Vec<String> = plan.blocks.iter().zip(recompute).filter(|(_, r)| **r).map(|(b, _)| b.name()).collect();
-    let twice = if twice.is_empty() { String::new() } else { format!("\n  computed twice to save memory: {}", twice.join(", ")) };
+    let twice = if twice.is_empty() { String::new() } else { format!("\n  recomputed to save memory: {}", twice.join(", ")) };
     format!(
-        "memory of a training step at T = {}, batch {} (cpu engine):\n  \
+        "memory of a training step at T = {}, batch {} ({} engine):\n  \
          weights, gradients, AdamW  {}\n  input currents, kept       {}\n  input and spike trains     {}\n  \
          passing from layer to layer{}\n  lists, the program         {}\n  together                   {}{twice}",
         load.steps,
         load.batch,
+        name,
         mb(m.optimiser),
         mb(m.currents),
         mb(m.spikes),

@@ -4,13 +4,11 @@ use std::path::Path;
 
 use super::args::ReportArgs;
 use super::{eval, print, say, set_threads};
-use crate::checkpoint::{self, Checkpoint};
-use crate::config::{Config, EngineName};
-use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::report::{Look, Report, Run, Target, Wish, look::Trained, write};
+use crate::report::{Look, Report, Run, Target, Wish, write};
+use crate::run_folder;
 use crate::storage::Disk;
-use crate::train::save;
 
 /// Reads the runs, looks at the network of the first, writes the page. Nothing is written before all of it is known.
 pub fn run(a: &ReportArgs) -> Result<u8> {
@@ -53,33 +51,21 @@ fn same_classes(runs: &[Run]) -> Result<()> {
 
 /// Of a checkpoint of the run; a run without a usable one cannot be compared by its classes.
 fn class_names(run: &Path) -> Option<Vec<String>> {
-    let best = run.join("best.ckpt");
+    let best = run.join(run_folder::BEST);
     let newest = || Some(checkpoint::load_newest(&Disk, run).ok()?.checkpoint);
     let loaded = if best.exists() { checkpoint::load(&Disk, &best).ok().or_else(newest) } else { newest() };
     Some(loaded?.header.classes)
 }
 
 fn look(a: &ReportArgs, run: &Run) -> Result<Look> {
-    let (checkpoint, path) = eval::open(&run.path)?;
-    match Config::from_toml(&checkpoint.header.config_toml).map_err(|e| e.at(path.display()))?.engine {
-        EngineName::Cpu => look_on(&Cpu::new(), a, run, checkpoint, &path),
-        EngineName::Reference => look_on(&Reference, a, run, checkpoint, &path),
-    }
-}
-
-fn look_on<E: Engine>(engine: &E, a: &ReportArgs, run: &Run, mut c: Checkpoint, path: &Path) -> Result<Look> {
-    let (config, net) = save::open(engine, &mut c).map_err(|e| e.at(path.display()))?;
-    let method = eval::method(&c, &config);
-    let config = a.places.of(config);
-    let data = super::train::load(&config)?;
-    if data.fingerprint() != c.header.dataset_fingerprint {
-        say(format!("note: the files of {} are not those the network was trained with (fingerprint differs)", config.dataset));
-    }
+    let (net, path) = eval::open(&run.path)?;
+    let net = a.places.of(net);
+    let data = super::train::load(net.config())?;
+    eval::check(&net, &*data).map_err(|e| e.at(path.display()))?;
     let wish = Wish { samples: a.samples, classified: (a.test_samples > 0).then_some(a.test_samples), cost: run.cost.is_none() };
-    let trained = Trained { engine, net: &net, method: &method, config: &config, data: &*data };
     let file = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     Ok(Look {
-        source: format!("checkpoint {file}, after step {}", c.header.step),
-        ..trained.look(&wish).map_err(|e| e.at(path.display()))?
+        source: format!("checkpoint {file}, after step {}", net.step()),
+        ..Look::at(&net, &*data, &wish).map_err(|e| e.at(path.display()))?
     })
 }

@@ -22,7 +22,7 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
     if !(a.budget.is_finite() && a.budget > 0.0) {
         return Err(Error::usage(format!("{} minutes", a.budget)).at("--budget").remedy("give the minutes you have, e.g. --budget 60"));
     }
-    set_threads(a.run.threads)?;
+    set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let sets = match said.dataset {
         Some(set) if exhibit.sets.contains(&set) => vec![set],

@@ -23,7 +23,7 @@ pub fn run(a: &StudyArgs) -> Result<u8> {
 }
 
 fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Result<u8> {
-    set_threads(a.run.threads)?;
+    set_threads(a.run.options.threads)?;
     let study = Study::new(kind, options(&a.run)?, &a.rules, steps, alphas, a.tune)?;
     let folder = a.out.clone().unwrap_or_else(|| default_folder(kind, &study.options));
     say(format!("study {} of {} cells and {} seeds in {}", kind.name(), study.cells.len(), a.seeds, folder.display()));
@@ -41,14 +41,16 @@ fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Resul
 /// What was said, on the command line and in the file, with folders that hold wherever the study is gone on with.
 pub(super) fn options(a: &RunArgs) -> Result<Options> {
     let file = a.config.as_deref().map(Options::read).transpose()?.unwrap_or_default();
-    absolute(a.options()?.or(file))
+    let said = absolute(a.options()?.or(file))?;
+    said.check()?;
+    Ok(said)
 }
 
 /// Does something that trains, with a terminal to watch and data to load.
 pub(super) fn with_hands<T>(a: &RunArgs, stop: &Stop, work: impl FnOnce(&mut Hands) -> Result<T>) -> Result<T> {
     let mut watch = Terminal::new();
     let mut load = |c: &Config| -> Result<Box<dyn Dataset>> { load(c) };
-    let mut hands = Hands { load: &mut load, watch: &mut watch, stop, memory: a.memory, loaded: None };
+    let mut hands = Hands { load: &mut load, watch: &mut watch, stop, memory: a.options.memory, loaded: None };
     let done = work(&mut hands);
     watch.clear();
     done

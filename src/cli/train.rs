@@ -24,7 +24,7 @@ const LARGE_GROWTH: f64 = 100.0;
 
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
-    set_threads(a.run.threads)?;
+    set_threads(a.run.options.threads)?;
     let said = a.run.options()?;
     let (start, config) = match &a.resume {
         Some(_) if a.run.config.is_some() || a.out.is_some() || a.dry_run => return Err(open::takes_options_from_its_folder()),
@@ -32,7 +32,7 @@ pub fn run(a: TrainArgs) -> Result<u8> {
         None => (Start::New(a.out), open::fresh(said, a.run.config.as_deref())?),
     };
     let data = load(&config)?;
-    let session = Session::new(config, &*data, a.run.memory)?;
+    let session = Session::new(config, &*data, a.run.options.memory)?;
     let (engine, isa) = (session.config.engine, session.config.isa);
     with_engine(engine, isa, Training { session, start: if a.dry_run { None } else { Some(start) } })?
 }
@@ -155,7 +155,7 @@ fn frames_line(c: &Config) -> String {
 fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     let (c, plan) = (&trainer.config, &trainer.net.plan);
     print(table(plan));
-    print(memory_lines(plan, &load_of(c), &trainer.net.recompute));
+    print(memory_lines((trainer.engine.name(), trainer.engine.memory()), plan, &load_of(c), &trainer.net.recompute));
     print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
     print(format!("  the batch made ahead       {:>8.1} MB", ahead_bytes(&load_of(c), plan) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;

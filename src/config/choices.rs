@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::cpu::Isa;
 use crate::error::{Error, Result};
+use crate::limits;
+use crate::named::named;
 
 /// BatchNorm statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ pub enum NormMode {
     /// One over all steps.
     Merged,
 }
+
+named!(NormMode, "BatchNorm mode": PerStep = "per-step", Merged = "merged");
 
 /// On what the best epoch is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub enum BestOn {
     Last,
 }
 
+named!(BestOn, "choice": Validation = "validation", Test = "test", Last = "last");
+
 /// Which engine computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,6 +44,8 @@ pub enum EngineName {
     /// The slow f64 oracle.
     Reference,
 }
+
+named!(EngineName, "engine": Cpu = "cpu", Reference = "reference");
 
 /// Instruction set of the cpu engine. Part of a run, because the last bits of sums depend on it: a resumed run keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,19 +59,10 @@ pub enum InstructionSet {
     Avx512,
 }
 
+// From narrow to wide.
+named!(InstructionSet, "instruction set": Portable = "portable", Avx2 = "avx2", Avx512 = "avx512");
+
 impl InstructionSet {
-    /// All, from narrow to wide.
-    pub const ALL: [InstructionSet; 3] = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
-
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            InstructionSet::Portable => "portable",
-            InstructionSet::Avx2 => "avx2",
-            InstructionSet::Avx512 => "avx512",
-        }
-    }
-
     /// For the engine.
     ///
     /// # Errors
@@ -84,4 +83,23 @@ impl Default for InstructionSet {
         let best = Isa::best().name();
         Self::ALL.into_iter().find(|i| i.name() == best).unwrap_or(InstructionSet::Portable)
     }
+}
+
+/// `on` or `off`, as the command line has it.
+///
+/// # Errors
+/// It is neither.
+pub fn on_off(text: &str) -> std::result::Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("no such choice; choose on, off".to_string()),
+    }
+}
+
+/// `HEIGHTxWIDTH`.
+pub(super) fn height_width(text: &str) -> std::result::Result<[usize; 2], String> {
+    let side = |s: &str| s.parse::<usize>().ok().filter(|n| (1..=limits::MAX_SIDE).contains(n));
+    let both = text.split_once('x').and_then(|(h, w)| Some([side(h)?, side(w)?]));
+    both.ok_or_else(|| format!("write HEIGHTxWIDTH, 1 to {} each, e.g. 32x32", limits::MAX_SIDE))
 }

@@ -167,7 +167,6 @@ pub fn defaults_table() -> String {
         let augment = if d.augment { prep.augmentation() } else { "no".to_string() };
         let [t, batch, epochs] = [d.time_steps, d.batch, d.epochs].map(|n| n.to_string());
         let [alpha, threshold] = [d.neuron.alpha, d.neuron.threshold].map(|v| v.to_string());
-        let loss = if d.neuron.loss == Loss::Ce { "ce" } else { "mse" };
         let net = d.net.replace("{n}", "n");
         out += &row([
             d.dataset.as_str(),
@@ -176,7 +175,7 @@ pub fn defaults_table() -> String {
             &epochs,
             &alpha,
             &threshold,
-            loss,
+            d.neuron.loss.name(),
             &augment,
             prep.resize.name(),
             d.warm_up,

@@ -1,4 +1,7 @@
 use super::*;
+use crate::data::Resize;
+use crate::frames::SplitBy;
+use crate::loss::Loss;
 
 /// A run's config.toml as it was written before there were sets of events.
 const OLD: &str = r#"
@@ -41,10 +44,73 @@ fn files_of_earlier_runs_still_load() {
         (SplitBy::Number, Resize::None, 0.0, false, true)
     );
     let again = Config::from_toml(&config.to_toml().unwrap()).unwrap();
-    assert!(config.differences(&again).unwrap().is_empty());
+    assert!(config.differences(&again).is_empty());
     let more_lines = Config { credit_every: Some(1), ..config.clone() };
-    assert!(config.credit_every.is_none() && config.differences(&more_lines).unwrap().is_empty(), "another look is not another run");
+    assert!(config.credit_every.is_none() && config.differences(&more_lines).is_empty(), "another look is not another run");
     assert_eq!(Options::from_toml(OLD).unwrap().complete().unwrap(), config);
+}
+
+#[test]
+fn a_configuration_that_lacks_an_option_of_the_first_runs_is_refused() {
+    let without = |key: &str| OLD.lines().filter(|l| !l.starts_with(key)).collect::<Vec<_>>().join("\n");
+    for key in ["dataset", "alpha", "warm-up", "allow-partial"] {
+        let e = Config::from_toml(&without(key)).unwrap_err();
+        assert!(e.kind == crate::error::Kind::Format && e.what.contains(&format!("missing field `{key}`")), "{e}");
+    }
+    Config::from_toml(&without("isa")).unwrap();
+}
+
+/// A study keeps a data set while these stay, and loading one sees nothing else.
+#[test]
+fn a_data_set_is_told_by_the_options_that_say_which_samples_are_loaded() {
+    let everywhere = [
+        "dataset",
+        "data_dir",
+        "images_dir",
+        "events_dir",
+        "cache",
+        "allow_partial",
+        "size",
+        "grey",
+        "strict",
+        "train_limit",
+        "test_limit",
+    ];
+    let of = |mark: Mark| Options::ALL.iter().filter(|(_, marks)| marks.contains(&mark)).map(|(name, _)| *name).collect::<Vec<_>>();
+    assert_eq!((of(Mark::Data), of(Mark::Frames), of(Mark::Drawn)), (everywhere.to_vec(), vec!["time_steps", "split_by"], vec!["seed"]));
+    let said = |set: DatasetName| options(set).complete().unwrap().of_data().differing(&Options::default());
+    let both = ["allow-partial", "dataset", "events-dir", "grey", "images-dir"];
+    let with = |rest: &[&'static str]| {
+        let mut all = [&both[..], rest, &["strict"]].concat();
+        all.sort_unstable();
+        all
+    };
+    assert_eq!(said(DatasetName::Mnist), with(&[]));
+    assert_eq!(said(DatasetName::Glyphs), with(&["seed"]));
+    assert_eq!(said(DatasetName::NMnist), with(&["time-steps", "split-by"]));
+    assert_eq!(said(DatasetName::Motions), with(&["time-steps", "split-by", "seed"]));
+    for set in DatasetName::ALL {
+        let seen = options(set).complete().unwrap().of_data();
+        assert_eq!(seen.clone().complete().unwrap().of_data(), seen, "{set}");
+    }
+}
+
+#[test]
+fn choices_have_the_same_names_in_files_as_on_the_command_line() {
+    fn same<T: serde::Serialize + std::str::FromStr + PartialEq + Copy + std::fmt::Debug>(all: &[T], name: fn(T) -> &'static str) {
+        for &choice in all {
+            assert_eq!(serde_json::to_value(choice).unwrap(), name(choice));
+            assert_eq!(name(choice).parse().ok(), Some(choice));
+        }
+    }
+    same(&Rule::ALL, Rule::name);
+    same(&Loss::ALL, Loss::name);
+    same(&SplitBy::ALL, SplitBy::name);
+    same(&Resize::ALL, Resize::name);
+    same(&NormMode::ALL, NormMode::name);
+    same(&BestOn::ALL, BestOn::name);
+    same(&EngineName::ALL, EngineName::name);
+    same(&InstructionSet::ALL, InstructionSet::name);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Preparation;
 use crate::events::Sensor;
+use crate::named::named;
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 
@@ -23,15 +24,9 @@ pub enum Resize {
     Sum,
 }
 
+named!(Resize, "way to resize": Nearest = "nearest", Sum = "sum", None = "none");
+
 impl Resize {
-    /// All, with their names on the command line.
-    pub const ALL: [(&str, Resize); 3] = [("nearest", Resize::Nearest), ("sum", Resize::Sum), ("none", Resize::None)];
-
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, r)| *r == self).map_or("", |(name, _)| name)
-    }
-
     /// Pixels of the sensor for one of the result, along a side.
     fn factor(self) -> usize {
         if self == Resize::None { 1 } else { 2 }

@@ -7,7 +7,7 @@ pub mod golden;
 
 use std::path::Path;
 
-use crate::engine::{Batch, Cell, Engine, Input, Layout, Need, Neuron, Running, Values};
+use crate::engine::{Batch, Cell, Engine, Input, Layout, Need, Neuron, Pass, Running, Values};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::network::Network;
@@ -220,7 +220,7 @@ fn golden_case<E: Engine>(engine: &E, case: &golden::Case) -> Result<Check> {
     let steps = case.current.len();
     let series = |v: &[f64]| {
         let input = Input::Frames(v.iter().map(|&x| x as f32).collect());
-        engine.input(&Batch { shape: Chw::new(1, 1, 1), samples: 1, steps, input })
+        engine.input(&Batch { shape: Chw::new(1, 1, 1), samples: 1, steps, input }, Pass::Training)
     };
     // A 1x1 convolution with weight 1 turns a series into currents, and its gradient turns currents back into numbers.
     let one = engine.param(Layout::Conv { out: 1, inp: 1, k: 1 }, &[1.0]);
@@ -236,7 +236,7 @@ fn golden_case<E: Engine>(engine: &E, case: &golden::Case) -> Result<Check> {
         let (e, _) = engine.fire_backward(currents, None, &cell, case.surrogate, d);
         // Channel c is 1 at step c only, so the gradient of its weight is e[c].
         let picks = Input::Frames(Values::Counts((0..steps * steps).map(|i| u16::from(i / steps == i % steps)).collect()));
-        let picks = engine.input(&Batch { shape: Chw::new(steps, 1, 1), samples: 1, steps, input: picks });
+        let picks = engine.input(&Batch { shape: Chw::new(steps, 1, 1), samples: 1, steps, input: picks }, Pass::Training);
         let weights = engine.constant(Layout::Conv { out: 1, inp: steps, k: 1 }, 0.0);
         let got = engine.host(&engine.affine_backward(&picks, &weights, e, Need::Nothing).weight)?;
         for (got, want) in got.iter().zip(case.error) {

@@ -11,6 +11,7 @@
 
 mod batch;
 pub mod cpu;
+pub mod memory;
 pub mod reference;
 
 pub use batch::{Batch, DropMask, Input};
@@ -20,6 +21,7 @@ use crate::neuron::{Lif, Surrogate};
 pub use crate::plan::VOTERS;
 pub use crate::shape::Layout;
 pub use crate::values::{Normalization, Values};
+use memory::MemoryPlan;
 
 /// Momentum of the running statistics (PyTorch's default).
 pub const BN_MOMENTUM: f64 = 0.1;
@@ -138,6 +140,15 @@ pub enum Need {
     Everywhere,
 }
 
+/// What a pass is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Forward and back: what the way back needs is kept.
+    Training,
+    /// Forward only.
+    Inference,
+}
+
 /// A weight layer with what follows it.
 pub struct Layer<'a, P, M = Moments> {
     /// Weights.
@@ -155,7 +166,7 @@ pub struct Layer<'a, P, M = Moments> {
 /// [`Layer`] of an engine.
 pub type LayerOf<'a, E> = Layer<'a, <E as Engine>::Param, <E as Engine>::Moments>;
 
-/// [`Engine::backward_anew`] with the currents of all samples.
+/// [`Engine::backward_recomputed`] with the currents of all samples.
 pub fn backward_at_once<E: Engine + ?Sized>(
     engine: &E,
     x: &E::Acts,
@@ -232,8 +243,8 @@ pub trait Engine: Sync {
 
     /// For messages and files.
     fn name(&self) -> &'static str;
-    /// Gives back memory that is kept for the next step of the same kind; called when another kind of work begins.
-    fn trim(&self) {}
+    /// What its passes take of memory.
+    fn memory(&self) -> &'static dyn MemoryPlan;
 
     /// The numbers behind these notes. Waits for the device.
     ///
@@ -262,8 +273,9 @@ pub trait Engine: Sync {
     /// 1 if all entries are within ±`bound` (NaN is not), else 0.
     fn all_within(&self, p: &Self::Param, bound: f32) -> Self::Note;
 
-    /// Brings a batch to the device as it is stored, and makes of it what the network reads.
-    fn input(&self, batch: &Batch) -> Self::Acts;
+    /// Begins a pass: brings a batch to the device as it is stored, and makes of it what the network reads. An engine that keeps memory
+    /// for the next pass of the same kind gives it back when one of another kind begins.
+    fn input(&self, batch: &Batch, pass: Pass) -> Self::Acts;
     /// Number of nonzero entries over T, B and neurons (spikes, where `x` comes from a LIF layer).
     fn spike_count(&self, x: &Self::Acts) -> Self::Note;
 
@@ -286,7 +298,7 @@ pub trait Engine: Sync {
     fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: Self::Currents, need: Need) -> AffineGradsOf<Self>;
     /// [`Engine::fire_backward`] and [`Engine::affine_backward`] of a layer with a norm whose currents were not kept: computes them
     /// anew, from `d`, the gradient of its spikes. An engine may take the samples in parts, so that all currents never exist at once.
-    fn backward_anew(
+    fn backward_recomputed(
         &self,
         x: &Self::Acts,
         layer: &LayerOf<Self>,

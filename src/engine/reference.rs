@@ -3,7 +3,12 @@
 //! It is the oracle the fast engine is tested against, and is itself tested against the fixtures.
 //! Read it to learn what each primitive of the contract means.
 
-use super::{AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads, Running, VOTERS};
+mod memory;
+
+use super::memory::MemoryPlan;
+use super::{
+    AdamW, AffineGrads, BN_EPS, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Neuron, Norm, NormGrads, Pass, Running, VOTERS,
+};
 use crate::error::Result;
 use crate::neuron::{self, Lif, Surrogate};
 use crate::shape::Chw;
@@ -156,6 +161,10 @@ impl Engine for Reference {
         "reference"
     }
 
+    fn memory(&self) -> &'static dyn MemoryPlan {
+        &memory::ReferenceMemory
+    }
+
     fn param(&self, layout: Layout, host: &[f32]) -> Param {
         assert_eq!(host.len(), layout.len());
         Param { layout, data: host.iter().map(|&v| v as f64).collect() }
@@ -208,7 +217,7 @@ impl Engine for Reference {
         p.data.iter().all(|v| v.abs() <= f64::from(bound)).into()
     }
 
-    fn input(&self, batch: &Batch) -> Tensor {
+    fn input(&self, batch: &Batch, _: Pass) -> Tensor {
         let data: Vec<f64> = batch.frames().into_iter().map(f64::from).collect();
         assert_eq!(data.len(), batch.steps * batch.samples * batch.shape.len());
         Tensor { steps: batch.steps, samples: batch.samples, shape: batch.shape, data }

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::npz;
-use crate::engine::{Batch, Engine, Input, Values};
+use crate::engine::{Batch, Input, Values};
 use crate::error::Result;
 use crate::loss::predict;
-use crate::network::{Method, Network};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 use crate::train::feed::Labelled;
+use crate::trained::Trained;
 
 /// Numbers on the host at one time, while two networks are compared.
 const AT_A_TIME: usize = 8 << 20;
@@ -75,10 +75,10 @@ pub type Run<'a> = &'a mut dyn FnMut(&Batch) -> Result<Answers>;
 ///
 /// # Errors
 /// Diverged: a layer's currents are not finite.
-pub fn answers<E: Engine>(engine: &E, net: &Network<E>, method: &Method, batch: &Batch) -> Result<Answers> {
+pub fn answers(net: &Trained, batch: &Batch) -> Result<Answers> {
     let mut spikes = Vec::new();
-    let out = net.infer_seen(engine, batch, method, &mut |_, fired| {
-        spikes.push(engine.host_acts(fired.spikes)?);
+    let out = net.infer_seen(batch, &mut |_, seen| {
+        spikes.push(seen.spikes()?);
         Ok(())
     })?;
     Ok(Answers { spikes, rates: out.rates })

@@ -23,6 +23,7 @@ pub use model::Model;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::named::named;
 use crate::neuron::Lif;
 use crate::shape::Chw;
 use crate::storage::{Published, Storage};
@@ -41,23 +42,17 @@ pub enum Format {
     C,
 }
 
+// The names are the endings of their files.
+named!(Format, "format": Nir = "nir", Safetensors = "safetensors", Npz = "npz", C = "c");
+
 impl Format {
-    /// All, by name.
-    pub const ALL: [(&'static str, Format); 4] =
-        [("nir", Format::Nir), ("safetensors", Format::Safetensors), ("npz", Format::Npz), ("c", Format::C)];
-
-    /// Name, and the ending of its files.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|f| f.1 == self).map_or("", |f| f.0)
-    }
-
     /// By the ending of a file.
     ///
     /// # Errors
     /// Usage: none that we read.
     pub fn of(path: &Path) -> Result<Format> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        Self::ALL.iter().find(|f| f.0 == ending && f.1 != Format::C).map(|f| f.1).ok_or_else(|| {
+        Self::ALL.into_iter().find(|f| f.name() == ending && *f != Format::C).ok_or_else(|| {
             Error::usage(format!("no format is known by the ending '{ending}'"))
                 .at(path.display())
                 .remedy("what is read are files that end in .nir, .safetensors or .npz")
@@ -75,10 +70,7 @@ pub enum Profile {
     Spec,
 }
 
-impl Profile {
-    /// All, by name.
-    pub const ALL: [(&'static str, Profile); 2] = [("portable", Profile::Portable), ("spec", Profile::Spec)];
-}
+named!(Profile, "profile": Portable = "portable", Spec = "spec");
 
 /// What stands beside the tensors, so that the file can be read without further words.
 pub fn about(model: &Model, config: &Config) -> About {

@@ -1,13 +1,12 @@
 //! A network on the host: what every format is written from, and what every file becomes when it is read.
 
-use std::convert::Infallible;
-
-use crate::engine::{BN_EPS, Engine, Running};
+use crate::config::Config;
+use crate::engine::{BN_EPS, Running};
 use crate::error::Result;
-use crate::network::Network;
 use crate::neuron::Lif;
 use crate::plan::Plan;
 use crate::tensors::{self, Tensor, Tensors, Which};
+use crate::trained::Trained;
 
 /// BatchNorm of one block, `[C]` each.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +46,8 @@ impl Model {
     ///
     /// # Errors
     /// Memory: the device has failed.
-    pub fn of<E: Engine>(engine: &E, net: &Network<E>, lif: Lif) -> Result<Model> {
-        Model::from_tensors(net.plan.clone(), lif, |t| net.host(engine, t.place))
+    pub fn of(net: &Trained) -> Result<Model> {
+        Model::from_tensors(net.plan().clone(), net.method().lif, |t| net.host(t.place))
     }
 
     /// Of the values that `values` gives for each tensor.
@@ -65,19 +64,17 @@ impl Model {
         Ok(Model { plan, lif, layers })
     }
 
-    /// The network on a device. A norm that was folded becomes one that changes nothing.
-    pub fn network<E: Engine>(&self, engine: &E) -> Network<E> {
-        let Ok(net) = Network::build(&self.plan, |t| {
-            let constant = |v: f32| engine.constant(t.layout, v);
-            Ok::<_, Infallible>(match (self.layers[t.place.block].get(t.place.which), t.place.which) {
-                (Some(values), _) => engine.param(t.layout, values),
-                // Scale 1, shift 0: 1 - eps is the variance whose root, with eps, is 1 in f32.
-                (None, Which::Var) => constant((1.0 - BN_EPS) as f32),
-                (None, Which::Gamma) => constant(1.0),
-                (None, _) => constant(0.0),
-            })
-        });
-        net
+    /// The network, to be computed with as `config` says, but with the neuron of the model. A norm that was folded becomes one that changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Usage: this machine does not have the configuration's instruction set.
+    pub fn trained(&self, config: Config, classes: Vec<String>) -> Result<Trained> {
+        let config = Config { decay: self.lif.decay, threshold: self.lif.threshold, ..config };
+        Trained::imported(config, &self.plan, classes, &mut |t| {
+            let values = self.layers[t.place.block].get(t.place.which);
+            Ok(values.cloned().unwrap_or_else(|| vec![unchanging(t.place.which); t.layout.len()]))
+        })
     }
 
     /// The same function without BatchNorm: W' = kW, b' = k(b - mean) + β, k = γ/sqrt(var + eps). Computed in f64, rounded once.
@@ -115,5 +112,14 @@ impl Layer {
             bias: self.bias.iter().enumerate().map(bias).collect(),
             norm: None,
         }
+    }
+}
+
+/// Of a norm that changes nothing: scale 1, shift 0. 1 - eps is the variance whose root, with eps, is 1 in f32.
+fn unchanging(which: Which) -> f32 {
+    match which {
+        Which::Var => (1.0 - BN_EPS) as f32,
+        Which::Gamma => 1.0,
+        _ => 0.0,
     }
 }

@@ -1,16 +1,16 @@
 //! What a trained network shows on its test set: spikes and potentials of a few samples, confusions, filters.
 
-use crate::config::Config;
 use crate::data::{Dataset, Preparation, Split};
-use crate::engine::{Engine, Layout};
-use crate::error::{Error, Result};
+use crate::engine::Layout;
+use crate::error::Result;
 use crate::loss::predict;
-use crate::network::{Fired, Method, Network};
-use crate::probe;
+use crate::network::Method;
 use crate::shape::Chw;
 use crate::study::cost::{Cost, measure};
+use crate::tensors::{Place, Which};
 use crate::train::Stop;
 use crate::train::feed::{Feed, Labelled, preparation};
+use crate::trained::Trained;
 
 /// Neurons of a layer whose spikes are drawn.
 pub const RASTER_NEURONS: usize = 100;
@@ -32,18 +32,12 @@ pub struct Wish {
     pub cost: bool,
 }
 
-/// A trained network and what it was trained on.
-pub struct Trained<'a, E: Engine> {
-    /// The device.
-    pub engine: &'a E,
-    /// The weights.
-    pub net: &'a Network<E>,
-    /// How it computes.
-    pub method: &'a Method,
-    /// Of its run; the data lies where it says.
-    pub config: &'a Config,
-    /// The samples.
-    pub data: &'a dyn Dataset,
+/// A network, and the samples it is looked at with.
+struct Looked<'a> {
+    net: &'a Trained,
+    data: &'a dyn Dataset,
+    feed: Feed<'a>,
+    method: Method,
 }
 
 /// What was seen.
@@ -155,28 +149,19 @@ fn spread(n: usize, of: usize) -> Vec<u32> {
     (0..n).map(|i| (i * of / n) as u32).collect()
 }
 
-impl<E: Engine> Trained<'_, E> {
-    /// Looks at the network.
+impl Look {
+    /// Looks at `net` on the test set of `data`, whose samples it takes ([`Trained::check`]).
     ///
     /// # Errors
-    /// Usage: network and data do not fit. Diverged: currents that are not finite. Storage or Format: a sample cannot be read.
-    pub fn look(&self, wish: &Wish) -> Result<Look> {
-        let (plan, data) = (&self.net.plan, self.data);
-        let shape = data.shape(&preparation(self.config, data));
-        if shape != plan.shape || data.classes().len() != plan.classes() {
-            return Err(Error::usage(format!(
-                "the network takes {} and {} classes, the data set has {shape} and {}",
-                plan.shape,
-                plan.classes(),
-                data.classes().len()
-            )));
-        }
-        let feed = Feed::new(self.config, data)?;
+    /// Diverged: currents that are not finite. Storage or Format: a sample cannot be read.
+    pub fn at(net: &Trained, data: &dyn Dataset, wish: &Wish) -> Result<Look> {
+        let (plan, config) = (net.plan(), net.config());
+        let looked = Looked { net, data, feed: Feed::new(config, data)?, method: net.method() };
         let all = data.labels(Split::Test).len();
         let indices = spread(wish.classified.unwrap_or(all), all);
-        let confusion = self.confusion(&feed, &indices, all)?;
+        let confusion = looked.confusion(&indices, all)?;
         let cost = match wish.cost {
-            true => measure(self.engine, self.net, self.config, self.method, &feed, (Split::Test, &indices), &Stop::default())?,
+            true => measure(net, &looked.feed, (Split::Test, &indices), &Stop::default())?,
             false => None,
         };
         let layers = |(b, (silent, saturated)): (&crate::plan::Block, (usize, usize))| Layer {
@@ -185,32 +170,34 @@ impl<E: Engine> Trained<'_, E> {
             silent,
             saturated,
         };
-        let (states, samples) = match self.method.ann {
+        let (states, samples) = match looked.method.ann {
             true => (vec![(0, 0); plan.blocks.len()], Vec::new()),
-            false => (self.states(&feed, &spread(STATE_SAMPLES, all))?, self.samples(&feed, wish.samples)?),
+            false => (looked.states(&spread(STATE_SAMPLES, all))?, looked.samples(wish.samples)?),
         };
         Ok(Look {
             source: String::new(),
             simulated: data.simulated(),
             classes: data.classes().to_vec(),
             layers: plan.blocks.iter().zip(states).map(layers).collect(),
-            steps: self.config.time_steps,
-            threshold: self.method.lif.threshold,
+            steps: config.time_steps,
+            threshold: looked.method.lif.threshold,
             samples,
             confusion,
             cost,
             layout: plan.blocks[0].weight(),
-            weights: self.engine.host(&self.net.params[0].weight)?,
+            weights: net.host(Place { block: 0, which: Which::Weight })?,
             state_samples: STATE_SAMPLES.min(all),
         })
     }
+}
 
-    fn confusion(&self, feed: &Feed, indices: &[u32], of: usize) -> Result<Confusion> {
-        let classes = self.net.plan.classes();
+impl Looked<'_> {
+    fn confusion(&self, indices: &[u32], of: usize) -> Result<Confusion> {
+        let classes = self.net.plan().classes();
         let mut counts = vec![0; classes * classes];
-        for chunk in indices.chunks(self.config.batch) {
-            let Labelled { batch, labels } = feed.plain(Split::Test, chunk, self.method.ann)?;
-            let out = self.net.infer(self.engine, &batch, self.method)?;
+        for chunk in indices.chunks(self.net.config().batch) {
+            let Labelled { batch, labels } = self.feed.plain(Split::Test, chunk, self.method.ann)?;
+            let out = self.net.infer(&batch)?;
             for (rates, label) in out.rates.chunks(classes).zip(labels) {
                 counts[usize::from(label) * classes + predict(rates)] += 1;
             }
@@ -219,16 +206,16 @@ impl<E: Engine> Trained<'_, E> {
     }
 
     /// Silent and saturated neurons of each layer.
-    fn states(&self, feed: &Feed, indices: &[u32]) -> Result<Vec<(usize, usize)>> {
-        let blocks = &self.net.plan.blocks;
+    fn states(&self, indices: &[u32]) -> Result<Vec<(usize, usize)>> {
+        let blocks = &self.net.plan().blocks;
         let largest = blocks.iter().map(|b| b.output.len()).max().unwrap_or(1);
-        let at_once = (HOST_VALUES / (largest * self.config.time_steps)).clamp(1, STATE_SAMPLES);
+        let at_once = (HOST_VALUES / (largest * self.net.config().time_steps)).clamp(1, STATE_SAMPLES);
         let mut ever: Vec<Vec<bool>> = blocks.iter().map(|b| vec![false; b.output.len()]).collect();
         let mut always: Vec<Vec<bool>> = blocks.iter().map(|b| vec![true; b.output.len()]).collect();
         for chunk in indices.chunks(at_once) {
-            let Labelled { batch, .. } = feed.plain(Split::Test, chunk, false)?;
-            self.net.infer_seen(self.engine, &batch, self.method, &mut |i, fired| {
-                for neurons in self.engine.host_acts(fired.spikes)?.chunks(blocks[i].output.len()) {
+            let Labelled { batch, .. } = self.feed.plain(Split::Test, chunk, false)?;
+            self.net.infer_seen(&batch, &mut |i, seen| {
+                for neurons in seen.spikes()?.chunks(blocks[i].output.len()) {
                     for (n, o) in neurons.iter().enumerate() {
                         ever[i][n] |= *o > 0.0;
                         always[i][n] &= *o > 0.0;
@@ -242,7 +229,7 @@ impl<E: Engine> Trained<'_, E> {
     }
 
     /// The first test samples of different classes.
-    fn samples(&self, feed: &Feed, n: usize) -> Result<Vec<Sample>> {
+    fn samples(&self, n: usize) -> Result<Vec<Sample>> {
         let labels = self.data.labels(Split::Test);
         let mut chosen: Vec<u32> = Vec::new();
         for (i, label) in labels.iter().enumerate() {
@@ -250,26 +237,25 @@ impl<E: Engine> Trained<'_, E> {
                 chosen.push(i as u32);
             }
         }
-        chosen.into_iter().map(|index| self.sample(feed, index)).collect()
+        chosen.into_iter().map(|index| self.sample(index)).collect()
     }
 
-    fn sample(&self, feed: &Feed, index: u32) -> Result<Sample> {
-        let (blocks, steps) = (&self.net.plan.blocks, self.config.time_steps);
+    fn sample(&self, index: u32) -> Result<Sample> {
+        let (blocks, steps) = (&self.net.plan().blocks, self.net.config().time_steps);
         let traced = blocks.len().saturating_sub(2);
-        let Labelled { batch, labels } = feed.plain(Split::Test, &[index], false)?;
+        let Labelled { batch, labels } = self.feed.plain(Split::Test, &[index], false)?;
         let (mut rasters, mut traces) = (Vec::new(), Vec::new());
-        let out = self.net.infer_seen(self.engine, &batch, self.method, &mut |i, fired: Fired<E>| {
-            let trains = trains(&self.engine.host_acts(fired.spikes)?, steps);
+        let out = self.net.infer_seen(&batch, &mut |i, seen| {
+            let trains = trains(&seen.spikes()?, steps);
             if i == traced {
-                let u = probe::potentials(self.engine, &blocks[i], self.method.lif, steps, fired.currents, fired.norm.as_ref())?;
-                traces = choose_traces(&trains, &u, steps);
+                traces = choose_traces(&trains, &seen.potentials(self.method.lif, steps)?, steps);
             }
             rasters.push(raster(&trains, steps));
             Ok(())
         })?;
         let events = self.data.steps().is_some();
-        let raw = Preparation::scale_only(self.net.plan.shape.c);
-        let prep = if events { preparation(self.config, self.data) } else { raw };
+        let raw = Preparation::scale_only(self.net.plan().shape.c);
+        let prep = if events { preparation(self.net.config(), self.data) } else { raw };
         let shape = self.data.shape(&prep);
         Ok(Sample {
             index,

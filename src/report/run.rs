@@ -9,6 +9,7 @@ use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
+use crate::run_folder::{CONFIG, COST, METRICS, RESULT};
 use crate::storage;
 use crate::study::{self, cost::Cost};
 use crate::train::{EpochLine, RunResult};
@@ -48,17 +49,17 @@ impl Run {
             let what = if path.exists() { "this is a file, not a run folder" } else { "there is no such run folder" };
             return Err(Error::usage(what).at(path.display()).remedy("give the folder that spiketrain train made (--out, or in runs/)"));
         }
-        let file = path.join("config.toml");
+        let file = path.join(CONFIG);
         if !file.is_file() {
-            return Err(Error::usage("there is no run in this folder (no config.toml)")
+            return Err(Error::usage(format!("there is no run in this folder (no {CONFIG})"))
                 .at(path.display())
                 .remedy("give the folder that spiketrain train made (--out, or in runs/)"));
         }
         let config_toml = text(&file, limits::MAX_TEXT_BYTES)?;
         let config = Config::from_toml(&config_toml)
             .map_err(|e| e.at(file.display()).remedy("if a newer version of spiketrain wrote it, make the report with that version"))?;
-        let (epochs, credit, mut remarks) = metrics(&path.join("metrics.jsonl"), path)?;
-        let result = path.join("result.json");
+        let (epochs, credit, mut remarks) = metrics(&path.join(METRICS), path)?;
+        let result = path.join(RESULT);
         let result = match result.is_file() {
             true => Some(serde_json::from_str(&text(&result, limits::MAX_JSON_BYTES)?).map_err(|e| Error::format(e).at(result.display()))?),
             false => None,
@@ -76,7 +77,7 @@ impl Run {
             epochs,
             credit,
             result,
-            cost: study::run::read_json(&path.join("cost.json"))?,
+            cost: study::run::read_json(&path.join(COST))?,
             remarks,
         })
     }
@@ -131,7 +132,7 @@ impl Run {
 pub fn groups(runs: &[Run]) -> Vec<(String, Vec<&Run>)> {
     let mut groups: Vec<Vec<&Run>> = Vec::new();
     for run in runs {
-        let seed_only = |a: &Run| a.config.differences(&run.config).is_ok_and(|d| d == ["seed"]);
+        let seed_only = |a: &Run| a.config.differences(&run.config) == ["seed"];
         match groups.iter_mut().find(|g| g.iter().all(|r| seed_only(r))) {
             Some(group) => group.push(run),
             None => groups.push(vec![run]),
@@ -163,7 +164,7 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
         let value: Value = match serde_json::from_str(line) {
             Ok(value) => value,
             Err(_) if !line.ends_with('\n') => {
-                remarks.push("the last line of metrics.jsonl is cut off and left out".to_string());
+                remarks.push(format!("the last line of {METRICS} is cut off and left out"));
                 break;
             }
             Err(e) => return Err(Error::format(format!("not a JSON object: {e}")).at(place()).remedy("remove the line")),
@@ -182,7 +183,7 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
     }
     if unknown > 0 {
         remarks.push(format!(
-            "{unknown} lines of metrics.jsonl are of a kind or version that this version of spiketrain does not know; they are left out"
+            "{unknown} lines of {METRICS} are of a kind or version that this version of spiketrain does not know; they are left out"
         ));
     }
     if epochs.is_empty() {

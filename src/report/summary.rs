@@ -175,11 +175,10 @@ pub fn environment(runs: &[Run]) -> Section {
         let of = |get: fn(&crate::train::RunResult) -> &String| {
             r.result.as_ref().map_or("not known before the run ends".to_string(), |x| get(x).clone())
         };
-        let engine = serde_json::to_value(r.config.engine).ok().and_then(|v| Some(v.as_str()?.to_string())).unwrap_or_default();
         table.rows.push(vec![
             r.name.clone(),
             of(|x| &x.version),
-            engine,
+            r.config.engine.name().into(),
             r.config.isa.name().into(),
             of(|x| &x.weights_sha256),
             of(|x| &x.dataset_fingerprint),

@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::paper::EPOCHS;
-use crate::config::{Config, EngineName, Options};
+use crate::config::{Config, Options};
 use crate::data::{Dataset, Split};
-use crate::engine::{Engine, cpu::Cpu, reference::Reference};
+use crate::engine::Engine;
+use crate::engines::{Work, with_engine};
 use crate::error::Result;
 use crate::study::run::{read_json, write_json};
 use crate::train::Session;
@@ -76,10 +77,7 @@ pub fn of(folder: &Path, minutes: f64, slowest: &Config, data: &dyn Dataset, run
     if let Some(budget) = read_json::<Budget>(&file)?.filter(|b| b.minutes == minutes) {
         return Ok(budget);
     }
-    let seconds = match slowest.engine {
-        EngineName::Cpu => seconds_per_sample(&Cpu::with_isa(slowest.isa.isa()?), slowest, data)?,
-        EngineName::Reference => seconds_per_sample(&Reference, slowest, data)?,
-    };
+    let seconds = with_engine(slowest.engine, slowest.isa, Timed { config: slowest, data })??;
     let counts = [Split::Train, Split::Test].map(|s| data.labels(s).len());
     let affordable = 60.0 * minutes * SLACK / runs / seconds;
     let budget = fit(minutes, affordable, slowest.batch, counts);
@@ -104,6 +102,20 @@ fn fit(minutes: f64, affordable: f64, batch: usize, [train, test]: [usize; 2]) -
     Budget { minutes, expected, epochs: FEWEST_EPOCHS, train: (trained, train), test: (tested, test), eval_every: FEWEST_EPOCHS }
 }
 
+/// Training steps to be timed.
+struct Timed<'a> {
+    config: &'a Config,
+    data: &'a dyn Dataset,
+}
+
+impl Work for Timed<'_> {
+    type Out = Result<f64>;
+
+    fn on<E: Engine>(self, engine: E) -> Result<f64> {
+        seconds_per_sample(&engine, self.config, self.data)
+    }
+}
+
 /// Of training, at the firing rates of untrained weights, which are higher than later ones.
 fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset) -> Result<f64> {
     let mut trainer = Session::new(config.clone(), data, None)?.begin(engine)?;
@@ -119,7 +131,6 @@ fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset
             samples += indices.len();
         }
     }
-    engine.trim();
     Ok(seconds / samples as f64)
 }
 

@@ -6,7 +6,7 @@ mod verdict;
 
 use std::path::Path;
 
-use crate::config::{Config, Options};
+use crate::config::{Config, Mark, Options};
 use crate::data::DatasetName;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::neuron::Rule;
@@ -116,7 +116,7 @@ fn weight(study: &Study, most: usize) -> Result<f64> {
 
 /// Where the options depart from the paper's protocol.
 pub fn departures(said: &Options) -> Result<Vec<String>> {
-    let bare = Options { data_dir: None, cache: None, ..said.clone() };
+    let bare = said.clone().without(&[Mark::Place]);
     let table = toml::Table::try_from(bare).map_err(|e| Error::bug(format!("options to TOML: {e}")))?;
     Ok(table.into_iter().map(|(key, value)| format!("--{key} {value}")).collect())
 }

@@ -12,6 +12,7 @@ use std::fmt;
 
 use crate::error::Result;
 use crate::events::{Event, Sensor};
+use crate::named::named;
 use crate::rng::{Purpose, Rng};
 use camera::{Camera, Settings};
 use scene::{MovedPicture, Path, resized};
@@ -44,18 +45,9 @@ pub struct Manner {
     pub blur: f32,
 }
 
+named!(Kind, "kind of recording": NMnist = "nmnist", DvsCifar10 = "dvs-cifar10");
+
 impl Kind {
-    /// Both.
-    pub const ALL: [Kind; 2] = [Kind::NMnist, Kind::DvsCifar10];
-
-    /// The name as it is written on the command line.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Kind::NMnist => "nmnist",
-            Kind::DvsCifar10 => "dvs-cifar10",
-        }
-    }
-
     /// How it is recorded. N-MNIST's numbers were fitted to its first 1,000 training recordings: number of events over time, path of
     /// their centre, rest of a pixel, background activity, and OFF before ON (a digit's leading edge is darker there). For
     /// DVS-CIFAR10 the kind of movement and the number of events (about 200,000) are what its abstract says; nothing else was compared.
@@ -99,7 +91,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.name())
     }
 }
 

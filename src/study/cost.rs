@@ -5,16 +5,16 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::energy::{self, Energy};
-use crate::config::Config;
 use crate::data::Split;
-use crate::engine::{Engine, Input, Layout, VOTERS};
+use crate::engine::{Input, Layout, VOTERS};
 use crate::error::Result;
 use crate::loss::predict;
-use crate::network::{Method, Network};
-use crate::plan::{Block, Front};
+use crate::network::Method;
+use crate::plan::{Block, Front, Plan};
 use crate::train::Stop;
 use crate::train::feed::{Feed, Labelled, ahead};
 use crate::train::record::mean_rates;
+use crate::trained::Trained;
 
 /// Confidences at which a network may stop looking. The confidence is the winner's share of all votes so far.
 pub const CONFIDENCES: [f64; 8] = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
@@ -78,42 +78,33 @@ struct Sums {
 ///
 /// # Errors
 /// Diverged: a layer's currents are not finite. Storage or Format: a sample cannot be read.
-pub fn measure<E: Engine>(
-    engine: &E,
-    net: &Network<E>,
-    config: &Config,
-    method: &Method,
-    feed: &Feed,
-    (split, indices): (Split, &[u32]),
-    stop: &Stop,
-) -> Result<Option<Cost>> {
-    let blocks = &net.plan.blocks;
+pub fn measure(net: &Trained, feed: &Feed, (split, indices): (Split, &[u32]), stop: &Stop) -> Result<Option<Cost>> {
+    let (blocks, method) = (&net.plan().blocks, net.method());
     let exits = CONFIDENCES.map(|confidence| Exit { confidence, ..Exit::default() }).to_vec();
     let mut sums = Sums { nonzero: vec![0; blocks.len()], spikes: vec![0; blocks.len()], right: Vec::new(), exits };
     let (mut direct, mut steps) = (false, 1);
     let done = thread::scope(|scope| -> Result<bool> {
-        let batches = ahead(scope, indices.chunks(config.batch), |chunk| feed.plain(split, chunk, method.ann))?;
+        let batches = ahead(scope, indices.chunks(net.config().batch), |chunk| feed.plain(split, chunk, method.ann))?;
         for labelled in batches {
             if stop.requested().is_some() {
                 return Ok(false);
             }
             let Labelled { batch, labels } = labelled?;
             (direct, steps) = (matches!(batch.input, Input::Direct(_)), batch.steps);
-            let (mut votes, mut nonzero) = (Vec::new(), Vec::new());
-            let out = net.infer_seen(engine, &batch, method, &mut |i, fired| {
-                nonzero.push(engine.spike_count(fired.input));
+            let mut votes = Vec::new();
+            let (out, nonzero) = net.infer_counted(&batch, &mut |i, seen| {
                 if i + 1 == blocks.len() {
-                    votes = engine.host_acts(fired.spikes)?;
+                    votes = seen.spikes()?;
                 }
                 Ok(())
             })?;
-            sums.nonzero.iter_mut().zip(engine.read(&nonzero)?).for_each(|(sum, n)| *sum += n);
+            sums.nonzero.iter_mut().zip(nonzero).for_each(|(sum, n)| *sum += n);
             sums.spikes.iter_mut().zip(&out.spikes).for_each(|(sum, s)| *sum += s);
             sums.read_out(&votes, steps, &labels);
         }
         Ok(true)
     })?;
-    Ok(done.then(|| sums.cost(net, method, indices.len(), steps, direct)))
+    Ok(done.then(|| sums.cost(net.plan(), &method, indices.len(), steps, direct)))
 }
 
 impl Sums {
@@ -147,7 +138,7 @@ impl Sums {
         }
     }
 
-    fn cost<E: Engine>(self, net: &Network<E>, method: &Method, samples: usize, steps: usize, direct: bool) -> Cost {
+    fn cost(self, plan: &Plan, method: &Method, samples: usize, steps: usize, direct: bool) -> Cost {
         let n = samples as f64;
         let layer = |(i, b): (usize, &Block)| {
             let presented = if i == 0 && direct { steps as f64 } else { 1.0 };
@@ -160,9 +151,9 @@ impl Sums {
                 multiplies: method.ann || i == 0 || b.fronts.iter().any(|f| matches!(f.front, Front::AvgPool(_))),
             }
         };
-        let layers: Vec<Layer> = net.plan.blocks.iter().enumerate().map(layer).collect();
+        let layers: Vec<Layer> = plan.blocks.iter().enumerate().map(layer).collect();
         let rates: Vec<f64> = layers.iter().map(|l| l.firing_rate).collect();
-        let energy = (!method.ann).then(|| energy::of(&layers, steps, mean_rates(&net.plan, &rates)));
+        let energy = (!method.ann).then(|| energy::of(&layers, steps, mean_rates(plan, &rates)));
         let anytime: Vec<f64> = self.right.iter().map(|&r| r as f64 / n).collect();
         let mean = |e: &Exit| Exit { accuracy: e.accuracy / n, mean_steps: e.mean_steps / n, ..*e };
         let exits = if method.ann { Vec::new() } else { self.exits.iter().map(mean).collect() };

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Options};
+use crate::config::{Config, Mark, Options};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::neuron::Rule;
@@ -29,6 +29,13 @@ pub use stats::Stat;
 
 /// The share of the training set that a study holds out to choose on, where nothing else is said.
 pub const VALIDATION_SHARE: f64 = 0.1;
+
+/// What is studied.
+const STUDY: &str = "study.toml";
+/// Folder of the runs that are reported.
+const RUNS: &str = "runs";
+/// Folder of the runs that are chosen by.
+const TUNE: &str = "tune";
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,7 +177,7 @@ impl Study {
             let (cell, chosen) = tune::applied(cell, &choices);
             let mut runs = Vec::new();
             for seed in first..first + seeds {
-                let path = folder.join("runs").join(format!("{}-s{seed}", folder_name(&cell.name)));
+                let path = folder.join(RUNS).join(format!("{}-s{seed}", folder_name(&cell.name)));
                 hands.watch.note(&format!("run {} of {all}: {}, seed {seed}", i * seeds + seed - first + 1, cell.name));
                 let Some(finished) = run::run(&path, self.config(&cell, seed)?, hands)? else { return Ok(None) };
                 hands.watch.note(&table::run_line(&finished));
@@ -184,9 +191,9 @@ impl Study {
 
     /// Keeps the folder for this study and this process.
     fn claim(&self, folder: &Path) -> Result<std::fs::File> {
-        let file = folder.join("study.toml");
+        let file = folder.join(STUDY);
         // Where the data and its cache lie does not count.
-        let bare = |s: &Study| Study { options: Options { data_dir: None, cache: None, ..s.options.clone() }, ..s.clone() };
+        let bare = |s: &Study| Study { options: s.options.clone().without(&[Mark::Place]), ..s.clone() };
         let here = is_study(folder)?;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
         let lock = storage::lock(folder)?.ok_or_else(|| {
@@ -194,9 +201,9 @@ impl Study {
         })?;
         if let Some(text) = here {
             let other: Study = toml::from_str(&text).map_err(|e| Error::format(e.to_string().trim_end()).at(file.display()))?;
-            let begun = ["runs", "tune"].iter().any(|d| folder.join(d).exists());
+            let begun = [RUNS, TUNE].iter().any(|d| folder.join(d).exists());
             if begun && bare(&other) != bare(self) {
-                return Err(Error::usage(format!("this folder holds another study: {}", different(&bare(&other), &bare(self))?))
+                return Err(Error::usage(format!("this folder holds another study: {}", different(&bare(&other), &bare(self))))
                     .at(folder.display())
                     .remedy("give the same options to go on with it, or choose another folder with --out"));
             }
@@ -212,7 +219,7 @@ impl Study {
 
 /// The study.toml of a folder; `None` of one that is empty or not there yet.
 fn is_study(folder: &Path) -> Result<Option<String>> {
-    let file = folder.join("study.toml");
+    let file = folder.join(STUDY);
     if file.is_file() {
         return storage::read_text(&file, limits::MAX_TEXT_BYTES);
     }
@@ -231,17 +238,12 @@ fn is_study(folder: &Path) -> Result<Option<String>> {
 }
 
 /// Names of what differs.
-fn different(a: &Study, b: &Study) -> Result<String> {
-    let table = |s: &Study| toml::Table::try_from(s).map_err(|e| Error::bug(format!("study to TOML: {e}")));
-    let (a, b) = (table(a)?, table(b)?);
-    let options = |t: &toml::Table| t.get("options").and_then(|o| o.as_table()).cloned().unwrap_or_default();
-    let (of_a, of_b) = (options(&a), options(&b));
-    let mut names: Vec<String> =
-        of_a.keys().chain(of_b.keys()).filter(|k| of_a.get(*k) != of_b.get(*k)).map(|k| format!("--{k}")).collect();
-    names.extend(["kind", "tune", "cells"].iter().filter(|k| a.get(**k) != b.get(**k)).map(|k| format!("its {k}")));
+fn different(a: &Study, b: &Study) -> String {
+    let rest = [("its kind", a.kind != b.kind), ("its tune", a.tune != b.tune), ("its cells", a.cells != b.cells)];
+    let mut names: Vec<String> = a.options.differing(&b.options).iter().map(|name| format!("--{name}")).collect();
+    names.extend(rest.iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_string()));
     names.sort();
-    names.dedup();
-    Ok(names.join(", "))
+    names.join(", ")
 }
 
 /// The same network trained without spikes.

@@ -6,19 +6,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::cost::{self, Cost};
 use crate::checkpoint;
-use crate::config::Config;
+use crate::config::{Config, Options};
 use crate::data::{Dataset, Split};
 use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{CONFIG, COST, RESULT, RunFolder};
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
-use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, save};
-
-/// What a network costs, beside `result.json`. Its presence says that the run is done with.
-const COST: &str = "cost.json";
+use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop};
+use crate::trained::Trained;
 
 /// What a study needs of the world around it.
 pub struct Hands<'a> {
@@ -31,7 +29,7 @@ pub struct Hands<'a> {
     /// Bytes to train in.
     pub memory: Option<usize>,
     /// The data set in use and what it was loaded by.
-    pub loaded: Option<(String, Box<dyn Dataset>)>,
+    pub loaded: Option<(Options, Box<dyn Dataset>)>,
 }
 
 /// A finished run.
@@ -49,7 +47,7 @@ pub struct Finished {
 /// Format: a file of it cannot be understood. Storage: it cannot be read.
 pub fn finished(path: &Path) -> Result<Option<Finished>> {
     let cost: Option<Cost> = read_json(&path.join(COST))?;
-    let result: Option<RunResult> = read_json(&path.join("result.json"))?;
+    let result: Option<RunResult> = read_json(&path.join(RESULT))?;
     Ok(cost.zip(result).map(|(cost, result)| Finished { result, cost }))
 }
 
@@ -92,22 +90,14 @@ pub fn run(path: &Path, config: Config, hands: &mut Hands) -> Result<Option<Fini
 
 impl Hands<'_> {
     /// The data set of a configuration: the one at hand, if it is the same, else loaded.
-    fn take(&mut self, config: &Config) -> Result<(String, Box<dyn Dataset>)> {
-        let key = data_key(config);
+    fn take(&mut self, config: &Config) -> Result<(Options, Box<dyn Dataset>)> {
+        let key = config.of_data();
         // Two sets need not fit into memory: the one that does not serve goes before the next comes.
         match self.loaded.take().filter(|(k, _)| *k == key) {
             Some(loaded) => Ok(loaded),
             None => Ok((key, (self.load)(config)?)),
         }
     }
-}
-
-/// Two configurations with the same key have the same data set.
-fn data_key(c: &Config) -> String {
-    let drawn = !c.dataset.is_published();
-    let steps = c.dataset.is_events().then_some((c.time_steps, c.split_by));
-    let files = (&c.data_dir, &c.images_dir, &c.events_dir, &c.cache, c.allow_partial, c.strict);
-    format!("{} {files:?} {steps:?} {:?}", c.dataset, (drawn.then_some(c.seed), c.size, c.grey, c.train_limit, c.test_limit))
 }
 
 struct OneRun<'a, 'h> {
@@ -123,8 +113,7 @@ impl Work for OneRun<'_, '_> {
     fn on<E: Engine + 'static>(self, engine: E) -> Self::Out {
         let OneRun { path, config, data, hands } = self;
         let session = Session::new(config, data, hands.memory)?;
-        let config = session.config.clone();
-        let folder = match start(path, &config)? {
+        let folder = match start(path, &session.config)? {
             Start::Resumed(folder) if read_json::<RunResult>(&folder.result())?.is_some() => folder,
             start => {
                 let (mut trainer, folder) = session.start(&engine, start, hands.watch)?;
@@ -134,7 +123,7 @@ impl Work for OneRun<'_, '_> {
                 folder
             }
         };
-        let Some(cost) = look(&engine, &folder, &config, data, hands.stop)? else { return Ok(None) };
+        let Some(cost) = look(&folder, data, hands.stop)? else { return Ok(None) };
         write_json(&path.join(COST), &cost)?;
         // What is finished is never gone on with.
         checkpoint::prune(folder.storage(), path, u64::MAX, 0)?;
@@ -144,11 +133,11 @@ impl Work for OneRun<'_, '_> {
 
 /// A new run in the folder `path`, or the one that is there, if it has these options.
 fn start(path: &Path, config: &Config) -> Result<Start> {
-    if !path.join("config.toml").is_file() {
+    if !path.join(CONFIG).is_file() {
         return Ok(Start::New(Some(path.to_path_buf())));
     }
     let folder = RunFolder::open(Box::new(Disk), path)?;
-    let other = config.differences(&folder.read_config()?)?;
+    let other = config.differences(&folder.read_config()?);
     if other.is_empty() {
         return Ok(Start::Resumed(folder));
     }
@@ -158,10 +147,8 @@ fn start(path: &Path, config: &Config) -> Result<Start> {
 }
 
 /// The best network of the run on the test set.
-fn look<E: Engine>(engine: &E, folder: &RunFolder, config: &Config, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
-    let mut c = checkpoint::load(&Disk, &folder.best())?;
-    let (_, net) = save::open(engine, &mut c).map_err(|e| e.at(folder.best().display()))?;
+fn look(folder: &RunFolder, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
+    let (net, _) = Trained::open(&folder.best(), &mut |_| {})?;
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
-    let method = config.evaluation(config.epochs - 1);
-    cost::measure(engine, &net, config, &method, &Feed::new(config, data)?, (Split::Test, &all), stop)
+    cost::measure(&net, &Feed::new(net.config(), data)?, (Split::Test, &all), stop)
 }

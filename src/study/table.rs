@@ -10,6 +10,9 @@ use super::{Kind, Row, Stat};
 use crate::error::Result;
 use crate::storage::{self, Disk};
 
+/// Every figure.
+const FINDINGS: &str = "study.json";
+
 /// study.json.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Findings {
@@ -24,7 +27,7 @@ pub struct Findings {
 /// # Errors
 /// Format: the file cannot be understood. Storage: it cannot be read.
 pub fn read(folder: &Path) -> Result<Option<Findings>> {
-    read_json(&folder.join("study.json"))
+    read_json(&folder.join(FINDINGS))
 }
 
 /// Writes study.json, table.md and table.csv.
@@ -32,7 +35,7 @@ pub fn read(folder: &Path) -> Result<Option<Findings>> {
 /// # Errors
 /// Storage: they cannot be written.
 pub fn write(folder: &Path, kind: Kind, rows: &[Row]) -> Result<()> {
-    write_json(&folder.join("study.json"), &Findings { kind, rows: rows.to_vec() })?;
+    write_json(&folder.join(FINDINGS), &Findings { kind, rows: rows.to_vec() })?;
     let markdown: String = tables(rows).iter().map(|t| format!("{}\n\n{}\n", t.title, t.markdown())).collect();
     storage::write_text(&Disk, &folder.join("table.md"), &markdown)?;
     storage::write_text(&Disk, &folder.join("table.csv"), &csv(rows)).map(|_| ())

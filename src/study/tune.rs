@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::run::{Hands, run};
-use super::{Cell, Kind, Study, folder_name};
+use super::{Cell, Kind, Study, TUNE, folder_name};
 use crate::config::{Config, Options};
 use crate::error::{Error, Result};
 use crate::neuron::Rule;
@@ -81,7 +81,7 @@ fn candidates(c: &Config) -> Vec<WarmUp> {
 fn best(study: &Study, folder: &Path, cells: &[Cell], hands: &mut Hands) -> Result<Option<usize>> {
     let mut best = (0, f64::NEG_INFINITY);
     for (i, cell) in cells.iter().enumerate() {
-        let path = folder.join("tune").join(folder_name(&cell.name).replace(':', ""));
+        let path = folder.join(TUNE).join(folder_name(&cell.name).replace(':', ""));
         hands.watch.note(&format!("choosing: {}", cell.name));
         let config = study.config(cell, study.options.seed.unwrap_or(1))?;
         let Some(finished) = run(&path, config, hands)? else { return Ok(None) };

@@ -25,10 +25,7 @@ impl<E: Engine> Trainer<'_, E> {
         if method.ann || samples == 0 || lonely {
             return None;
         }
-        // What is kept for the next step is of other sizes.
-        self.engine.trim();
         let layers = self.look(&first(batch, samples), &labels[..samples], &method);
-        self.engine.trim();
         let layers = layers.ok().filter(|all| all.iter().all(LayerCredit::is_finite))?;
         Some(CreditLine { kind: CREDIT.to_string(), epoch: epoch as u64 + 1, step: self.progress.step + 1, samples, layers })
     }
@@ -40,8 +37,6 @@ impl<E: Engine> Trainer<'_, E> {
         let (_, d_rates) = self.config.loss.of(&out.rates, labels);
         let mut layers = Vec::new();
         let see = &mut |i: usize, seen: Blamed<E>| {
-            // Room for the copies below.
-            engine.trim();
             let block = &net.plan.blocks[i];
             let s = engine.host_grad(seen.d)?;
             let u = potentials(engine, block, method.lif, batch.steps, seen.currents, seen.norm.as_ref())?;

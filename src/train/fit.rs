@@ -2,8 +2,9 @@
 
 use super::credit;
 use super::record::available_memory;
-use crate::config::{Config, EngineName};
+use crate::config::Config;
 use crate::data::Dataset;
+use crate::engines;
 use crate::error::{Error, Result};
 use crate::memory::{self, Load};
 use crate::plan::Plan;
@@ -33,19 +34,19 @@ pub struct Fit {
 /// # Errors
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
 pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Fit> {
-    let load = load_of(c);
+    let (load, engine) = (load_of(c), engines::memory(c.engine));
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
     let (recompute, credit_samples) = match limit {
-        Some(limit) => memory::fit_looks(plan, &load, most, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?,
+        Some(limit) => {
+            memory::recompute_and_look_within(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?
+        }
         None => (vec![false; plan.blocks.len()], most),
     };
-    // The reference engine has f64 and keeps every step.
-    let numbers = if c.engine == EngineName::Reference { 4 } else { 1 };
     let needs = |batch| {
         let load = Load { batch, ..load };
-        let look = memory::look(plan, &Load { batch: credit_samples.min(batch), ..load }, &recompute);
-        let most = memory::of(plan, &load, &recompute).total().max(if credit_samples > 0 { look } else { 0 });
-        numbers * most as u64 + ahead_bytes(&load, plan) as u64
+        let look = engine.credit(plan, &Load { batch: credit_samples.min(batch), ..load }, &recompute);
+        let most = engine.step(plan, &load, &recompute).total().max(if credit_samples > 0 { look } else { 0 });
+        most as u64 + ahead_bytes(&load, plan) as u64
     };
     let fit = |recompute| Fit { recompute, credit_samples };
     let Some(room) = available_memory() else { return Ok(fit(recompute)) };

@@ -172,8 +172,6 @@ fn save<E: Engine>(trainer: &mut Trainer<E>, keep: &mut impl Keep, clock: &Clock
     let p = &mut trainer.progress;
     p.tally.wall = clock.seconds();
     p.peak_rss_mb = p.peak_rss_mb.max(record::peak_rss_mb());
-    // A weight on its way into the file needs the room that a step's buffers hold.
-    trainer.engine.trim();
     keep.checkpoint(trainer)
 }
 
@@ -182,8 +180,6 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
     let due = (epoch + 1).is_multiple_of(trainer.config.eval_every) || epoch + 1 == trainer.config.epochs;
     let (mut test, mut validation) = (None, None);
     if due {
-        // Evaluation keeps nothing for a backward pass: other sizes.
-        trainer.engine.trim();
         test = trainer.evaluate_test(epoch, stop)?;
         validation = trainer.evaluate_validation(epoch, stop)?;
         let has_test = !trainer.data.labels(Split::Test).is_empty();
@@ -202,8 +198,6 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
         }
     }
     trainer.progress.last_test = test.clone().or(trainer.progress.last_test.take());
-    // Saving the best weights comes next, and needs the room too.
-    trainer.engine.trim();
     let tally = &trainer.progress.tally;
     let seen = tally.samples as f64;
     let line = EpochLine {

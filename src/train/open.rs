@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, Options};
+use crate::config::{Config, Mark, Options};
 use crate::data::recordings::{self, EventOptions};
 use crate::data::{self, Dataset, DatasetName, LoadOptions, motions, verify};
 use crate::error::{Error, Result};
@@ -16,10 +16,7 @@ use crate::storage::Disk;
 /// # Errors
 /// Storage: there is no current folder.
 pub fn absolute(mut options: Options) -> Result<Options> {
-    for dir in [&mut options.data_dir, &mut options.images_dir, &mut options.events_dir, &mut options.cache, &mut options.init]
-        .into_iter()
-        .flatten()
-    {
+    for dir in options.paths_mut() {
         *dir = std::path::absolute(&*dir).map_err(|e| Error::io(dir, "finding", &e))?;
     }
     Ok(options)
@@ -41,7 +38,7 @@ pub fn fresh(said: Options, file: Option<&Path>) -> Result<Config> {
 /// # Errors
 /// Usage: something else is said, or there is no run. Format or Storage: its configuration cannot be read.
 pub fn resumed(folder: &Path, said: Options) -> Result<(RunFolder, Config)> {
-    if (Options { data_dir: None, cache: None, ..said.clone() }) != Options::default() {
+    if said.clone().without(&[Mark::Place]) != Options::default() {
         return Err(takes_options_from_its_folder());
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
@@ -61,6 +58,8 @@ pub fn takes_options_from_its_folder() -> Error {
 /// # Errors
 /// As [`data::load`] and [`recordings::load`].
 pub fn dataset(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
+    // A study keeps a data set as long as these options stay; so others must not reach it.
+    let c = &c.of_data().complete()?;
     match c.dataset {
         DatasetName::Motions => Ok(Box::new(motions::load(c.train_limit, c.test_limit, c.time_steps, c.seed)?)),
         name if name.is_events() => Ok(Box::new(recordings::load(name, &event_options(c), watch)?)),

@@ -1,21 +1,17 @@
-//! A trainer into a checkpoint and back.
+//! A trainer into a checkpoint, and the tensors of one back.
 
 use std::borrow::Cow;
-use std::path::Path;
 
-use super::trainer::{Progress, Trainer};
-use crate::checkpoint::{self, Checkpoint, Header, Kind, TensorEntry};
-use crate::config::Config;
+use super::trainer::Trainer;
+use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::network::{Method, Network};
-use crate::notation::Notation;
+use crate::network::Network;
 use crate::plan::Plan;
-use crate::storage::Storage;
 use crate::tensors::{self, Role, Tensor, Tensors};
 
 /// Every tensor of a checkpoint in order, and what is stored of it: parameters, their moments, then the statistics.
-fn stored(plan: &Plan, kind: Kind) -> impl Iterator<Item = (Role, Tensor)> {
+pub fn stored(plan: &Plan, kind: Kind) -> impl Iterator<Item = (Role, Tensor)> + use<> {
     let (statistics, parameters): (Vec<Tensor>, Vec<Tensor>) = tensors::of(plan).into_iter().partition(|t| t.place.which.is_statistic());
     let roles = [Role::Value, Role::FirstMoment, Role::SecondMoment];
     let roles = roles.into_iter().take(if kind == Kind::Training { 3 } else { 1 });
@@ -102,55 +98,4 @@ impl<E: Engine> Trainer<'_, E> {
     pub fn values<'s>(&'s self, kind: Kind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
         values(self.engine, &self.net, &self.moments, kind)
     }
-}
-
-/// Saves a network that no run of ours has trained, as a checkpoint of weights.
-///
-/// # Errors
-/// As [`checkpoint::save`].
-pub fn foreign<E: Engine>(
-    storage: &dyn Storage,
-    path: &Path,
-    engine: &E,
-    net: &Network<E>,
-    config: &Config,
-    classes: &[String],
-) -> Result<()> {
-    let header = Header {
-        kind: Kind::WeightsOnly,
-        config_toml: config.to_toml()?,
-        network: net.plan.notation.to_string(),
-        input_shape: net.plan.shape.to_string(),
-        classes: classes.to_vec(),
-        dataset: config.dataset.to_string(),
-        // Of none that is known.
-        dataset_fingerprint: String::new(),
-        step: 0,
-        // As after a whole run, so that no warm-up is under way.
-        progress: serde_json::to_value(Progress { epoch: config.epochs, ..Progress::default() })
-            .map_err(|e| Error::bug(format!("progress: {e}")))?,
-        tensors: entries(&net.plan, Kind::WeightsOnly),
-    };
-    checkpoint::save(storage, path, &header, values(engine, net, &[], Kind::WeightsOnly)).map(|_| ())
-}
-
-/// The pass the weights of a checkpoint were last evaluated with: one of the `ann` warm-up is still an ordinary network.
-pub fn method(c: &Checkpoint, config: &Config) -> Method {
-    let p: Progress = serde_json::from_value(c.header.progress.clone()).unwrap_or_default();
-    config.evaluation(if p.tally.samples == 0 { p.epoch.saturating_sub(1) } else { p.epoch })
-}
-
-/// Configuration and network of a checkpoint, for evaluation.
-///
-/// # Errors
-/// Format: configuration, notation and tensors do not fit each other.
-pub fn open<E: Engine>(engine: &E, c: &mut Checkpoint) -> Result<(Config, Network<E>)> {
-    let config = Config::from_toml(&c.header.config_toml)?;
-    let notation: Notation = c.header.network.parse()?;
-    if notation.classes() != c.header.classes.len() {
-        return Err(Error::format(format!("the network votes for {} classes, {} are named", notation.classes(), c.header.classes.len())));
-    }
-    let plan = config.lay_out(notation, c.header.input_shape.parse()?)?;
-    let net = network(engine, &plan, c)?;
-    Ok((config, net))
 }

@@ -12,11 +12,12 @@ use crate::config::Config;
 use crate::data::{Dataset, Split, hold_out};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::network::{Network, Tensors};
+use crate::network::Network;
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
 use crate::storage::Disk;
+use crate::tensors::Tensors;
 
 /// Where a session begins, and where its results stay.
 pub enum Start {
@@ -195,7 +196,7 @@ impl<'a> Session<'a> {
             ))
             .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
         }
-        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?)?;
+        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?);
         if !other.is_empty() {
             return Err(Error::usage(format!("the checkpoint was written by a run with other options: {}", other.join(", ")))
                 .remedy("a resumed run keeps its options: put config.toml back as it was, or start a new run with --config"));

@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Stop;
 use super::evaluate::{Evaluation, evaluate, hits};
 use super::feed::{Feed, Labelled};
 use super::step::{Task, adamw, optimise};
 use crate::config::Config;
-use crate::data::{Dataset, Split, hex};
+use crate::data::{Dataset, Split};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::network::{Network, Tensors};
+use crate::network::Network;
 use crate::plan::Plan;
 use crate::rng::{Purpose, Rng};
+use crate::tensors::{self, Tensors};
 
 /// Sums over the epoch under way; in the checkpoint, so that a resumed epoch reports what an undisturbed one would.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -193,19 +193,7 @@ impl<E: Engine> Trainer<'_, E> {
 /// # Errors
 /// Memory: the device has failed.
 pub fn weights_sha256<E: Engine>(engine: &E, net: &Network<E>) -> Result<String> {
-    let mut hash = Sha256::new();
-    let mut add = |values: &[f32]| {
-        for chunk in values.chunks(1 << 16) {
-            let bytes: Vec<u8> = chunk.iter().flat_map(|v| v.to_le_bytes()).collect();
-            hash.update(&bytes);
-        }
-    };
-    for (t, r) in net.params.iter().zip(&net.running) {
-        for p in t.each().chain(r.iter().flat_map(|r| r.each())) {
-            add(&engine.host(p)?);
-        }
-    }
-    Ok(hex(&hash.finalize()))
+    tensors::sha256(&net.plan, |t| net.host(engine, t.place))
 }
 
 /// A last batch below a quarter of the batch size has poor statistics and full weight: it is dropped.

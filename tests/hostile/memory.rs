@@ -1,5 +1,7 @@
 //! How many bytes a thread holds, and how many at most.
 
+#![allow(unsafe_code)] // a counting allocator has no other form
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

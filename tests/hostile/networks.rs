@@ -3,12 +3,10 @@
 use std::fs;
 
 use spiketrain::config::Options;
-use spiketrain::engine::cpu::Cpu;
 use spiketrain::export::{self, Format, Hints, Model, Profile};
-use spiketrain::network::Network;
-use spiketrain::neuron::Lif;
 use spiketrain::plan::Plan;
 use spiketrain::storage::Disk;
+use spiketrain::trained::Trained;
 
 use super::trial::{FREE, Scratch, Trial};
 
@@ -19,8 +17,7 @@ fn files(format: Format) -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for (net, profile) in [("2C3-MP2-3C1-AP3-2Voting", Profile::Portable), ("1C3-2FC-1Voting", Profile::Spec)] {
         let plan = Plan::new(net.parse().unwrap(), "1x6x6".parse().unwrap()).unwrap().without_relu();
-        let engine = Cpu::new();
-        let model = Model::of(&engine, &Network::init(&engine, plan, 1), Lif::default()).unwrap();
+        let model = Model::of(&Trained::fresh(config.clone(), &plan).unwrap()).unwrap();
         let path = scratch.put(&[]);
         export::write(&Disk, path, &model, &config, format, profile).unwrap();
         files.push(fs::read(path).unwrap());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{frames, kind, sensor, split_by};
+use super::{frames, sensor};
 use crate::data::DatasetName;
 use crate::events::Sensor;
 use crate::frames::SplitBy;
@@ -73,7 +73,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "N", value_parser = frames)]
     pub frames: Option<usize>,
     /// Cut the frames by number (of events) or time.
-    #[arg(long, value_parser = split_by, default_value = "number")]
+    #[arg(long, default_value = "number")]
     pub split_by: SplitBy,
 }
 
@@ -83,7 +83,7 @@ pub struct SimulateArgs {
     #[arg(required = true, num_args = 1..=2, value_names = ["SOURCE", "DIR"])]
     pub source: Vec<String>,
     /// What is imitated: nmnist (34x34, three saccades) or dvs-cifar10 (128x128, a closed loop of movements).
-    #[arg(long, value_parser = kind)]
+    #[arg(long)]
     pub kind: Kind,
     /// Folder for the recordings.
     #[arg(long, value_name = "DIR")]
@@ -115,7 +115,7 @@ pub struct PrepareArgs {
     #[arg(short = 'T', long, default_value_t = 16)]
     pub time_steps: usize,
     /// Cut recordings by number (of events) or time.
-    #[arg(long, value_parser = split_by, default_value = "number")]
+    #[arg(long, default_value = "number")]
     pub split_by: SplitBy,
     /// Go on when recordings of a published set are missing; said and stored.
     #[arg(long)]

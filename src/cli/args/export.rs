@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Places, RunArgs, named};
+use super::{Places, RunArgs};
 use crate::export::{Format, Profile};
 use crate::limits;
 use crate::shape::Chw;
@@ -14,13 +14,13 @@ pub struct ExportArgs {
     /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     /// What to write: nir, safetensors, npz, c.
-    #[arg(long, value_parser = format)]
+    #[arg(long)]
     pub format: Format,
     /// The file [default: that of the checkpoint with another ending]. <file>.agreement.json and <file>.trace.npz are written beside it.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// How a NIR graph is put: portable (as SpikingJelly, snnTorch and Norse all run it) or spec (Flatten, Affine and AvgPool2d as documented).
-    #[arg(long, value_parser = profile, default_value = "portable")]
+    #[arg(long, default_value = "portable")]
     pub profile: Profile,
     /// Write a network with ReLU as NIR, which has none, although it then computes something else; how much else is measured.
     #[arg(long)]
@@ -58,14 +58,6 @@ pub struct ImportArgs {
     pub classes: Option<Vec<String>>,
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-fn format(text: &str) -> Result<Format, String> {
-    named("format", &Format::ALL, text)
-}
-
-fn profile(text: &str) -> Result<Profile, String> {
-    named("profile", &Profile::ALL, text)
 }
 
 fn samples(text: &str) -> Result<usize, String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{RunArgs, rule};
+use super::RunArgs;
 use crate::neuron::Rule;
 
 #[derive(Args)]
@@ -37,7 +37,7 @@ pub struct StudyOptions {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Rules to compare.
-    #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = rule, default_values = ["stbp", "bpsa", "bpsa+bpta"])]
+    #[arg(long, value_name = "RULE,…", value_delimiter = ',', default_values = ["stbp", "bpsa", "bpsa+bpta"])]
     pub rules: Vec<Rule>,
     /// Choose warm-up and α on the validation split first (up to 12 further runs per T).
     #[arg(long)]

@@ -35,7 +35,7 @@ pub fn choose(x: &Acts, weight: &Param) -> Rows {
 /// [`forward`] as chosen.
 pub fn forward_by(isa: Isa, rows: Rows, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let shape = Chw { c: outputs(weight.layout), ..x.shape() };
-    let mut y = Field::stale(shape, x.samples(), x.steps(), x.stored());
+    let mut y = Field::stale(x.source(), shape, x.samples(), x.steps(), x.stored());
     match x {
         Acts::Spikes(s) => conv_spikes::forward(isa, rows, s, weight, bias, &mut y),
         Acts::Real(f) => {

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Source};
 use super::conv::{interleave, multiply_back, side};
 use super::dense::{TILE, Unfold};
 use super::field::{Acts, Field, Spikes, blocks};
@@ -19,14 +19,14 @@ use crate::engine::{Layout, Need};
 use crate::shape::Chw;
 
 /// Parts of a batch that sum a weight gradient of their own; added in order. Fixed: it sets the order of sums.
-const PARTS: usize = 8;
+pub const PARTS: usize = 8;
 
 /// dL/dW and, as far as needed, dL/dx from e = dL/dy. Where dL/dx fits into the place of e, it is written there, sample by sample.
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) -> (Param, Option<Grad>) {
     let (samples, shape, stored, e_len) = (x.samples(), x.shape(), e.stored, e.sample_len());
     let sample_len = blocks(shape.c) * e.block_len();
-    let in_place = need == Need::AtSpikes && matches!(x, Acts::Spikes(_)) && sample_len <= e_len;
-    let mut d_x = if in_place { Buffer::stale(0) } else { room(need, samples * sample_len) };
+    let in_place = matches!(x, Acts::Spikes(_)) && in_place(need, sample_len, e_len);
+    let mut d_x = if in_place { Buffer::empty() } else { room(x.source(), need, samples * sample_len) };
     let mut sums = Parts::new(isa, x, weight, need, samples);
     sums.add(x, &mut e, &mut d_x);
     let (values, stride) = if in_place { (e.data, e_len) } else { (d_x, sample_len) };
@@ -34,12 +34,17 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, mut e: Field, need: Need) ->
     (sums.total(x), d_x)
 }
 
+/// Whether dL/dx of spikes is written in the place of e, given the lengths of a sample of both.
+pub fn in_place(need: Need, len: usize, e_len: usize) -> bool {
+    need == Need::AtSpikes && len <= e_len
+}
+
 /// A place for dL/dx.
-pub fn room(need: Need, len: usize) -> Buffer<Lane> {
+pub fn room(source: &Source, need: Need, len: usize) -> Buffer<Lane> {
     match need {
-        Need::Nothing => Buffer::stale(0),
-        Need::AtSpikes => Buffer::stale(len),
-        Need::Everywhere => Buffer::zeros(len),
+        Need::Nothing => Buffer::empty(),
+        Need::AtSpikes => source.stale(len),
+        Need::Everywhere => source.zeros(len),
     }
 }
 
@@ -61,7 +66,7 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// None yet, of a batch of `samples`; `x` tells the kind of input.
     pub fn new(isa: Isa, x: &Acts, weight: &'a Param, need: Need, samples: usize) -> Parts<'a> {
-        let taps = if let Acts::Spikes(_) = x { to_walk(weight) } else { Buffer::stale(0) };
+        let taps = if let Acts::Spikes(_) = x { to_walk(x.source(), weight) } else { Buffer::empty() };
         Parts { isa, weight, taps, need, part: part(samples), sums: Vec::new() }
     }
 
@@ -73,7 +78,7 @@ impl<'a> Parts<'a> {
         let mut d_x: Vec<&mut [Lane]> = d_x.chunks_mut((self.part * sample_len).max(1)).collect();
         d_x.resize_with(samples.div_ceil(self.part), Default::default);
         let parts = e.data.par_chunks_mut(self.part * e_len).zip(d_x).enumerate().map(|(i, (e, d_x))| {
-            let mut d_weight = Buffer::zeros(self.weight.data.len());
+            let mut d_weight = x.source().zeros(self.weight.data.len());
             let mut scratch = Scratch::default();
             for (j, e) in e.chunks_exact_mut(e_len).enumerate() {
                 let (b, d_x) = (i * self.part + j, if d_x.is_empty() { &mut [] } else { &mut d_x[j * sample_len..(j + 1) * sample_len] });
@@ -91,12 +96,12 @@ impl<'a> Parts<'a> {
     /// dL/dW
     pub fn total(self, x: &Acts) -> Param {
         let mut sums = self.sums.into_iter();
-        let mut total = sums.next().unwrap_or_else(|| Buffer::zeros(self.weight.data.len()));
+        let mut total = sums.next().unwrap_or_else(|| x.source().zeros(self.weight.data.len()));
         let (layout, rest) = (self.weight.layout, sums.collect::<Vec<_>>());
         match x {
             Acts::Spikes(s) => {
                 add_scaled(&mut total, &rest, s.scale);
-                from_walk(layout, &total)
+                from_walk(x.source(), layout, &total)
             }
             Acts::Real(_) => {
                 add_scaled(&mut total, &rest, 1.0);
@@ -136,17 +141,20 @@ fn for_each_lane(layout: Layout, mut visit: impl FnMut(usize, usize)) {
     }
 }
 
-fn to_walk(weight: &Param) -> Buffer<Lane> {
-    let mut taps = Buffer::stale(weight.data.len());
+fn to_walk(source: &Source, weight: &Param) -> Buffer<Lane> {
+    let mut taps = source.stale(weight.data.len());
     for_each_lane(weight.layout, |walk, param| taps[walk] = weight.data[param]);
     taps
 }
 
-fn from_walk(layout: Layout, taps: &[Lane]) -> Param {
-    let mut weight = Param::stale(layout);
+fn from_walk(source: &Source, layout: Layout, taps: &[Lane]) -> Param {
+    let mut weight = Param::stale(source, layout);
     for_each_lane(layout, |walk, param| weight.data[param] = taps[walk]);
     weight
 }
+
+/// Bytes of [`Scratch`] for a listed spike: its entry in the list, its corner and its dot.
+pub const PER_SPIKE: usize = Lists::ENTRY + size_of::<u32>() + size_of::<f32>();
 
 #[derive(Default)]
 struct Scratch {

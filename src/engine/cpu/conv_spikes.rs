@@ -374,11 +374,11 @@ fn copy(rows: &[u16], from: usize, shift: u16, to: &mut [u16]) {
 #[cfg(test)]
 pub fn rows_added(isa: Isa, rows: Rows, x: &Spikes, k: usize) -> usize {
     let layout = crate::engine::Layout::Conv { out: 1, inp: x.shape.c, k };
-    let (weight, bias) = (Param::zeros(layout), Param::zeros(crate::engine::Layout::PerChannel(1)));
+    let (weight, bias) = (Param::zeros(x.source(), layout), Param::zeros(x.source(), crate::engine::Layout::PerChannel(1)));
     let masks = StepMasks::of(isa, x);
     let job = Job { isa, x, masks: &masks, weight: &by_block(&weight), bias: &bias, cut: Cut::new(rows, x, k) };
     let (mut scratch, mut added) = (Scratch::default(), 0);
-    for piece in pieces(x, &mut Field::zeros(Chw { c: 1, ..x.shape }, x.samples, x.steps, x.steps)) {
+    for piece in pieces(x, &mut Field::zeros(x.source(), Chw { c: 1, ..x.shape }, x.samples, x.steps, x.steps)) {
         for (channels, taps) in job.cut.slices(x.shape.c) {
             job.list(&piece, &channels, &taps, &mut scratch);
             added += scratch.lists.iter().map(RowLists::rows).sum::<usize>();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Source};
 use super::simd::{LANES, Lane};
 use crate::engine::{Batch, Input, Values};
 use crate::shape::Chw;
@@ -46,14 +46,14 @@ pub struct Field {
 
 impl Field {
     /// All zero.
-    pub fn zeros(shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
-        let data = Buffer::zeros(samples * blocks(shape.c) * stored * shape.area());
+    pub fn zeros(source: &Source, shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
+        let data = source.zeros(samples * blocks(shape.c) * stored * shape.area());
         Field { shape, samples, steps, stored, data }
     }
 
     /// With values from before, to be overwritten.
-    pub fn stale(shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
-        let data = Buffer::stale(samples * blocks(shape.c) * stored * shape.area());
+    pub fn stale(source: &Source, shape: Chw, samples: usize, steps: usize, stored: usize) -> Field {
+        let data = source.stale(samples * blocks(shape.c) * stored * shape.area());
         Field { shape, samples, steps, stored, data }
     }
 
@@ -79,10 +79,15 @@ impl Field {
     }
 
     /// From canonical `[stored,B,C,H,W]`; `value` makes of what is stored in channel c what is computed with.
-    pub(super) fn from_host<V: Copy>(dims: (Chw, usize, usize, usize), host: &[V], value: impl Fn(usize, V) -> f32) -> Field {
+    pub(super) fn from_host<V: Copy>(
+        source: &Source,
+        dims: (Chw, usize, usize, usize),
+        host: &[V],
+        value: impl Fn(usize, V) -> f32,
+    ) -> Field {
         let (shape, samples, steps, stored) = dims;
         assert_eq!(host.len(), stored * samples * shape.len(), "a batch has as many values as its shape");
-        let mut field = Field::zeros(shape, samples, steps, stored);
+        let mut field = Field::zeros(source, shape, samples, steps, stored);
         let (area, lanes) = (shape.area(), field.block_len());
         for (row, values) in host.chunks_exact(area).enumerate() {
             let (t, b, c) = (row / (samples * shape.c), row / shape.c % samples, row % shape.c);
@@ -129,6 +134,11 @@ pub struct Spikes {
 }
 
 impl Spikes {
+    /// Where its buffers come from.
+    pub fn source(&self) -> &Source {
+        self.planes[0].source()
+    }
+
     /// Positions of words in one sample and plane.
     pub fn sample_len(&self) -> usize {
         blocks(self.shape.c) * self.shape.area()
@@ -189,18 +199,26 @@ pub enum Acts {
 
 impl Acts {
     /// Brings a batch into blocks.
-    pub fn from_batch(batch: &Batch) -> Acts {
+    pub fn from_batch(source: &Source, batch: &Batch) -> Acts {
         let stored = if let Input::Direct(_) = batch.input { 1 } else { batch.steps };
         let dims = (batch.shape, batch.samples, batch.steps, stored);
         let field = match batch.input.values() {
-            Values::Reals(v) => Field::from_host(dims, v, |_, v| v),
-            Values::Counts(v) => Field::from_host(dims, v, |_, v| f32::from(v)),
+            Values::Reals(v) => Field::from_host(source, dims, v, |_, v| v),
+            Values::Counts(v) => Field::from_host(source, dims, v, |_, v| f32::from(v)),
             Values::Pixels(v, normalization) => {
                 let tables = normalization.tables();
-                Field::from_host(dims, v, |c, v| tables[c][v as usize])
+                Field::from_host(source, dims, v, |c, v| tables[c][v as usize])
             }
         };
         Acts::Real(Arc::new(field))
+    }
+
+    /// Where its buffers come from.
+    pub fn source(&self) -> &Source {
+        match self {
+            Acts::Spikes(s) => s.source(),
+            Acts::Real(f) => f.data.source(),
+        }
     }
 
     /// One sample at one step.
@@ -240,14 +258,14 @@ impl Acts {
         match self {
             Acts::Spikes(s) => {
                 let cut = |plane: &Arc<Buffer<Words>>| {
-                    let mut out = Buffer::stale(samples.len() * s.sample_len());
+                    let mut out = plane.source().stale(samples.len() * s.sample_len());
                     out.copy_from_slice(&plane[samples.start * s.sample_len()..samples.end * s.sample_len()]);
                     Arc::new(out)
                 };
                 Acts::Spikes(Spikes { samples: samples.len(), planes: s.planes.iter().map(cut).collect(), ..s.clone() })
             }
             Acts::Real(f) => {
-                let mut out = Field::stale(f.shape, samples.len(), f.steps, f.stored);
+                let mut out = Field::stale(f.data.source(), f.shape, samples.len(), f.steps, f.stored);
                 out.data.copy_from_slice(&f.data[samples.start * f.sample_len()..samples.end * f.sample_len()]);
                 Acts::Real(Arc::new(out))
             }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
 use super::field::{Acts, Field, Spikes, Words, blocks, live_lanes};
 use super::param::Param;
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, Vector, prefetch};
@@ -143,7 +142,7 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
     let (all, area, floor) = (blocks(y.shape.c), y.shape.area(), floor(cell));
     match cell.neuron {
         Neuron::Lif(lif) => {
-            let mut words = Buffer::stale(y.samples * all * area);
+            let mut words = y.data.source().stale(y.samples * all * area);
             words.par_chunks_mut(area).enumerate().for_each(|(i, words)| {
                 let affine = &affines.of_block(i % all, y.steps)[..];
                 isa.run(Sweep { y: y.block(i / all, i % all), stored: y.stored, affine, floor, lif, words });
@@ -154,7 +153,7 @@ pub fn fire(isa: Isa, y: &Field, norm: Option<&Norm<Param>>, cell: &Cell) -> Act
             Acts::Spikes(Spikes { shape: y.shape, samples: y.samples, steps: y.steps, planes: vec![Arc::new(words)], scale: 1.0 })
         }
         Neuron::Identity => {
-            let mut out = Field::stale(y.shape, y.samples, y.steps, y.steps);
+            let mut out = Field::stale(y.data.source(), y.shape, y.samples, y.steps, y.steps);
             out.data.par_chunks_mut(y.steps * area).enumerate().for_each(|(i, out)| {
                 let affine = affines.of_block(i % all, y.steps);
                 for (j, lane) in out.iter_mut().enumerate() {

@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Source};
 use super::field::{Field, blocks};
 use super::fire::{Affine, Affines, Sums, add_samples, current, floor};
 use super::grad::{Grad, Scratch};
@@ -29,10 +29,10 @@ pub fn fire_backward(
     let affines = Affines::new(y.shape.c, norm);
     let plan = Plan { isa, affines: &affines, cell, rule, d, stored: y.stored, steps: y.steps };
     if norm.is_none() {
-        plan.sweep(y, 0, &mut Buffer::stale(0), Pass::Write(&[]));
+        plan.sweep(y, 0, &mut Buffer::empty(), Pass::Write(&[]));
         return None;
     }
-    let mut kept = Buffer::stale(if y.stored < y.steps { y.data.len() } else { 0 });
+    let mut kept = y.data.source().stale(if y.stored < y.steps { y.data.len() } else { 0 });
     let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), &plan, y.samples);
     plan.sweep(y, 0, &mut kept, Pass::Write(&totals.means));
     Some(totals.gradients(y.shape.c))
@@ -53,7 +53,7 @@ impl<'a> Parts<'a> {
 
     /// Sweep 1 over the samples from `first` on, which follow those before.
     pub fn sum(&mut self, y: &mut Field, first: usize) {
-        self.sums.extend(self.plan.sweep(y, first, &mut Buffer::stale(0), Pass::Sum));
+        self.sums.extend(self.plan.sweep(y, first, &mut Buffer::empty(), Pass::Sum));
     }
 
     /// After sweep 1 over all `samples`.
@@ -63,7 +63,7 @@ impl<'a> Parts<'a> {
 
     /// Sweep 2: dL/dy in the place of y.
     pub fn write(&self, y: &mut Field, first: usize, totals: &Totals) {
-        self.plan.sweep(y, first, &mut Buffer::stale(0), Pass::Write(&totals.means));
+        self.plan.sweep(y, first, &mut Buffer::empty(), Pass::Write(&totals.means));
     }
 }
 
@@ -90,7 +90,7 @@ impl Totals {
         let total = |which: usize| {
             let sum = |block: usize, l: usize| (0..self.rows).map(|row| self.sums[row * all + block][which][l]).sum::<f64>() as f32;
             let data: Vec<Lane> = (0..all).map(|block| Lane(std::array::from_fn(|l| sum(block, l)))).collect();
-            Param { layout: Layout::PerChannel(channels), data: data.into() }
+            Param { layout: Layout::PerChannel(channels), data: Source::default().holding(data) }
         };
         (total(1), total(0))
     }

@@ -34,12 +34,12 @@ pub fn positions(shape: Chw) -> usize {
 /// y = W x + b
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let out = outputs(weight.layout);
-    let mut y = Field::stale(Chw::new(out, 1, 1), x.samples(), x.steps(), x.stored());
+    let mut y = Field::stale(x.source(), Chw::new(out, 1, 1), x.samples(), x.steps(), x.stored());
     let groups = groups(out);
     let (sums, scale): (Vec<Buffer<Lane>>, f32) = match x {
         Acts::Spikes(s) if !s.graded() && s.samples * s.steps >= tables::LEAST_PAIRS => {
             let codes = tables::codes(isa, s);
-            let sum = |group: &Group| tables::sums(isa, &codes, weight.group(*group), group.width);
+            let sum = |group: &Group| tables::sums(isa, s.source(), &codes, weight.group(*group), group.width);
             (groups.par_iter().map(sum).collect(), s.scale)
         }
         Acts::Spikes(s) if s.density() <= DENSE_SHARE => {
@@ -79,7 +79,7 @@ fn lists_by_tile(isa: Isa, x: &Spikes) -> Vec<Lists> {
 
 /// `[B·T][width]` sums of weight rows (without scale and bias) for one group.
 fn gather(isa: Isa, x: &Spikes, lists: &[Lists], weight: &[Lane], width: usize) -> Buffer<Lane> {
-    let mut sums = Buffer::zeros(x.samples * x.steps * width);
+    let mut sums = x.source().zeros(x.samples * x.steps * width);
     for (tile, lists) in lists.iter().enumerate() {
         let start = tile * TILE * LANES * width;
         let weight = &weight[start..weight.len().min(start + TILE * LANES * width)];
@@ -152,7 +152,7 @@ pub fn reals(x: &Acts, first: usize, count: usize, samples: Range<usize>) -> Vec
 fn multiply(x: &Acts, weight: &Param, groups: &[Group]) -> Vec<Buffer<Lane>> {
     let (all, stored, samples) = (positions(x.shape()), x.stored(), x.samples());
     let together = (PAIRS / stored).max(1);
-    let mut sums: Vec<Buffer<Lane>> = groups.iter().map(|g| Buffer::stale(samples * stored * g.width)).collect();
+    let mut sums: Vec<Buffer<Lane>> = groups.iter().map(|g| x.source().stale(samples * stored * g.width)).collect();
     for first in (0..samples).step_by(together) {
         let part = first..samples.min(first + together);
         let input: Vec<Lane> = part.into_par_iter().flat_map_iter(|b| reals(x, 0, all, b..b + 1)).collect();
@@ -178,5 +178,5 @@ pub fn bias_gradient(e: &Field) -> Param {
         }
         Lane(sum.map(|v| v as f32))
     });
-    Param { layout: Layout::PerChannel(e.shape.c), data: data.collect::<Vec<Lane>>().into() }
+    Param { layout: Layout::PerChannel(e.shape.c), data: e.data.source().holding(data.collect()) }
 }

@@ -40,8 +40,8 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
             return linear_sparse::backward(isa, s, weight, &errors, need);
         }
     }
-    let mut d_weight = Param::stale(weight.layout);
-    let mut d_x = Buffer::stale(if need == Need::Nothing { 0 } else { all * pairs });
+    let mut d_weight = Param::stale(x.source(), weight.layout);
+    let mut d_x = x.source().stale(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
     let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs };
     tiles.into_par_iter().for_each(|mut tile| match (x, need) {
@@ -58,7 +58,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
 
 /// Rows of e for one group: `[B·stored][width]`.
 pub(super) fn rows_of(e: &Field, group: Group) -> Buffer<Lane> {
-    let mut rows = Buffer::stale(e.samples * e.stored * group.width);
+    let mut rows = e.data.source().stale(e.samples * e.stored * group.width);
     for (i, row) in rows.chunks_exact_mut(group.width).enumerate() {
         let (b, t) = (i / e.stored, i % e.stored);
         for (n, lane) in row.iter_mut().enumerate() {

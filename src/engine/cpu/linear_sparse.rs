@@ -45,8 +45,8 @@ pub fn backward(isa: Isa, x: &Spikes, weight: &Param, errors: &[Lists], need: Ne
     let (all, pairs) = (positions(x.shape), x.samples * x.steps);
     let groups = groups(outputs(weight.layout));
     let codes = tables::codes(isa, x);
-    let mut d_weight = Param::stale(weight.layout);
-    let mut d_x = Buffer::zeros(if need == Need::Nothing { 0 } else { all * pairs });
+    let mut d_weight = Param::stale(x.source(), weight.layout);
+    let mut d_x = x.source().zeros(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
     tiles.into_par_iter().zip(&codes).for_each_init(Scratch::default, |scratch, (mut tile, codes)| {
         for (g, group) in groups.iter().enumerate() {

@@ -15,6 +15,9 @@ pub struct Lists {
 }
 
 impl Lists {
+    /// Bytes of an entry with its level.
+    pub const ENTRY: usize = size_of::<u32>() + size_of::<f32>();
+
     /// No list yet.
     pub fn clear(&mut self) {
         self.starts.clear();

@@ -8,7 +8,6 @@
 //! Results depend on data only: work is cut by shape, sums of parts are added in index order, so that any number of threads
 //! gives the same bits.
 
-mod anew;
 mod buffer;
 mod conv;
 mod conv_back;
@@ -22,8 +21,10 @@ mod linear;
 mod linear_back;
 mod linear_sparse;
 mod lists;
+mod memory;
 mod param;
 mod pool;
+mod recompute;
 mod rows;
 mod simd;
 mod tables;
@@ -33,17 +34,36 @@ mod vote;
 
 pub use field::{Acts, Field, Spikes};
 pub use grad::Grad;
+pub use memory::CpuMemory;
 pub use param::Param;
 pub use simd::Isa;
 
-use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads, Running};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use buffer::{Pool, Source};
+
+use super::memory::MemoryPlan;
+use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads, Pass, Running};
 use crate::error::Result;
 use crate::neuron::Surrogate;
 
-/// The CPU engine; holds nothing but the instruction set it runs.
-#[derive(Clone, Copy, Debug)]
+/// Numbers that are copied to the host only after the buffers that wait were given back.
+const LARGE_COPY: usize = 1 << 18;
+
+/// The CPU engine: the instruction set it runs, and buffers that wait for use. Parameters and what a pass has made may outlive it.
+#[derive(Debug)]
 pub struct Cpu {
     isa: Isa,
+    pool: Arc<Pool>,
+    /// What the last pass was: its purpose, samples and steps.
+    last: Mutex<Option<(Pass, usize, usize)>>,
+}
+
+/// With the same instruction set, and buffers of its own.
+impl Clone for Cpu {
+    fn clone(&self) -> Cpu {
+        Cpu::with_isa(self.isa)
+    }
 }
 
 impl Default for Cpu {
@@ -55,7 +75,7 @@ impl Default for Cpu {
 impl Cpu {
     /// With the widest instruction set of this processor.
     pub fn new() -> Cpu {
-        Cpu { isa: Isa::best() }
+        Cpu::with_isa(Isa::best())
     }
 
     /// For messages: `avx512`, `avx2` or `portable`.
@@ -65,7 +85,18 @@ impl Cpu {
 
     /// With a given instruction set, one of [`Isa::available`].
     pub fn with_isa(isa: Isa) -> Cpu {
-        Cpu { isa }
+        Cpu { isa, pool: Pool::new(), last: Mutex::new(None) }
+    }
+
+    /// Before a copy of so many numbers on the host.
+    fn make_room(&self, numbers: usize) {
+        if numbers >= LARGE_COPY {
+            self.pool.trim();
+        }
+    }
+
+    fn source(&self) -> Source {
+        Source::of(&self.pool)
     }
 }
 
@@ -81,16 +112,16 @@ impl Engine for Cpu {
         "cpu"
     }
 
-    fn trim(&self) {
-        buffer::trim();
+    fn memory(&self) -> &'static dyn MemoryPlan {
+        &CpuMemory
     }
 
     fn param(&self, layout: Layout, host: &[f32]) -> Param {
-        Param::from_host(layout, host)
+        Param::from_host(&self.source(), layout, host)
     }
 
     fn constant(&self, layout: Layout, value: f32) -> Param {
-        Param::constant(layout, value)
+        Param::constant(&self.source(), layout, value)
     }
 
     fn read(&self, notes: &[u64]) -> Result<Vec<u64>> {
@@ -98,6 +129,7 @@ impl Engine for Cpu {
     }
 
     fn host(&self, p: &Param) -> Result<Vec<f32>> {
+        self.make_room(p.layout.len());
         Ok(p.to_host())
     }
 
@@ -110,10 +142,12 @@ impl Engine for Cpu {
     }
 
     fn host_currents(&self, y: &Field) -> Result<Vec<f32>> {
+        self.make_room(y.steps * y.samples * y.shape.len());
         Ok(y.to_host())
     }
 
     fn host_grad(&self, d: &Grad) -> Result<Vec<f32>> {
+        self.make_room(d.steps * d.samples * d.shape.len());
         Ok(d.to_host(self.isa))
     }
 
@@ -125,8 +159,13 @@ impl Engine for Cpu {
         p.all_within(bound).into()
     }
 
-    fn input(&self, batch: &Batch) -> Acts {
-        Acts::from_batch(batch)
+    fn input(&self, batch: &Batch, pass: Pass) -> Acts {
+        // A pass of another kind asks for buffers of other sizes.
+        let this = Some((pass, batch.samples, batch.steps));
+        if std::mem::replace(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner), this) != this {
+            self.pool.trim();
+        }
+        Acts::from_batch(&self.source(), batch)
     }
 
     fn spike_count(&self, x: &Acts) -> u64 {
@@ -172,11 +211,12 @@ impl Engine for Cpu {
         AffineGrads { weight, input }
     }
 
-    fn backward_anew(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
+    fn backward_recomputed(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
         if x.stored() < x.steps() {
             return super::backward_at_once(self, x, layer, d, need);
         }
-        let (weight, input, (gamma, beta)) = anew::backward(self.isa, x, layer, &d, need);
+        self.pool.trim();
+        let (weight, input, (gamma, beta)) = recompute::backward(self.isa, x, layer, &d, need);
         (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
 
@@ -200,7 +240,7 @@ impl Engine for Cpu {
     fn update_running(&self, running: Running<&Param>, m: &Moments) -> Running<Param> {
         let old = running.mean.to_host().into_iter().zip(running.var.to_host()).enumerate();
         let (mean, var): (Vec<f32>, Vec<f32>) = old.map(|(c, (mean, var))| m.update(c, mean.into(), var.into()).into()).unzip();
-        let per_channel = |values: &[f32]| Param::from_host(Layout::PerChannel(m.channels), values);
+        let per_channel = |values: &[f32]| Param::from_host(&self.source(), Layout::PerChannel(m.channels), values);
         Running { mean: per_channel(&mean), var: per_channel(&var) }
     }
 

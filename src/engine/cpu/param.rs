@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Source};
 use super::field::blocks;
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut};
 use crate::engine::{AdamW, Layout};
@@ -61,6 +61,11 @@ pub fn outputs(layout: Layout) -> usize {
     }
 }
 
+/// Lanes of a parameter, padding included.
+pub fn lanes(layout: Layout) -> usize {
+    rows(layout) * blocks(outputs(layout))
+}
+
 /// Row of neuron `i` (C,H,W order) in blocked order.
 fn blocked(shape: Chw, i: usize) -> usize {
     let (c, p) = (i / shape.area(), i % shape.area());
@@ -69,13 +74,13 @@ fn blocked(shape: Chw, i: usize) -> usize {
 
 impl Param {
     /// All zero.
-    pub fn zeros(layout: Layout) -> Param {
-        Param { layout, data: Buffer::zeros(rows(layout) * blocks(outputs(layout))) }
+    pub fn zeros(source: &Source, layout: Layout) -> Param {
+        Param { layout, data: source.zeros(lanes(layout)) }
     }
 
     /// With values from before, to be overwritten.
-    pub fn stale(layout: Layout) -> Param {
-        Param { layout, data: Buffer::stale(rows(layout) * blocks(outputs(layout))) }
+    pub fn stale(source: &Source, layout: Layout) -> Param {
+        Param { layout, data: source.stale(lanes(layout)) }
     }
 
     /// The weights of one group, `[row][width]`.
@@ -85,14 +90,14 @@ impl Param {
     }
 
     /// All entries `value`; padding stays zero.
-    pub fn constant(layout: Layout, value: f32) -> Param {
-        if value == 0.0 { Param::zeros(layout) } else { Param::from_host(layout, &vec![value; layout.len()]) }
+    pub fn constant(source: &Source, layout: Layout, value: f32) -> Param {
+        if value == 0.0 { Param::zeros(source, layout) } else { Param::from_host(source, layout, &vec![value; layout.len()]) }
     }
 
     /// From the order of [`Layout`].
-    pub fn from_host(layout: Layout, host: &[f32]) -> Param {
+    pub fn from_host(source: &Source, layout: Layout, host: &[f32]) -> Param {
         assert_eq!(host.len(), layout.len(), "a parameter has as many values as its layout");
-        let mut param = Param::zeros(layout);
+        let mut param = Param::zeros(source, layout);
         let data = floats_mut(&mut param.data);
         for_each_place(layout, |canonical, place| data[place] = host[canonical]);
         param

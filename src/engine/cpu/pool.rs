@@ -46,7 +46,7 @@ fn pool_words(
 ) -> Spikes {
     let (shape, area, windows) = (pooled(x.shape, k), x.shape.area(), Windows::new(x.shape, k));
     let all_blocks = x.samples * blocks(x.shape.c);
-    let mut planes: Vec<Buffer<Words>> = (0..planes_out).map(|_| Buffer::stale(all_blocks * shape.area())).collect();
+    let mut planes: Vec<Buffer<Words>> = (0..planes_out).map(|_| x.source().stale(all_blocks * shape.area())).collect();
     let mut chunks: Vec<_> = planes.iter_mut().map(|plane| plane.chunks_exact_mut(shape.area())).collect();
     let tasks: Vec<Vec<&mut [Words]>> = (0..all_blocks).map(|_| chunks.iter_mut().filter_map(Iterator::next).collect()).collect();
     tasks.into_par_iter().enumerate().for_each(|(block, mut out)| {
@@ -83,13 +83,18 @@ pub fn max(x: &Acts, k: usize) -> Acts {
     }
 }
 
+/// Planes of the sums over windows of side k of levels of so many planes.
+pub fn planes_of_sums(planes: usize, k: usize) -> usize {
+    let largest = ((1usize << planes) - 1) * k * k;
+    (largest.ilog2() + 1) as usize
+}
+
 /// Average pooling.
 pub fn avg(x: &Acts, k: usize) -> Acts {
     let share = 1.0 / (k * k) as f32;
     match x {
         Acts::Spikes(s) => {
-            let largest = ((1usize << s.planes.len()) - 1) * k * k;
-            let planes_out = (largest.ilog2() + 1) as usize;
+            let planes_out = planes_of_sums(s.planes.len(), k);
             Acts::Spikes(pool_words(s, k, planes_out, s.scale * share, sum))
         }
         Acts::Real(f) => Acts::Real(Arc::new(pool_reals(f, k, |row, windows, corner, out| {
@@ -195,7 +200,7 @@ fn first_spikes(plane: &[Words], windows: &Windows, corner: usize, winners: &mut
 /// Pools every step of a real field; `window` sees one step of one block, a window's first element and an output lane of zeros.
 fn pool_reals(x: &Field, k: usize, window: impl Fn(&[Lane], &Windows, usize, &mut Lane) + Sync) -> Field {
     let (shape, windows) = (pooled(x.shape, k), Windows::new(x.shape, k));
-    let mut out = Field::zeros(shape, x.samples, x.steps, x.stored);
+    let mut out = Field::zeros(x.data.source(), shape, x.samples, x.steps, x.stored);
     if !shape.is_empty() {
         let steps_in = x.data.par_chunks(x.shape.area());
         out.data.par_chunks_mut(shape.area()).zip(steps_in).for_each(|(out, row)| {
@@ -226,7 +231,7 @@ pub fn dropout(x: &Acts, mask: &DropMask) -> Acts {
         Acts::Spikes(s) => {
             let kept = |(words, bits): (&Words, &u16)| std::array::from_fn(|l| if bits >> l & 1 == 1 { words[l] } else { 0 });
             let masked = |plane: &Arc<Buffer<Words>>| {
-                let mut out = Buffer::stale(plane.len());
+                let mut out = plane.source().stale(plane.len());
                 out.iter_mut().zip(plane.iter().zip(&bits)).for_each(|(out, pair)| *out = kept(pair));
                 Arc::new(out)
             };

@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Source};
 use super::field::{Spikes, Words, blocks};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, load_all, store_all};
 
@@ -52,9 +52,9 @@ impl Kernel for Read<'_> {
 }
 
 /// `[B·T][width]` sums of weight rows for one group of outputs, `weight` `[row][width]`.
-pub fn sums(isa: Isa, codes: &[Vec<u64>], weight: &[Lane], width: usize) -> Buffer<Lane> {
-    let mut sums = Buffer::zeros(codes.first().map_or(0, Vec::len) * width);
-    let mut table = Buffer::stale(ENTRIES * width);
+pub fn sums(isa: Isa, source: &Source, codes: &[Vec<u64>], weight: &[Lane], width: usize) -> Buffer<Lane> {
+    let mut sums = source.zeros(codes.first().map_or(0, Vec::len) * width);
+    let mut table: Buffer<Lane> = source.stale(ENTRIES * width);
     for (codes, weight) in codes.iter().zip(weight.chunks(TILE * LANES * width)) {
         let (table, sums) = (&mut table[..], &mut sums[..]);
         match width {

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::buffer::Source;
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Scratch};
 use super::lists::{Lists, by_channel, by_neuron};
@@ -42,7 +43,7 @@ impl Case {
                 *word |= u64::from(fired[self.index(shape.c, t, b, c, p)]) << t;
             }
         }
-        (fired, Spikes { shape, samples, steps, planes: vec![Arc::new(words.into())], scale: 2.0 })
+        (fired, Spikes { shape, samples, steps, planes: vec![Arc::new(Source::default().holding(words))], scale: 2.0 })
     }
 }
 
@@ -101,10 +102,13 @@ fn convolutions_forward_are_plain_sums() {
                 });
             }
         }
-        let (w, bias) = (Param::from_host(layout, &weight), Param::from_host(Layout::PerChannel(case.out), &bias));
+        let (w, bias) = (
+            Param::from_host(&Source::default(), layout, &weight),
+            Param::from_host(&Source::default(), Layout::PerChannel(case.out), &bias),
+        );
         for isa in Isa::available() {
             let by = |rows: Rows| {
-                let mut y = Field::stale(Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
+                let mut y = Field::stale(&Source::default(), Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps);
                 conv_spikes::forward(isa, rows, &x, &w, &bias, &mut y);
                 y
             };
@@ -134,8 +138,8 @@ fn linear_backward_is_plain_sums() {
         let weight = values(rng, layout.len());
         let share = [0.0, 0.05, 1.0][i % 3];
         let e: Vec<f32> = (0..pairs * case.out).map(|_| if rng.unit() < share { rng.uniform(-1.0, 1.0) } else { 0.0 }).collect();
-        let field = Field::from_host((Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps), &e, |_, v| v);
-        let w = Param::from_host(layout, &weight);
+        let field = Field::from_host(&Source::default(), (Chw::new(case.out, 1, 1), case.samples, case.steps, case.steps), &e, |_, v| v);
+        let w = Param::from_host(&Source::default(), layout, &weight);
         for isa in Isa::available() {
             let groups = groups(case.out);
             let by_group: Vec<_> = groups.iter().map(|&group| linear_back::rows_of(&field, group)).collect();
@@ -182,7 +186,8 @@ fn convolutions_backward_are_plain_sums() {
         let layout = Layout::Conv { out: case.out, inp: channels, k };
         let weight = values(rng, layout.len());
         let e = values(rng, case.steps * case.samples * case.out * area);
-        let field = Field::from_host((Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps), &e, |_, v| v);
+        let field =
+            Field::from_host(&Source::default(), (Chw { c: case.out, ..case.shape }, case.samples, case.steps, case.steps), &e, |_, v| v);
         let mut want = vec![0.0; layout.len()];
         let mut want_x = vec![0.0; case.steps * case.samples * case.shape.len()];
         for (t, b, o) in (0..case.steps).flat_map(|t| (0..case.samples).flat_map(move |b| (0..case.out).map(move |o| (t, b, o)))) {
@@ -193,8 +198,13 @@ fn convolutions_backward_are_plain_sums() {
             });
         }
         for isa in Isa::available() {
-            let (d_weight, d_x) =
-                conv_back::backward(isa, &Acts::Spikes(x.clone()), &Param::from_host(layout, &weight), field.clone(), Need::AtSpikes);
+            let (d_weight, d_x) = conv_back::backward(
+                isa,
+                &Acts::Spikes(x.clone()),
+                &Param::from_host(&Source::default(), layout, &weight),
+                field.clone(),
+                Need::AtSpikes,
+            );
             d_weight.to_host().iter().zip(&want).for_each(|(got, want)| close(*got, *want, &case, isa, "dL/dW"));
             let want_x = |pair: usize, input: usize| want_x[pair * case.shape.len() + input];
             at_spikes(&case, &fired, &d_x.expect("it was needed"), isa, "dL/dx", want_x);
@@ -228,7 +238,7 @@ fn work_is_in_proportion_to_spikes() {
             "{fours} additions per spike by fours, at most {}",
             by_four * filling
         );
-        let chosen = conv::choose(&Acts::Spikes(x.clone()), &Param::zeros(Layout::Conv { out: 512, inp: 128, k }));
+        let chosen = conv::choose(&Acts::Spikes(x.clone()), &Param::zeros(&Source::default(), Layout::Conv { out: 512, inp: 128, k }));
         assert!(density == 0.2 || chosen == if density < 0.2 { Rows::Single } else { Rows::Fours }, "{chosen:?} at {density}");
         // Backward, a spike is visited once per block of outputs, and nothing else is.
         let visits: usize = (0..case.samples).map(|b| (by_channel(isa, &x, b, &mut masks, &mut lists), lists.index.len()).1).sum();

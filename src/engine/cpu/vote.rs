@@ -32,7 +32,7 @@ pub fn vote(x: &Acts) -> Vec<f64> {
 pub fn vote_backward(x: &Acts, d_rates: &[f64]) -> Grad {
     let (shape, steps, samples) = (x.shape(), x.steps(), x.samples());
     let (classes, share) = (shape.c / VOTERS, (VOTERS * steps) as f64);
-    let mut values: Buffer<Lane> = Buffer::stale(samples * blocks(shape.c) * steps);
+    let mut values: Buffer<Lane> = x.source().stale(samples * blocks(shape.c) * steps);
     for (i, lane) in values.iter_mut().enumerate() {
         let (b, block) = (i / steps / blocks(shape.c), i / steps % blocks(shape.c));
         for (l, value) in lane.0.iter_mut().enumerate() {

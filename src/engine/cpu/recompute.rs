@@ -1,4 +1,4 @@
-//! Backward through a convolution whose currents were not kept: they are computed anew, twice, a few samples at a time, for the sums
+//! Backward through a convolution whose currents were not kept: they are recomputed, twice, a few samples at a time, for the sums
 //! of the norm and then for the gradients. The same bits as with all samples at once, because every sum is cut by samples anyway.
 
 use super::conv;
@@ -12,9 +12,9 @@ use super::simd::Isa;
 use crate::engine::{Layer, Need};
 
 /// Parts of a batch (see [`conv_back::part`]) whose currents exist at once.
-const TOGETHER: usize = 2;
+pub const TOGETHER: usize = 2;
 
-/// Gradients of a layer, see [`crate::engine::Engine::backward_anew`]. Every step of its currents differs.
+/// Gradients of a layer, see [`crate::engine::Engine::backward_recomputed`]. Every step of its currents differs.
 pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) -> (Param, Option<Grad>, (Param, Param)) {
     let (samples, steps, shape) = (x.samples(), x.steps(), x.shape());
     let together = conv_back::part(samples) * TOGETHER;
@@ -28,7 +28,7 @@ pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) 
     }
     let totals = neurons.totals(samples);
     let sample_len = super::field::blocks(shape.c) * steps * shape.area();
-    let mut d_x = conv_back::room(need, samples * sample_len);
+    let mut d_x = conv_back::room(x.source(), need, samples * sample_len);
     let mut sums = conv_back::Parts::new(isa, x, layer.weight, need, samples);
     for (first, x) in parts() {
         let mut e = currents(&x);

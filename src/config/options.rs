@@ -1,0 +1,161 @@
+//! Every option of a training run, declared once: name, type, help, default, range, and where it counts.
+//!
+//! To add one, add an entry to the table (what it consists of stands above `options!` in `declare.rs`) and use its field of [`Config`]:
+//! the command line, config.toml, studies, resumed runs and the Python package know it then. An option that is younger than the first
+//! release is marked so, since older files do not have it.
+
+use std::path::PathBuf;
+
+use super::check::{above, below, utf8, whole, within, writable};
+use super::choices::{BestOn, EngineName, InstructionSet, NormMode, height_width, on_off};
+use super::declare::{Mark, kept, kept_type, options, said};
+use super::defaults::Defaults;
+use crate::data::{DatasetName, Preparation, Resize};
+use crate::error::Result;
+use crate::frames::SplitBy;
+use crate::limits;
+use crate::loss::Loss;
+use crate::memory;
+use crate::neuron::{Lif, Rule};
+use crate::schedule::{Schedule, WarmUp};
+
+options! { |user, set|
+    // The command line reads `--dataset NAME [DIR]`, which says a folder too, by itself (cli/args/train.rs).
+    /// Data set.
+    #[arg(skip)]
+    dataset: DatasetName = set.dataset, [Data];
+    /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf, in utf8, [Data, Place];
+    /// Folder of pictures, one folder per class (`--dataset images`).
+    #[arg(skip)]
+    images_dir: PathBuf, in utf8, [Data];
+    /// Folder of recordings, one folder per class (`--dataset events`).
+    #[arg(skip)]
+    events_dir: PathBuf, in utf8, [Data];
+    /// Folder for prepared frames of events [default: cache/ in the data folder].
+    #[arg(long, value_name = "DIR")]
+    cache: PathBuf, in utf8, [Data, Place];
+    /// Use an incomplete data set (some CIFAR10 batches, some recordings) as it is; said and stored.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    allow_partial: bool = false, [Data];
+    /// HEIGHTxWIDTH that pictures of `--dataset images` are resized to; of `--dataset events` the camera's WIDTHxHEIGHT, if the files do not say.
+    #[arg(long, value_name = "HxW|WxH", value_parser = height_width)]
+    size: [usize; 2], [Data];
+    /// Make pictures of `--dataset images` grey.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    grey: bool = false, [Data];
+    /// Network: small, middle, large, released-…, or a notation such as 16C3-MP2-256FC-DP-10Voting.
+    #[arg(long, value_name = "NET")]
+    net: String = set.net.to_string(), [Network];
+    /// Begin with the weights and statistics of this checkpoint, of a run or imported, instead of fresh ones.
+    #[arg(long, value_name = "CHECKPOINT")]
+    init: PathBuf, in utf8, [Training];
+    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: bpsa+bpta].
+    #[arg(long)]
+    rule: Rule = Rule::BpsaBpta, [Learning];
+    /// Share of the error that crosses a spike under bpsa+bpta [default: see below].
+    #[arg(long)]
+    alpha: f64 = set.neuron.alpha, in within(0.0, 10.0), [Learning];
+    /// Firing threshold u_th [default: see below].
+    #[arg(long)]
+    threshold: f64 = set.neuron.threshold, in above(0.0, 1e3), [Network];
+    /// Decay λ of the membrane potential per step [default: 0.9].
+    #[arg(long)]
+    decay: f64 = Lif::default().decay, in within(0.0, 1.0), [Network];
+    /// Time steps T, 1 to 64.
+    #[arg(short = 'T', long)]
+    time_steps: usize = set.time_steps, in whole(1, limits::MAX_TIME_STEPS), [Network, Frames];
+    /// Samples per step.
+    #[arg(short, long)]
+    batch: usize = set.batch, in whole(1, limits::MAX_BATCH), [Learning, Training];
+    /// Passes over the training set.
+    #[arg(long)]
+    epochs: usize = set.epochs, in whole(1, limits::MAX_EPOCHS), [Learning, Training];
+    /// Base learning rate of AdamW [default: 0.001].
+    #[arg(long)]
+    lr: f64 = 1e-3, in above(0.0, 10.0), [Learning, Training];
+    /// Weight decay of AdamW [default: 0.0001].
+    #[arg(long)]
+    weight_decay: f64 = 1e-4, in within(0.0, 1.0), [Learning, Training];
+    /// Learning-rate schedule: restarts:EPOCHS[:FACTOR] (cosine with warm restarts), ramp-cosine, constant.
+    #[arg(long)]
+    schedule: Schedule = set.schedule.parse()?, [Learning, Training];
+    /// First epochs: none, ann:N (neurons pass their input on) or tssl:N (quiet layers get a smooth surrogate).
+    #[arg(long)]
+    warm_up: WarmUp = shorter(set.warm_up.parse()?, user.epochs.unwrap_or(set.epochs)), [Learning, Training];
+    /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: per-step].
+    #[arg(long)]
+    bn: NormMode = NormMode::PerStep, [Learning];
+    /// ReLU between the currents and the neurons, on or off: off for networks that shall leave through NIR, which has none [default: on].
+    #[arg(long, value_parser = on_off, value_name = "on|off")]
+    relu: bool = true, [Network, Younger];
+    /// Loss on firing rates: mse or ce [default: see below].
+    #[arg(long)]
+    loss: Loss = set.neuron.loss, [Learning];
+    /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    augment: bool = set.augment, [Network];
+    /// Cut recordings into T frames by number (of events) or time [default: number].
+    #[arg(long)]
+    split_by: SplitBy = SplitBy::Number, [Frames, Younger];
+    /// Halve the sides of event frames after augmentation: nearest (even pixels are kept), sum (of 2x2 pixels) or none [default: see below].
+    #[arg(long)]
+    resize: Resize = Preparation::of(set.dataset, 1).resize, [Network, Younger];
+    /// Leave every event of a training sample out with this probability [default: 0].
+    #[arg(long, value_name = "P")]
+    event_drop: f64 = 0.0, in below(0.0, 1.0), [Network, Younger];
+    /// Add noise events to training samples, R per pixel, polarity and frame on average [default: 0].
+    #[arg(long, value_name = "R")]
+    event_noise: f64 = 0.0, in within(0.0, limits::MAX_EVENT_NOISE), [Network, Younger];
+    /// Refuse recordings with any event out of range or back in time; without it they are counted, and up to 1 % are skipped.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    strict: bool = false, [Data, Younger];
+    /// Seed of everything random [default: 1].
+    #[arg(long)]
+    seed: u64 = 1, in writable, [Learning, Drawn], session {
+        /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit compute them twice. The result does not depend on it.
+        #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
+        memory: usize;
+        /// Worker threads [default: one per core]. The result does not depend on it.
+        #[arg(short = 'j', long)]
+        threads: usize;
+    };
+    /// Use the first N training samples (glyphs: draw N; recordings: of the classes in turn).
+    #[arg(long, value_name = "N")]
+    train_limit: usize, in whole(1, usize::MAX), [Data, Training];
+    /// Use the first N test samples (glyphs: draw N; recordings: of the classes in turn).
+    #[arg(long, value_name = "N")]
+    test_limit: usize, in whole(1, usize::MAX), [Data, Training];
+    /// Evaluate every N epochs, and after the last [default: 1].
+    #[arg(long, value_name = "N")]
+    eval_every: usize = 1, in whole(1, limits::MAX_EPOCHS), [Learning, Training];
+    /// Save a checkpoint every N steps besides the one after each epoch [default: 0, none].
+    #[arg(long, value_name = "N")]
+    checkpoint_every: usize = 0, in whole(0, usize::MAX), [Training];
+    /// Write a credit line every K steps; 0: never [default: once per epoch, at its first step].
+    #[arg(long, value_name = "K")]
+    credit_every: usize, in whole(0, usize::MAX), [Training, Watch];
+    /// Hold out this share of the training set and choose the best epoch on it.
+    #[arg(long, value_name = "SHARE")]
+    val_split: f64 = 0.0, in within(0.0, 0.9), [Training];
+    /// Choose the best epoch on: validation, test (biased, and said so), last [default: validation with --val-split, else last].
+    #[arg(long)]
+    best_on: BestOn = if user.val_split.unwrap_or(0.0) > 0.0 { BestOn::Validation } else { BestOn::Last }, [Training];
+    /// Engine: cpu (event-driven) or reference (slow, f64) [default: cpu].
+    #[arg(long)]
+    engine: EngineName = EngineName::Cpu, [Network];
+    /// Instruction set of the cpu engine: portable, avx2, avx512; last bits depend on it [default: the widest of this machine].
+    #[arg(long)]
+    isa: InstructionSet = InstructionSet::default(), [Network, Younger];
+}
+
+/// A default warm-up never takes more than a third of a short run.
+fn shorter(warm_up: WarmUp, epochs: usize) -> WarmUp {
+    let n = warm_up.epochs().min(epochs / 3);
+    match warm_up {
+        WarmUp::Ann(_) if n > 0 => WarmUp::Ann(n),
+        WarmUp::Tssl(_) if n > 0 => WarmUp::Tssl(n),
+        _ => WarmUp::None,
+    }
+}

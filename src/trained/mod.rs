@@ -1,0 +1,266 @@
+//! A network that was trained or imported, whichever engine it computes on: its weights and all that belongs to using them.
+//!
+//! - [`Trained`] is opened from a checkpoint or made of imported tensors, checked against data, evaluated and saved.
+//! - [`sample`]: a user's own picture or recording as its input, and its decision.
+//! - `on`: the engine behind it.
+
+mod on;
+pub mod sample;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::checkpoint::{self, Checkpoint, Header, Kind};
+use crate::config::Config;
+use crate::data::{Dataset, Preparation, Split};
+use crate::engine::Batch;
+use crate::engines::isa_here;
+use crate::error::{Error, Result};
+use crate::network::{Method, Output};
+use crate::notation::Notation;
+use crate::plan::Plan;
+use crate::run_folder::checkpoint_at;
+use crate::storage::{Published, Storage};
+use crate::tensors::{self, Place, Tensor};
+use crate::train::feed::{Feed, preparation};
+use crate::train::record::mean_rates;
+use crate::train::{Evaluation, Progress, Stop, save};
+use on::{OnEngine, Weights};
+pub use on::{See, Seen, Use};
+
+/// A network that was trained or imported.
+pub struct Trained {
+    on: Box<dyn OnEngine>,
+    config: Config,
+    classes: Vec<String>,
+    /// Of the data set it was trained on; empty if that is not known.
+    fingerprint: String,
+    progress: Progress,
+}
+
+impl Trained {
+    /// Opens a checkpoint file, or of a run folder the best checkpoint, else the newest; gives the file's path too. `note` is told of
+    /// newer files that could not be used.
+    ///
+    /// # Errors
+    /// As [`checkpoint_at`] and [`Trained::from_checkpoint`].
+    pub fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<(Trained, PathBuf)> {
+        let found = checkpoint_at(path)?;
+        found.warnings.iter().for_each(|w| note(&format!("warning: {w}")));
+        let trained = Trained::from_checkpoint(found.checkpoint).map_err(|e| e.at(found.path.display()))?;
+        Ok((trained, found.path))
+    }
+
+    /// The network of a checkpoint.
+    ///
+    /// # Errors
+    /// Format: configuration, notation and tensors do not fit each other.
+    pub fn from_checkpoint(mut c: Checkpoint) -> Result<Trained> {
+        let config = Config::from_toml(&c.header.config_toml)?;
+        let config = Config { isa: isa_here(config.isa), ..config };
+        let notation: Notation = c.header.network.parse()?;
+        if notation.classes() != c.header.classes.len() {
+            let named = c.header.classes.len();
+            return Err(Error::format(format!("the network votes for {} classes, {named} are named", notation.classes())));
+        }
+        let plan = config.lay_out(notation, c.header.input_shape.parse()?)?;
+        let on = on::make(&config, &plan, Weights::Stored(&mut c))?;
+        let Header { classes, dataset_fingerprint: fingerprint, progress, step, .. } = c.header;
+        let progress = Progress { step, ..serde_json::from_value(progress).unwrap_or_default() };
+        Ok(Trained { on, config, classes, fingerprint, progress })
+    }
+
+    /// A network that no run of ours has trained, of the values that `values` gives for each tensor. It stands as after a whole run, so that
+    /// no warm-up is under way, and does not know what it was trained on.
+    ///
+    /// # Errors
+    /// Usage: this machine does not have the configuration's instruction set. Of `values`.
+    pub fn imported(
+        config: Config,
+        plan: &Plan,
+        classes: Vec<String>,
+        values: &mut dyn FnMut(&Tensor) -> Result<Vec<f32>>,
+    ) -> Result<Trained> {
+        let on = on::make(&config, plan, Weights::Given(values))?;
+        let progress = Progress { epoch: config.epochs, ..Progress::default() };
+        Ok(Trained { on, config, classes, fingerprint: String::new(), progress })
+    }
+
+    /// A network with fresh weights, drawn by the configuration's seed, that tells as many classes apart as `plan` has.
+    ///
+    /// # Errors
+    /// Usage: this machine does not have the configuration's instruction set.
+    pub fn fresh(config: Config, plan: &Plan) -> Result<Trained> {
+        let on = on::make(&config, plan, Weights::Fresh(config.seed))?;
+        let classes = numbered(plan.classes());
+        Ok(Trained { on, config, classes, fingerprint: String::new(), progress: Progress::default() })
+    }
+
+    /// With the data set and prepared frames in other folders than those of its run.
+    pub fn with_data_at(self, data_dir: Option<PathBuf>, cache: Option<PathBuf>) -> Trained {
+        Trained { config: self.config.with_data_at(data_dir, cache), ..self }
+    }
+
+    /// Its blocks.
+    pub fn plan(&self) -> &Plan {
+        self.on.plan()
+    }
+
+    /// Of its training, or what it would be trained with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Names of the classes; a label is a position among them.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Optimiser steps done.
+    pub fn step(&self) -> u64 {
+        self.progress.step
+    }
+
+    /// Name of its engine.
+    pub fn engine(&self) -> &'static str {
+        self.on.engine()
+    }
+
+    /// The pass its weights are evaluated with: a network of the `ann` warm-up is still one without spikes.
+    pub fn method(&self) -> Method {
+        let p = &self.progress;
+        self.config.evaluation(if p.tally.samples == 0 { p.epoch.saturating_sub(1) } else { p.epoch })
+    }
+
+    /// What happens to samples on their way into it.
+    pub fn preparation(&self) -> Preparation {
+        self.config.preparation(self.plan().shape.c)
+    }
+
+    /// Whether it takes the samples of `data`; gives what the user should know if they are not those it was trained on.
+    ///
+    /// # Errors
+    /// Usage: shape or number of classes differ.
+    pub fn check(&self, data: &dyn Dataset) -> Result<Option<String>> {
+        let (plan, shape, classes) = (self.plan(), data.shape(&preparation(&self.config, data)), data.classes().len());
+        if (shape, classes) != (plan.shape, plan.classes()) {
+            let takes = format!("the network takes {} and {} classes", plan.shape, plan.classes());
+            return Err(Error::usage(format!("{takes}, the data set has {shape} and {classes}")));
+        }
+        let others = !self.fingerprint.is_empty() && data.fingerprint() != self.fingerprint;
+        Ok(others.then(|| format!("the files of {} are not those the network was trained with (fingerprint differs)", self.config.dataset)))
+    }
+
+    /// Evaluates it on a split of `data`, prepared and in batches as `config` says; `None` if it was asked to stop.
+    ///
+    /// # Errors
+    /// Usage: the set's frames were cut into another number of steps. Diverged: a layer's currents are not finite. Storage or Format: a
+    /// sample cannot be read.
+    pub fn evaluate(&self, config: &Config, data: &dyn Dataset, split: Split, stop: &Stop) -> Result<Option<Evaluation>> {
+        let all: Vec<u32> = (0..data.labels(split).len() as u32).collect();
+        self.on.evaluate(config, &self.method(), &Feed::new(config, data)?, (split, &all), stop)
+    }
+
+    /// An evaluation on the test set of `data` for programs, as `spiketrain eval --json` prints it.
+    ///
+    /// # Errors
+    /// Memory: the device has failed.
+    pub fn facts(&self, data: &dyn Dataset, e: &Evaluation) -> Result<Value> {
+        let (c, (mean, weighted)) = (&self.config, mean_rates(self.plan(), &e.firing_rates));
+        Ok(json!({
+            "dataset": c.dataset, "dataset_simulated": data.simulated(), "net": c.net, "T": c.time_steps, "step": self.step(),
+            "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
+            "mean_firing_rate": mean, "weighted_firing_rate": weighted, "weights_sha256": self.weights_sha256()?,
+        }))
+    }
+
+    /// What it says to a batch, in evaluation mode.
+    ///
+    /// # Errors
+    /// Diverged: a layer's currents are not finite.
+    pub fn infer(&self, batch: &Batch) -> Result<Output> {
+        self.infer_seen(batch, &mut |_, _| Ok(()))
+    }
+
+    /// The same, and every block (from 0) is shown after it has fired.
+    ///
+    /// # Errors
+    /// As [`Trained::infer`], and of `see`.
+    pub fn infer_seen(&self, batch: &Batch, see: See) -> Result<Output> {
+        self.on.infer(batch, &self.method(), see)
+    }
+
+    /// The same, and how many inputs of each block's weight layer are not 0.
+    ///
+    /// # Errors
+    /// As [`Trained::infer_seen`].
+    pub fn infer_counted(&self, batch: &Batch, see: See) -> Result<(Output, Vec<u64>)> {
+        self.on.infer_counted(batch, &self.method(), see)
+    }
+
+    /// The values of a tensor, on the host.
+    ///
+    /// # Errors
+    /// Memory: the device has failed. Bug: the network has no such tensor.
+    pub fn host(&self, place: Place) -> Result<Vec<f32>> {
+        self.on.host(place)
+    }
+
+    /// Sets a tensor to these values, as many as it has.
+    pub fn set(&mut self, tensor: &Tensor, values: &[f32]) {
+        self.on.set(tensor, values);
+    }
+
+    /// Uses the network on its engine, to do what is not done with every network.
+    ///
+    /// # Errors
+    /// Of `using`.
+    pub fn on<U: Use>(&mut self, using: U) -> Result<U::Out> {
+        on::using(&self.config, &mut *self.on, using)
+    }
+
+    /// Notes that it was trained further, with this configuration, as far as `progress` says, on data that no file holds.
+    pub fn learned(&mut self, config: Config, progress: Progress) {
+        (self.config, self.progress, self.fingerprint) = (config, progress, String::new());
+    }
+
+    /// SHA-256 (hex) over parameters and running statistics, as result.json has it.
+    ///
+    /// # Errors
+    /// Memory: the device has failed.
+    pub fn weights_sha256(&self) -> Result<String> {
+        tensors::sha256(self.plan(), |t| self.host(t.place))
+    }
+
+    /// Saves it as a checkpoint of weights.
+    ///
+    /// # Errors
+    /// As [`checkpoint::save`].
+    pub fn save(&self, storage: &dyn Storage, path: &Path) -> Result<Published> {
+        let plan = self.plan();
+        let header = Header {
+            kind: Kind::WeightsOnly,
+            config_toml: self.config.to_toml()?,
+            network: plan.notation.to_string(),
+            input_shape: plan.shape.to_string(),
+            classes: self.classes.clone(),
+            dataset: self.config.dataset.to_string(),
+            dataset_fingerprint: self.fingerprint.clone(),
+            step: self.progress.step,
+            progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
+            tensors: save::entries(plan, Kind::WeightsOnly),
+        };
+        let mut stored = save::stored(plan, Kind::WeightsOnly);
+        checkpoint::save(storage, path, &header, |_| {
+            let (_, tensor) = stored.next().ok_or_else(|| Error::bug("more tensors than a network has"))?;
+            Ok(Cow::Owned(self.host(tensor.place)?))
+        })
+    }
+}
+
+/// Names of classes that have none.
+pub fn numbered(classes: usize) -> Vec<String> {
+    (0..classes).map(|c| c.to_string()).collect()
+}

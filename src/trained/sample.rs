@@ -1,0 +1,117 @@
+//! A user's own picture or recording as a network's input, and what the network decides on it.
+
+use std::path::Path;
+
+use super::Trained;
+use crate::data::batch::prepare_frames;
+use crate::data::pictures::{self, Picture};
+use crate::data::recordings::turn;
+use crate::data::{DatasetName, Samples, assemble};
+use crate::engine::{Batch, Input};
+use crate::error::{Error, Result};
+use crate::events;
+use crate::frames::{self, Quality};
+use crate::loss;
+
+/// What a network reads of a file.
+pub struct Sample {
+    /// As the samples it was trained on.
+    pub input: Input,
+    /// T.
+    pub steps: usize,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What the file was.
+    pub source: Source,
+}
+
+/// What a file was before it became an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A picture.
+    Picture {
+        /// Its own (height, width), if it had to be resized.
+        resized_from: Option<(usize, usize)>,
+    },
+    /// Events.
+    Recording {
+        /// All of them.
+        events: u64,
+        /// Those that were left out.
+        bad: u64,
+    },
+}
+
+/// What a network says to a sample.
+pub struct Decision {
+    /// Firing rates, one per class.
+    pub rates: Vec<f64>,
+    /// The class with the highest.
+    pub class: usize,
+    /// The winner's share of all votes; 0 if no voter fired.
+    pub confidence: f64,
+}
+
+impl Trained {
+    /// Reads a file as what the network was trained on.
+    ///
+    /// # Errors
+    /// Usage: it was trained on what no file holds. Format or Storage: the file cannot be read, or its events are too bad.
+    pub fn sample(&self, file: &Path) -> Result<Sample> {
+        if self.config.dataset.is_events() { self.recording(file) } else { self.picture(file) }
+    }
+
+    fn picture(&self, file: &Path) -> Result<Sample> {
+        let shape = self.plan().shape;
+        let Picture { pixels, resized_from } = pictures::load_picture(file, shape)?;
+        let samples = Samples { pixels, labels: vec![0] };
+        let notes = resized_from.map(|(h, w)| format!("resized from {h}x{w} to {}x{}", shape.h, shape.w));
+        Ok(Sample {
+            input: Input::Direct(assemble(&samples, shape, &[0], &self.preparation(), None)),
+            steps: if self.method().ann { 1 } else { self.config.time_steps },
+            notes: notes.into_iter().collect(),
+            source: Source::Picture { resized_from },
+        })
+    }
+
+    /// Cut into frames as the training recordings were.
+    fn recording(&self, file: &Path) -> Result<Sample> {
+        let (name, config, prep) = (file.display(), &self.config, self.preparation());
+        if config.dataset == DatasetName::Motions {
+            return Err(Error::usage("motions are made as frames, visit by visit; there are no recordings of them").at(name));
+        }
+        let mut recording = events::open(file)?;
+        if config.dataset == DatasetName::DvsCifar10 {
+            recording.events.iter_mut().for_each(turn);
+        }
+        let sensor = prep.resize.sensor(self.plan().shape);
+        let mut notes = recording.notes;
+        if let Some(own) = recording.sensor.filter(|own| *own != sensor) {
+            notes.push(format!("of a {}x{} sensor, the network's is {}x{}", own.width, own.height, sensor.width, sensor.height));
+        }
+        let (counts, quality) = frames::counts(&recording.events, sensor, config.time_steps, config.split_by);
+        let quality = Quality { invalid: recording.invalid, ..quality };
+        quality.check(config.strict).map_err(|e| e.at(name))?;
+        if quality.bad() > 0 {
+            notes.push(format!("{} of {} events are bad", quality.bad(), quality.events + quality.invalid));
+        }
+        Ok(Sample {
+            input: Input::Frames(prepare_frames(&counts, sensor, &prep)),
+            steps: config.time_steps,
+            notes,
+            source: Source::Recording { events: quality.events, bad: quality.bad() },
+        })
+    }
+
+    /// What the network says to one sample over `steps` time steps.
+    ///
+    /// # Errors
+    /// Diverged: a layer's currents are not finite.
+    pub fn decide(&self, input: Input, steps: usize) -> Result<Decision> {
+        let rates = self.infer(&Batch { shape: self.plan().shape, samples: 1, steps, input })?.rates;
+        let class = loss::predict(&rates);
+        let all: f64 = rates.iter().map(|r| r.max(0.0)).sum();
+        let confidence = if all > 0.0 { rates[class].max(0.0) / all } else { 0.0 };
+        Ok(Decision { rates, class, confidence })
+    }
+}
