@@ -20,7 +20,7 @@ pub trait Work {
     /// What comes of it.
     type Out;
 
-    /// Does it.
+    /// Does it. A clone of the engine is the same device, with buffers of its own.
     fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out;
 }
 

@@ -9,6 +9,7 @@ use spiketrain::error::{Error, Result};
 use spiketrain::network::Network;
 use spiketrain::plan::Plan;
 use spiketrain::train::{EpochLine, Observer, Progress, Session, Stop, run};
+use spiketrain::trained::Use;
 
 use crate::arrays::Arrays;
 use crate::waiting::Reports;
@@ -21,31 +22,36 @@ pub struct Learned {
     pub progress: Progress,
 }
 
-/// Trains `net` from its weights as they are, with moments of zero; what was learned before an error stays.
-///
-/// # Errors
-/// Memory, Usage: it does not fit. Diverged: something is not finite.
-pub fn learn<E: Engine + Clone>(
-    engine: &E,
-    net: &mut Network<E>,
-    config: &Config,
-    data: &Arrays,
-    stop: &Stop,
-    reports: &mut Reports,
-) -> Result<Learned> {
-    let session = Session::without_test(as_read(config, data.steps()), data, None)?;
-    if session.dropped_samples() > 0 {
-        let n = session.dropped_samples();
-        Observer::note(reports, &format!("the last {n} samples of each epoch are left out: too few for batch statistics"));
+/// Training from the weights as they are, with moments of zero; what was learned before an error stays.
+pub struct Learning<'a> {
+    /// Complete.
+    pub config: &'a Config,
+    /// What to learn from, and to be judged on.
+    pub data: &'a Arrays,
+    /// Asks to stop.
+    pub stop: &'a Stop,
+    /// Hears of the progress.
+    pub reports: &'a mut Reports,
+}
+
+impl Use for Learning<'_> {
+    type Out = Learned;
+
+    fn on<E: Engine + Clone>(self, engine: &E, net: &mut Network<E>) -> Result<Learned> {
+        let session = Session::without_test(as_read(self.config, self.data.steps()), self.data, None)?;
+        if session.dropped_samples() > 0 {
+            let n = session.dropped_samples();
+            Observer::note(self.reports, &format!("the last {n} samples of each epoch are left out: too few for batch statistics"));
+        }
+        // With buffers of its own, which go with the training.
+        let engine = engine.clone();
+        let (params, running, plan) = (take(&mut net.params), take(&mut net.running), net.plan.clone());
+        let mut trainer = session.with(&engine, Network { plan, params, running, recompute: Vec::new() });
+        let mut lines = Vec::new();
+        let done = run(&mut trainer, &mut lines, self.stop, self.reports);
+        (net.params, net.running) = (trainer.net.params, trainer.net.running);
+        done.map(|_| Learned { lines, progress: trainer.progress })
     }
-    // Of its own, so that the buffers of its steps go with it.
-    let engine = engine.clone();
-    let (params, running, recompute) = (take(&mut net.params), take(&mut net.running), take(&mut net.recompute));
-    let mut trainer = session.with(&engine, Network { plan: net.plan.clone(), params, running, recompute: recompute.clone() });
-    let mut lines = Vec::new();
-    let done = run(&mut trainer, &mut lines, stop, reports);
-    *net = Network { recompute, ..trainer.net };
-    done.map(|_| Learned { lines, progress: trainer.progress })
 }
 
 /// The configuration with a data set that gives pictures or frames as the arrays do, which decides about memory; without credit lines,

@@ -23,10 +23,10 @@ use spiketrain::trained::{Trained, Use};
 
 use crate::arrays::{self, Arrays, Labelled, Samples, array, labels};
 use crate::errors::{check_process, exception};
-use crate::learn::{Learned, as_read, check_statistics, learn};
+use crate::learn::{Learning, as_read, check_statistics};
 use crate::options::{check_in_memory, of_network, options};
 use crate::state;
-use crate::waiting::{Done, Reports, python, wait};
+use crate::waiting::{Done, python, wait};
 
 /// A spiking network with its weights.
 ///
@@ -340,21 +340,5 @@ impl Use for Differentiated<'_> {
         let named = tensors::of(&net.plan).into_iter().filter_map(|t| Some((grads[t.place.block].get(t.place.which)?, t)));
         let host = named.map(|(g, t)| Ok((t.name.clone(), t.shape(), engine.host(g)?))).collect::<Result<_>>()?;
         Ok((value, out, host))
-    }
-}
-
-/// Training on arrays that is asked of a network.
-struct Learning<'a> {
-    config: &'a Config,
-    data: &'a Arrays,
-    stop: &'a Stop,
-    reports: &'a mut Reports,
-}
-
-impl Use for Learning<'_> {
-    type Out = Learned;
-
-    fn on<E: Engine + Clone>(self, engine: &E, net: &mut network::Network<E>) -> Result<Self::Out> {
-        learn(engine, net, self.config, self.data, self.stop, self.reports)
     }
 }

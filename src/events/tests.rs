@@ -103,7 +103,10 @@ fn the_largest_values_of_a_format_survive_and_larger_ones_are_refused() {
 fn an_empty_or_foreign_file_is_named() {
     has(read(b"", "f.aedat").unwrap_err(), &["f.aedat: byte 0", "empty file"]);
     has(read(b"", "f.bin").unwrap_err(), &["f.bin: byte 0", "empty file"]);
-    has(read(b"GIF89a", "f.gif").unwrap_err(), &["f.gif: byte 0", "GIF89a", "40-bit events (.bin, .bs2), AEDAT 2.0 of a DVS128, AEDAT 3.1 and .npz"]);
+    has(
+        read(b"GIF89a", "f.gif").unwrap_err(),
+        &["f.gif: byte 0", "GIF89a", "40-bit events (.bin, .bs2), AEDAT 2.0 of a DVS128, AEDAT 3.1 and .npz"],
+    );
     has(read(b"#!AER-DAT4.0\r\n", "f.aedat4").unwrap_err(), &["version \"4.0\"", "convert"]);
     has(read(b"#!AER-DAT", "f").unwrap_err(), &["byte 9"]);
     has(open(Path::new("/")).unwrap_err(), &["not a file"]);

@@ -113,8 +113,7 @@ impl Work for OneRun<'_, '_> {
     fn on<E: Engine + 'static>(self, engine: E) -> Self::Out {
         let OneRun { path, config, data, hands } = self;
         let session = Session::new(config, data, hands.memory)?;
-        let config = session.config.clone();
-        let folder = match start(path, &config)? {
+        let folder = match start(path, &session.config)? {
             Start::Resumed(folder) if read_json::<RunResult>(&folder.result())?.is_some() => folder,
             start => {
                 let (mut trainer, folder) = session.start(&engine, start, hands.watch)?;

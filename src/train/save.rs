@@ -1,4 +1,4 @@
-//! A trainer into a checkpoint and back.
+//! A trainer into a checkpoint, and the tensors of one back.
 
 use std::borrow::Cow;
 

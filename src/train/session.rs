@@ -12,11 +12,12 @@ use crate::config::Config;
 use crate::data::{Dataset, Split, hold_out};
 use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
-use crate::network::{Network, Tensors};
+use crate::network::Network;
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::run_folder::RunFolder;
 use crate::storage::Disk;
+use crate::tensors::Tensors;
 
 /// Where a session begins, and where its results stay.
 pub enum Start {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::{EngineName, Options};
-use crate::data::{self, DatasetName, LoadOptions};
+use crate::data::{self, LoadOptions, sets};
 use crate::storage::Disk;
 
 fn config(engine: EngineName) -> Config {
@@ -12,7 +12,7 @@ fn plan(net: &str, shape: &str) -> Plan {
 }
 
 fn glyphs() -> impl Dataset {
-    data::load(DatasetName::Glyphs, &LoadOptions { train_limit: Some(10), test_limit: Some(10), ..LoadOptions::default() }).unwrap()
+    data::load(sets::GLYPHS, &LoadOptions { train_limit: Some(10), test_limit: Some(10), ..LoadOptions::default() }).unwrap()
 }
 
 fn open(path: &Path) -> Trained {
