@@ -58,6 +58,8 @@ pub struct Error {
     pub what: String,
     /// What the user can do, with options as the command writes them; empty when nothing helps.
     pub remedy: String,
+    /// They are named around the place, not in it.
+    options_first: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -66,7 +68,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     fn new(kind: Kind, what: impl fmt::Display) -> Self {
-        Error { kind, place: String::new(), options: Vec::new(), what: readable(what.to_string()), remedy: String::new(), source: None }
+        Error {
+            kind,
+            place: String::new(),
+            options: Vec::new(),
+            what: readable(what.to_string()),
+            remedy: String::new(),
+            options_first: false,
+            source: None,
+        }
     }
     /// A defect of our own.
     pub fn bug(what: impl fmt::Display) -> Self {
@@ -103,13 +113,17 @@ impl Error {
         self
     }
     /// Says which option it is about, by its name: `batch`, `val-split`, `T`.
-    pub fn option(mut self, name: impl fmt::Display) -> Self {
-        self.options.push(NamedOption { name: name.to_string(), value: None });
-        self
+    pub fn option(self, name: impl fmt::Display) -> Self {
+        self.about(NamedOption { name: name.to_string(), value: None })
     }
     /// The same, with its value.
-    pub fn option_as(mut self, name: impl fmt::Display, value: impl fmt::Display) -> Self {
-        self.options.push(NamedOption { name: name.to_string(), value: Some(value.to_string()) });
+    pub fn option_as(self, name: impl fmt::Display, value: impl fmt::Display) -> Self {
+        self.about(NamedOption { name: name.to_string(), value: Some(value.to_string()) })
+    }
+    fn about(mut self, option: NamedOption) -> Self {
+        // What was said before is within it: `--net 8C3-XY: column 5`.
+        self.options_first |= self.options.is_empty() && !self.place.is_empty();
+        self.options.push(option);
         self
     }
     /// Says by which error of another library it was caused ([`std::error::Error::source`]).
@@ -148,7 +162,7 @@ impl Error {
     }
     fn place_with(&self, show: impl Fn(&NamedOption) -> String) -> String {
         let options = self.options.iter().map(show).collect::<Vec<_>>().join(" ");
-        let parts = [self.place.as_str(), &options];
+        let parts = if self.options_first { [options.as_str(), &self.place] } else { [self.place.as_str(), &options] };
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
     }
     /// The process exit code (README, "Exit codes").
@@ -238,6 +252,7 @@ mod tests {
         assert_eq!(e.to_string(), "config.toml: --batch 4 -T: too large\n  remedy: add --val-split 0.1 (--net), or lower -T");
         assert_eq!(e.place_for_python(), "config.toml: batch=4 T=");
         assert_eq!(e.remedy_for_python(), "add val_split=0.1 (net=), or lower -T");
+        assert_eq!(Error::usage("no").at("column 5").option_as("net", "8C3-XY").to_string(), "--net 8C3-XY: column 5: no");
         assert_eq!(as_keywords("a--b -- c--"), "a--b -- c--");
     }
 

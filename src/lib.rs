@@ -2,6 +2,10 @@
 //! adjustment (Shen, Zhao, Zeng, Patterns 3(6), 2022), on spikes only: forward, weight gradient and input gradient cost in
 //! proportion to the spikes, exactly.
 //!
+//! What a user needs stands here, at the root: a data set and [`Options`] make a [`Session`], which an engine turns into a [`Trainer`];
+//! what was trained or imported is a [`Trained`]. The README has an example. The modules are how it is made: they are documented, the
+//! command, the Python package and the tests use them, and they may change with any version.
+//!
 //! # A tour, in the order the data takes
 //!
 //! - [`events`]: recordings of event cameras, bytes to events and back; [`frames`]: events to counts per time slice.
@@ -10,7 +14,7 @@
 //! - [`notation`] and [`plan`]: `128C3-MP2-…-10Voting` as text, and laid out for an input shape.
 //! - [`neuron`]: the paper's equations, forward beside backward, written once.
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
-//! - [`memory`]: what a training step will take, and which layers compute twice to take less.
+//! - [`memory`]: what a training step will take, and which layers are recomputed to take less.
 //! - [`tensors`]: the tensors of a network by name, shape and place.
 //! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
 //! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
@@ -34,6 +38,22 @@
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
+
+pub use config::{Config, Options};
+pub use data::{Dataset, DatasetName, LoadOptions, Split, sets};
+pub use engine::cpu::Cpu;
+pub use engine::reference::Reference;
+pub use engine::{Batch, Engine, Input, Values};
+pub use error::{Error, Kind as ErrorKind, Result};
+pub use loss::Loss;
+pub use network::{Method, Network};
+pub use neuron::{Lif, Rule};
+pub use notation::Notation;
+pub use plan::Plan;
+pub use run_folder::RunFolder;
+pub use shape::Chw;
+pub use train::{Session, Stop, Trainer};
+pub use trained::Trained;
 
 pub mod bench;
 pub mod checkpoint;

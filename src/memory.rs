@@ -68,7 +68,7 @@ pub fn recompute_within(engine: &dyn MemoryPlan, plan: &Plan, load: &Load, limit
     }
     let mb = |bytes: usize| bytes.div_ceil(1_000_000);
     let fits = (1..=load.batch.min(limits::MAX_BATCH)).rev().find(|&batch| least(batch) <= limit);
-    Err(Error::memory(format!("a step needs at least {} MB, {} MB are allowed", mb(least(load.batch)), mb(limit))).at("--memory").remedy(
+    Err(Error::memory(format!("a step needs at least {} MB, {} MB are allowed", mb(least(load.batch)), mb(limit))).option("memory").remedy(
         match fits {
             Some(batch) => format!("use a batch of at most {batch} (-b {batch}), a smaller -T, or allow more"),
             None => format!("use a smaller network or -T, or allow at least {} MB with -b 1", mb(least(1))),

@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 
 use crate::engine::{
-    AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layer, Layout, Need, Neuron, Norm, NormGrads, NormOf, Pass, Running,
+    AffineGrads, Batch, Cell, DropMask, Engine, LARGEST, Layout, Need, Neuron, Norm, NormGrads, NormOf, Pass, Recomputed, Running,
 };
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
-use crate::plan::{Block, Front, Kind, Plan};
+use crate::plan::{Block, BlockKind, Front, Plan};
 use crate::rng::{Purpose, Rng};
 pub use crate::tensors::Tensors;
 use crate::tensors::{self, Place, Tensor, Which};
@@ -32,7 +32,7 @@ pub struct Method {
 impl Method {
     fn cell(&self, block: &Block) -> Cell {
         // Without spikes and without ReLU the `ann` network would be linear.
-        let relu = block.relu || self.ann && block.kind != Kind::Vote;
+        let relu = block.relu || self.ann && block.kind != BlockKind::Vote;
         Cell { relu, neuron: if self.ann { Neuron::Identity } else { Neuron::Lif(self.lif) } }
     }
 
@@ -100,7 +100,7 @@ pub struct Fired<'a, E: Engine> {
 }
 
 /// A layer that is about to be walked back through, to look at.
-pub struct Blamed<'a, E: Engine> {
+pub struct Reached<'a, E: Engine> {
     /// Output of the weight layer, before the norm.
     pub currents: &'a E::Currents,
     /// What comes between currents and neuron.
@@ -112,7 +112,7 @@ pub struct Blamed<'a, E: Engine> {
 }
 
 /// Looks at blocks (from 0) before they are walked back through.
-pub type See<'a, E> = &'a mut dyn FnMut(usize, Blamed<E>) -> Result<()>;
+pub type See<'a, E> = &'a mut dyn FnMut(usize, Reached<E>) -> Result<()>;
 
 /// A training pass half done: forward has been walked.
 pub struct Tape<E: Engine> {
@@ -133,7 +133,7 @@ pub struct Network<E: Engine> {
     pub params: Vec<Tensors<E::Param>>,
     /// One entry per block, `None` where there is no norm.
     pub running: Vec<Option<Running<E::Param>>>,
-    /// Blocks with a norm whose input currents are not kept for the backward pass but computed anew ([`crate::memory`]).
+    /// Blocks with a norm whose input currents are not kept for the backward pass but recomputed ([`crate::memory`]).
     pub recompute: Vec<bool>,
 }
 
@@ -315,7 +315,7 @@ impl<E: Engine> Network<E> {
     }
 
     /// The same, and every block (from the last to 0) is shown before the walk through it, if `see` is there; its currents are then
-    /// computed anew at once where they were not kept.
+    /// recomputed at once where they were not kept.
     ///
     /// # Errors
     /// As [`Network::backward`], and of `see`.
@@ -347,7 +347,7 @@ impl<E: Engine> Network<E> {
             let cell = method.cell(block);
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
                 (None, Some(norm)) if see.is_none() => {
-                    let layer = Layer { weight: &p.weight, bias: &p.bias, norm, cell, surrogate };
+                    let layer = Recomputed { weight: &p.weight, bias: &p.bias, norm, cell, surrogate };
                     let (affine, norm) = engine.backward_recomputed(&x, &layer, d, need);
                     (affine, None, Some(norm))
                 }
@@ -355,7 +355,7 @@ impl<E: Engine> Network<E> {
                     let y = currents.unwrap_or_else(|| engine.affine(&x, &p.weight, &p.bias));
                     if let Some(see) = &mut see {
                         let norm = norm_of::<E>(p, trace.moments.as_ref());
-                        see(i, Blamed { currents: &y, norm, surrogate, d: &d })?;
+                        see(i, Reached { currents: &y, norm, surrogate, d: &d })?;
                     }
                     let (e, norm_grads) = engine.fire_backward(y, norm.as_ref(), &cell, surrogate, d);
                     let bias = (!block.has_norm()).then(|| engine.bias_gradient(&e));

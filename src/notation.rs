@@ -116,7 +116,7 @@ impl Notation {
         let n = Self::named(text, classes)?;
         if n.classes() != classes {
             return Err(Error::usage(format!("the network votes for {} classes, the data set has {classes}", n.classes()))
-                .at(format!("--net {text}"))
+                .option_as("net", text)
                 .remedy(format!("end the notation with {classes}Voting")));
         }
         Ok(n)

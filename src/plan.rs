@@ -36,7 +36,7 @@ pub struct FrontStep {
 
 /// The weight layer of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum BlockKind {
     /// Convolution of this kernel side, with BatchNorm.
     Conv(usize),
     /// Fully connected.
@@ -57,7 +57,7 @@ pub struct Block {
     /// Its output, one LIF neuron per element.
     pub output: Chw,
     /// Which layer.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// Whether ReLU stands before the neurons: never before the voters.
     pub relu: bool,
 }
@@ -66,19 +66,19 @@ impl Block {
     /// How the weights are laid out.
     pub fn weight(&self) -> Layout {
         match self.kind {
-            Kind::Conv(k) => Layout::Conv { out: self.output.c, inp: self.input.c, k },
-            Kind::Full | Kind::Vote => Layout::Linear { out: self.output.c, inp: self.input },
+            BlockKind::Conv(k) => Layout::Conv { out: self.output.c, inp: self.input.c, k },
+            BlockKind::Full | BlockKind::Vote => Layout::Linear { out: self.output.c, inp: self.input },
         }
     }
     /// Whether BatchNorm follows.
     pub fn has_norm(&self) -> bool {
-        matches!(self.kind, Kind::Conv(_))
+        matches!(self.kind, BlockKind::Conv(_))
     }
     /// Inputs of one neuron; weights start uniform in ±1/sqrt of it.
     pub fn fan_in(&self) -> usize {
         match self.kind {
-            Kind::Conv(k) => self.input.c * k * k,
-            Kind::Full | Kind::Vote => self.input.len(),
+            BlockKind::Conv(k) => self.input.c * k * k,
+            BlockKind::Full | BlockKind::Vote => self.input.len(),
         }
     }
     /// Weights, bias, and γ, β where there is a norm.
@@ -92,9 +92,9 @@ impl Block {
     /// As in the notation, e.g. `256C3`.
     pub fn name(&self) -> String {
         match self.kind {
-            Kind::Conv(k) => Layer::Conv { out: self.output.c, k }.to_string(),
-            Kind::Full => Layer::Full(self.output.c).to_string(),
-            Kind::Vote => Layer::Voting(self.output.c / VOTERS).to_string(),
+            BlockKind::Conv(k) => Layer::Conv { out: self.output.c, k }.to_string(),
+            BlockKind::Full => Layer::Full(self.output.c).to_string(),
+            BlockKind::Vote => Layer::Voting(self.output.c / VOTERS).to_string(),
         }
     }
 }
@@ -139,18 +139,18 @@ impl Plan {
                 }
                 Layer::Conv { out, k } => {
                     at = Chw::new(out, input.h, input.w);
-                    Kind::Conv(k)
+                    BlockKind::Conv(k)
                 }
                 Layer::Full(n) => {
                     at = Chw::new(n, 1, 1);
-                    Kind::Full
+                    BlockKind::Full
                 }
                 Layer::Voting(n) => {
                     at = Chw::new(n * VOTERS, 1, 1);
-                    Kind::Vote
+                    BlockKind::Vote
                 }
             };
-            let block = Block { index, fronts: std::mem::take(&mut fronts), input, output: at, kind, relu: kind != Kind::Vote };
+            let block = Block { index, fronts: std::mem::take(&mut fronts), input, output: at, kind, relu: kind != BlockKind::Vote };
             parameters = block.fan_in().checked_mul(at.c).and_then(|n| parameters.checked_add(n)).unwrap_or(usize::MAX);
             if parameters > limits::MAX_PARAMETERS || at.len() > limits::MAX_PARAMETERS {
                 return Err(Error::usage(format!(

@@ -1,7 +1,7 @@
 //! Looking into a pass: the membrane potentials of a layer, on the host, for pictures and statistics.
 //!
 //! Engines keep no membrane potentials. They are computed here once more, by the equations of [`crate::neuron`], from the currents
-//! that a pass shows ([`crate::network::Fired`], [`crate::network::Blamed`]). Last bits may differ from the engine's, which fuses
+//! that a pass shows ([`crate::network::Fired`], [`crate::network::Reached`]). Last bits may differ from the engine's, which fuses
 //! multiplications and additions, so a potential within rounding of the threshold may tell another story than the spikes do.
 
 use crate::engine::{BN_EPS, Engine, NormOf};
@@ -95,7 +95,7 @@ mod tests {
         let masks = net.masks(1, 1);
         let (out, tape) = net.forward(engine, &batch, &masks, &method).unwrap();
         let (_, d_rates) = Loss::Mse.of(&out.rates, &[0, 1, 2]);
-        let see = &mut |i: usize, b: crate::network::Blamed<E>| {
+        let see = &mut |i: usize, b: crate::network::Reached<E>| {
             let u = potentials(engine, &net.plan.blocks[i], LIF, STEPS, b.currents, b.norm.as_ref())?;
             let read = u.iter().zip(engine.host_grad(b.d)?).map(|(&u, s)| if u > 0.5 { s } else { 0.0 }).collect();
             all[i].blamed = [u, read];

@@ -490,7 +490,7 @@ fn less_memory_gives_the_same_weights_or_says_which_batch_would_fit() {
     assert_eq!(sha(&["--out=whole"]), sha(&["--out=less", "--memory=46M"]));
     assert_eq!(sha(&["--out=looks", "--credit-every=1", "--memory=100M"]), sha(&["--out=none", "--credit-every=0"]));
     let (code, plan, _) = spiketrain(dir.path(), &run(&["--dry-run", "--memory=46M"]));
-    assert!(code == 0 && plan.contains("computed twice to save memory: 8C3"), "{plan}");
+    assert!(code == 0 && plan.contains("recomputed to save memory: 8C3"), "{plan}");
     refused(dir.path(), &run(&["--memory=30M"]), 5, &["--memory", "at most", "-b "]);
     refused(dir.path(), &run(&["--memory=1M"]), 5, &["--memory", "a smaller network"]);
 }

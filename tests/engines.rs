@@ -112,13 +112,13 @@ fn case(seed: u64) -> Case {
 }
 
 fn pass<E: Engine>(engine: &E, c: &Case, threshold: f64) -> Passed {
-    pass_anew(engine, c, threshold, &[])
+    pass_recomputed(engine, c, threshold, &[])
 }
 
-/// [`pass`] with the blocks in `anew` computing their currents twice.
-fn pass_anew<E: Engine>(engine: &E, c: &Case, threshold: f64, anew: &[usize]) -> Passed {
+/// [`pass`] with the blocks in `recomputed` not keeping their currents.
+fn pass_recomputed<E: Engine>(engine: &E, c: &Case, threshold: f64, recomputed: &[usize]) -> Passed {
     let mut net = Network::init(engine, c.plan.clone(), 0);
-    anew.iter().for_each(|&i| net.recompute[i] = true);
+    recomputed.iter().for_each(|&i| net.recompute[i] = true);
     for (i, (of_block, host)) in net.params.iter_mut().zip(&c.params).enumerate() {
         for ((p, t), values) in of_block.each_mut().zip(tensors::of_block(i, &c.plan.blocks[i])).zip(host) {
             *p = engine.param(t.layout, values);
@@ -247,16 +247,16 @@ fn currents_computed_anew_do_not_change_a_bit() {
         for engine in Isa::available().into_iter().map(Cpu::with_isa) {
             let kept = pass(&engine, &c, c.method.lif.threshold);
             let blocks: Vec<usize> = (0..c.plan.blocks.len()).collect();
-            for anew in [&blocks[..], &blocks[..1]] {
-                let twice = pass_anew(&engine, &c, c.method.lif.threshold, anew);
+            for recomputed in [&blocks[..], &blocks[..1]] {
+                let twice = pass_recomputed(&engine, &c, c.method.lif.threshold, recomputed);
                 for ((name, a), (_, b)) in kept.grads.iter().zip(&twice.grads) {
                     let same = a.iter().zip(b).all(|(x, y)| x.to_bits() == y.to_bits());
-                    assert!(same, "seed {seed}: gradient of {name} differs when {anew:?} of {} compute anew", c.plan.notation);
+                    assert!(same, "seed {seed}: gradient of {name} differs when {recomputed:?} of {} are recomputed", c.plan.notation);
                 }
                 assert_eq!((kept.rates.clone(), &kept.running), (twice.rates, &twice.running));
                 tried += 1;
             }
         }
     }
-    println!("{tried} passes with currents computed anew");
+    println!("{tried} passes with currents recomputed");
 }

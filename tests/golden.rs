@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use spiketrain::checkpoint::{self, Kind};
+use spiketrain::checkpoint::{self, CheckpointKind};
 use spiketrain::engine::NUMERICS;
 use spiketrain::storage::Disk;
 
@@ -25,7 +25,7 @@ const RUN: &str = "train --net 3C3-AP14-DP-10Voting -T 8 --epochs 3 --lr 0.02 --
 struct Golden {
     file: &'static str,
     numerics: u32,
-    kind: Kind,
+    kind: CheckpointKind,
     step: u64,
     sha256: &'static str,
     loss: f64,
@@ -35,7 +35,7 @@ const GOLDEN: [Golden; 4] = [
     Golden {
         file: "version-1-training.ckpt",
         numerics: 1,
-        kind: Kind::Training,
+        kind: CheckpointKind::Training,
         step: 30,
         sha256: "2671149d265cdb5448ea8b9995eaba7c800fa51e7ecf5830c6f2ee9f8d8de087",
         loss: 0.089571328125,
@@ -43,7 +43,7 @@ const GOLDEN: [Golden; 4] = [
     Golden {
         file: "version-1-weights.ckpt",
         numerics: 1,
-        kind: Kind::WeightsOnly,
+        kind: CheckpointKind::WeightsOnly,
         step: 36,
         sha256: "81242dfd1028f015f11c9cf44a4326921d43352242e7334beef727866dce7c9a",
         loss: 0.08956390625,
@@ -51,7 +51,7 @@ const GOLDEN: [Golden; 4] = [
     Golden {
         file: "numerics-2-training.ckpt",
         numerics: 2,
-        kind: Kind::Training,
+        kind: CheckpointKind::Training,
         step: 30,
         sha256: "2a6ee26172d6701a1370d0e2e07690be3bd5ed125f4bada65d50af25bd4bf9d1",
         loss: 0.08957468749999968,
@@ -59,7 +59,7 @@ const GOLDEN: [Golden; 4] = [
     Golden {
         file: "numerics-2-weights.ckpt",
         numerics: 2,
-        kind: Kind::WeightsOnly,
+        kind: CheckpointKind::WeightsOnly,
         step: 36,
         sha256: "6531a91dd6059768319e10cef99ae3d2b56cdbe4e163683a727fffb2fd6632ac",
         loss: 0.0895684374999997,
@@ -86,7 +86,7 @@ fn golden_checkpoints_load_and_evaluate_as_on_the_day_they_were_written() {
         let path = golden(file);
         assert!(fs::metadata(&path).unwrap().len() < 20_000, "{file}");
         let loaded = checkpoint::load(&Disk, &path).unwrap();
-        let tensors = if kind == Kind::Training { 20 } else { 8 };
+        let tensors = if kind == CheckpointKind::Training { 20 } else { 8 };
         let header = &loaded.header;
         assert_eq!((header.numerics, header.kind, header.step, loaded.tensors.len()), (numerics, kind, step, tensors), "{file}");
         let e = evaluated(dir.path(), &path);

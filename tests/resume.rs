@@ -258,7 +258,7 @@ fn engines_see_the_same_credit() {
         trainer.net.recompute = trainer.net.plan.blocks.iter().map(|b| b.has_norm()).collect();
         let line = trainer.credit(0, &labelled).unwrap();
         trainer.net.recompute.fill(false);
-        assert_eq!(trainer.credit(0, &labelled).unwrap(), line, "currents computed anew");
+        assert_eq!(trainer.credit(0, &labelled).unwrap(), line, "currents recomputed");
         assert_eq!(trainer.weights_sha256().unwrap(), before);
         trainer.credit_samples = 0;
         assert!(trainer.credit(0, &labelled).is_none(), "nothing to look at");

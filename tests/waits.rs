@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use spiketrain::engine::memory::MemoryPlan;
 use spiketrain::engine::reference::Reference;
 use spiketrain::engine::{
-    AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, LayerOf, Layout, Moments, Need, NormGrads, NormOf, Pass, Running, cpu::Cpu,
+    AdamW, AffineGradsOf, Batch, Cell, DropMask, Engine, Input, Layout, Moments, Need, NormGrads, NormOf, Pass, RecomputedOf, Running,
+    cpu::Cpu,
 };
 use spiketrain::error::{Error, Result};
 use spiketrain::loss::Loss;
@@ -62,7 +63,7 @@ impl<E: Engine> Engine for Watched<E> {
     fn affine_backward(&self, x: &E::Acts, weight: &E::Param, e: E::Currents, need: Need) -> AffineGradsOf<E> {
         self.inner.affine_backward(x, weight, e, need)
     }
-    fn backward_recomputed(&self, x: &E::Acts, layer: &LayerOf<E>, d: E::Grad, need: Need) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
+    fn backward_recomputed(&self, x: &E::Acts, layer: &RecomputedOf<E>, d: E::Grad, need: Need) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
         self.inner.backward_recomputed(x, layer, d, need)
     }
     fn bias_gradient(&self, e: &E::Currents) -> E::Param { self.inner.bias_gradient(e) }

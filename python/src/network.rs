@@ -17,7 +17,7 @@ use spiketrain::schedule::WarmUp;
 use spiketrain::shape::Chw;
 use spiketrain::storage::Disk;
 use spiketrain::tensors;
-use spiketrain::train::fit::fit;
+use spiketrain::train::budget::within;
 use spiketrain::train::{Observer, Stop, open};
 use spiketrain::trained::{Trained, Use};
 
@@ -299,7 +299,7 @@ impl Network {
     fn check_memory(&self, samples: &Samples, steps: usize) -> Result<()> {
         let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..as_read(self.net.config(), samples.steps) };
         let nothing = Labelled { samples: Samples { steps: samples.steps, ..Samples::default() }, labels: Vec::new() };
-        fit(&config, &Arrays::new(self.net.plan().shape, Vec::new(), nothing, None)?, self.net.plan(), None).map(|_| ())
+        within(&config, &Arrays::new(self.net.plan().shape, Vec::new(), nothing, None)?, self.net.plan(), None).map(|_| ())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::options::options;
 use crate::waiting::{Done, Reports, python, wait};
 
 /// What is asked for.
-struct Wish {
+struct Request {
     said: Options,
     config: Option<PathBuf>,
     resume: Option<PathBuf>,
@@ -52,9 +52,9 @@ pub fn train<'py>(
     keywords: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let memory = memory.map(parse_size).transpose().map_err(|e| exception(Error::usage(e).at("memory")))?;
-    let wish = Wish { said: options(keywords)?, config, resume, out, memory };
+    let request = Request { said: options(keywords)?, config, resume, out, memory };
     let stop = Stop::default();
-    let Done { result, raised } = wait(py, &stop, callback.as_ref(), |reports| session(wish, &stop, reports))?;
+    let Done { result, raised } = wait(py, &stop, callback.as_ref(), |reports| session(request, &stop, reports))?;
     match (result, raised) {
         // It came when there was nothing left to stop.
         (End::Finished(result), None) => python(py, &result),
@@ -77,15 +77,15 @@ fn stopped(py: Python, step: u64, folder: &std::path::Path, raised: Option<PyErr
     }
 }
 
-fn session(wish: Wish, stop: &Stop, reports: &mut Reports) -> Result<End> {
-    let (start, config) = match &wish.resume {
-        Some(_) if wish.config.is_some() || wish.out.is_some() => return Err(open::takes_options_from_its_folder()),
-        Some(folder) => open::resumed(folder, wish.said).map(|(folder, config)| (Start::Resumed(folder), config))?,
-        None => (Start::New(wish.out), open::fresh(wish.said, wish.config.as_deref())?),
+fn session(request: Request, stop: &Stop, reports: &mut Reports) -> Result<End> {
+    let (start, config) = match &request.resume {
+        Some(_) if request.config.is_some() || request.out.is_some() => return Err(open::takes_options_from_its_folder()),
+        Some(folder) => open::resumed(folder, request.said).map(|(folder, config)| (Start::Resumed(folder), config))?,
+        None => (Start::New(request.out), open::fresh(request.said, request.config.as_deref())?),
     };
     let data = open::dataset(&config, reports)?;
     data.notes().iter().for_each(|note| Observer::note(reports, note));
-    let session = Session::new(config, &*data, wish.memory)?;
+    let session = Session::new(config, &*data, request.memory)?;
     let (engine, isa) = (session.config.engine, session.config.isa);
     with_engine(engine, isa, Training { session, start, stop, reports })?
 }

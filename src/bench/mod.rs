@@ -200,7 +200,7 @@ pub fn training<E: Engine>(engine: &E, spec: &Spec) -> Result<Measured> {
     }
     let off = |(r, b): (&f64, &crate::plan::Block)| b.has_norm() && spec.rate.is_some_and(|rate| (r - rate).abs() > 0.01);
     if let Some((r, b)) = rates.iter().zip(&spec.plan.blocks).find(|&(r, b)| off((r, b))) {
-        return Err(Error::usage(format!("{} fires at {r:.3} at best", b.name())).at("--rate").remedy("choose a rate from 0.02 to 0.4"));
+        return Err(Error::usage(format!("{} fires at {r:.3} at best", b.name())).option("rate").remedy("choose a rate from 0.02 to 0.4"));
     }
     let peak_rss_mb = peak_rss_mb();
     drop(bench);

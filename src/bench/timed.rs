@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::engine::memory::MemoryPlan;
 use crate::engine::{
-    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layer, LayerOf, Layout, Moments, Need, Norm, NormGrads, NormOf, Pass,
-    Running,
+    AdamW, AffineGrads, AffineGradsOf, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads, NormOf, Pass, Recomputed,
+    RecomputedOf, Running,
 };
 use crate::error::Result;
 use crate::neuron::Surrogate;
@@ -221,13 +221,13 @@ impl<E: Engine> Engine for Timed<'_, E> {
     fn backward_recomputed(
         &self,
         x: &E::Acts,
-        layer: &LayerOf<Self>,
+        layer: &RecomputedOf<Self>,
         d: E::Grad,
         need: Need,
     ) -> (AffineGradsOf<Self>, NormGrads<Self::Param>) {
         let Some(norm) = bare(Some(&layer.norm)) else { unreachable!("a layer that is recomputed has a norm") };
         let (weight, bias) = (&layer.weight.inner, &layer.bias.inner);
-        let inner = Layer { weight, bias, norm, cell: layer.cell, surrogate: layer.surrogate };
+        let inner = Recomputed { weight, bias, norm, cell: layer.cell, surrogate: layer.surrogate };
         let at = self.layer.fetch_sub(1, Relaxed) - 1;
         let work = || self.inner.backward_recomputed(x, &inner, d, need);
         let (AffineGrads { weight, input }, norm) = self.time_layer(Phase::Backward, Some(at), work);

@@ -39,7 +39,7 @@ use crate::storage::{self, Storage};
 /// What a checkpoint is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum CheckpointKind {
     /// Everything needed to go on training: parameters, statistics, the optimiser's moments.
     Training,
     /// Parameters and statistics only: evaluate, export, fine-tune.
@@ -66,7 +66,7 @@ impl TensorEntry {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// What the checkpoint is good for.
-    pub kind: Kind,
+    pub kind: CheckpointKind,
     /// The run's whole configuration.
     pub config_toml: String,
     /// The network in notation, e.g. `128C3-MP2-10Voting`.

@@ -13,7 +13,7 @@ use crate::storage::faulty::{Fault, FaultyDisk};
 
 fn header(step: u64, shapes: &[(&str, &[usize])]) -> Header {
     Header {
-        kind: Kind::Training,
+        kind: CheckpointKind::Training,
         config_toml: "lr = 0.001\nname = \"ü\"\n".into(),
         network: "3C3-MP2-10".into(),
         input_shape: "1x5x7".into(),

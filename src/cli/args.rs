@@ -199,7 +199,7 @@ pub struct BenchArgs {
     /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta.
     #[arg(long, default_value = "bpsa+bpta")]
     pub rule: Rule,
-    /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit compute them twice.
+    /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit recompute them.
     #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
     pub memory: Option<usize>,
     /// Timed steps, after two to warm up.

@@ -71,13 +71,13 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
 fn spec(a: &BenchArgs) -> Result<Spec> {
     let range = |option: &str, value: usize, most: usize| match value {
         v if (1..=most).contains(&v) => Ok(()),
-        v => Err(Error::usage(format!("{v} is out of range")).at(option).remedy(format!("choose 1 to {most}"))),
+        v => Err(Error::usage(format!("{v} is out of range")).option(option).remedy(format!("choose 1 to {most}"))),
     };
-    range("--time-steps", a.time_steps, limits::MAX_TIME_STEPS)?;
-    range("--batch", a.batch, limits::MAX_BATCH)?;
-    range("--steps", a.steps, 10_000)?;
+    range("time-steps", a.time_steps, limits::MAX_TIME_STEPS)?;
+    range("batch", a.batch, limits::MAX_BATCH)?;
+    range("steps", a.steps, 10_000)?;
     if a.rate.is_some_and(|r| !(0.0..=1.0).contains(&r)) {
-        return Err(Error::usage("a firing rate is a share of the steps").at("--rate").remedy("choose 0.02 to 0.4"));
+        return Err(Error::usage("a firing rate is a share of the steps").option("rate").remedy("choose 0.02 to 0.4"));
     }
     let notation = Notation::named(&a.net, 10)?;
     let preset = match a.net.as_str() {
@@ -88,7 +88,7 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
         _ => None,
     };
     let shape =
-        a.shape.or(preset).ok_or_else(|| Error::usage("a notation needs an input").at("--shape").remedy("write --shape 1x28x28"))?;
+        a.shape.or(preset).ok_or_else(|| Error::usage("a notation needs an input").option("shape").remedy("write --shape 1x28x28"))?;
     let plan = Plan::new(notation, shape)?;
     let recompute = match a.memory {
         Some(limit) => memory::recompute_within(&CpuMemory, &plan, &load_of(&plan, a), limit)?,
@@ -162,7 +162,7 @@ fn rival(path: &Path) -> Result<Value> {
 fn compare(rival: &Value, speed: f64, rss: Option<u64>) -> Result<String> {
     let number = |key: &str| rival.get(key).and_then(Value::as_f64);
     let Some(theirs) = number("samples_per_s").filter(|s| *s > 0.0) else {
-        return Err(Error::format("the JSON object has no samples_per_s").at("--vs").remedy("give the output of bench/opponent.py"));
+        return Err(Error::format("the JSON object has no samples_per_s").option("vs").remedy("give the output of bench/opponent.py"));
     };
     let memory = match (rss, number("peak_rss_mb")) {
         (Some(ours), Some(theirs)) => format!(", memory {ours} MB against {theirs:.0} MB: {:.2}", ours as f64 / theirs),

@@ -26,10 +26,10 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
         ..said.clone()
     };
     let different = [
-        ("--net", hints.net.is_some() && hints.net != known.net),
-        ("--decay", said.decay.is_some_and(|v| v != model.lif.decay)),
-        ("--threshold", said.threshold.is_some_and(|v| v != model.lif.threshold)),
-        ("--relu on", said.relu == Some(true) && !model.has_relu()),
+        ("net", hints.net.is_some() && hints.net != known.net),
+        ("decay", said.decay.is_some_and(|v| v != model.lif.decay)),
+        ("threshold", said.threshold.is_some_and(|v| v != model.lif.threshold)),
+        ("relu", said.relu == Some(true) && !model.has_relu()),
     ];
     if let Some((option, _)) = different.iter().find(|(_, d)| *d) {
         return Err(Error::usage(format!(
@@ -39,14 +39,14 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
             model.lif.threshold,
             if model.has_relu() { "on" } else { "off" }
         ))
-        .at(*option)
+        .option(option)
         .remedy("leave the option out: the file knows"));
     }
     let config = known.complete()?;
     let classes = match &a.classes {
         Some(names) if names.len() == model.plan.classes() => names.clone(),
         Some(names) => {
-            return Err(Error::usage(format!("{} names for {} classes", names.len(), model.plan.classes())).at("--classes"));
+            return Err(Error::usage(format!("{} names for {} classes", names.len(), model.plan.classes())).option("classes"));
         }
         None => numbered(model.plan.classes()),
     };

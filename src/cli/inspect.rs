@@ -21,8 +21,8 @@ const WINDOWS: usize = 40;
 /// Runs the command.
 pub fn run(a: &InspectArgs) -> Result<()> {
     // Wrong endings are told before a long file is read.
-    let svg = a.picture.as_deref().map(|p| ending(p, "--picture", &["png", "svg"])).transpose()? == Some("svg");
-    a.animation.as_deref().map(|p| ending(p, "--animation", &["gif"])).transpose()?;
+    let svg = a.picture.as_deref().map(|p| ending(p, "picture", &["png", "svg"])).transpose()? == Some("svg");
+    a.animation.as_deref().map(|p| ending(p, "animation", &["gif"])).transpose()?;
     let recording = events::open(&a.file)?;
     let summary = Summary::of(&recording.events);
     let sensor = a.size.or(recording.sensor);
@@ -49,7 +49,7 @@ fn ending<'k>(path: &Path, option: &str, known: &[&'k str]) -> Result<&'k str> {
     let found = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     known.iter().copied().find(|k| *k == found).ok_or_else(|| {
         let what = format!("expected a name that ends in .{}, found {}", known.join(" or ."), path.display());
-        Error::usage(what).at(option).remedy(format!("write e.g. recording.{}", known[0]))
+        Error::usage(what).option(option).remedy(format!("write e.g. recording.{}", known[0]))
     })
 }
 
@@ -215,9 +215,9 @@ mod tests {
 
     #[test]
     fn wrong_endings_and_frames_too_large_are_refused() {
-        let wrong = ending(Path::new("a.jpg"), "--picture", &["png", "svg"]).unwrap_err().to_string();
+        let wrong = ending(Path::new("a.jpg"), "picture", &["png", "svg"]).unwrap_err().to_string();
         assert!(wrong.starts_with("--picture: ") && wrong.contains(".png or .svg, found a.jpg"), "{wrong}");
-        assert_eq!(ending(Path::new("a.PNG"), "--picture", &["png", "svg"]).unwrap(), "png");
+        assert_eq!(ending(Path::new("a.PNG"), "picture", &["png", "svg"]).unwrap(), "png");
         let far = [Event { t: 0, x: 32767, y: 0, on: true }];
         let e = pictures(&far, &Summary::of(&far), None, 1, SplitBy::Number).err().unwrap().to_string();
         assert!(e.contains("32768x1 pixels") && e.contains("--size WxH"), "{e}");

@@ -106,7 +106,9 @@ fn run(cli: Cli) -> Result<u8> {
 fn set_threads(threads: Option<usize>) -> Result<()> {
     let threads = threads.unwrap_or(0);
     if threads > 1024 {
-        return Err(Error::usage(format!("{threads} threads")).at("--threads").remedy("choose at most 1024; the number of cores is best"));
+        return Err(Error::usage(format!("{threads} threads"))
+            .option("threads")
+            .remedy("choose at most 1024; the number of cores is best"));
     }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(|e| Error::no_thread(&e))
 }

@@ -20,7 +20,7 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     }
     if !(1..=limits::MAX_CLASSES).contains(&a.classes) {
         return Err(Error::usage(format!("{} is out of range", a.classes))
-            .at("--classes")
+            .option("classes")
             .remedy(format!("choose 1 to {}", limits::MAX_CLASSES)));
     }
     let classes = a.classes;

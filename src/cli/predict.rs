@@ -59,14 +59,14 @@ fn with_decision(mut facts: Value, d: &Decision, classes: &[String]) -> Value {
 /// Feeds one recording frame by frame.
 ///
 /// The network is causal, so what it says after step t is what it says to the first t frames; its state is not kept between
-/// steps but computed anew, so that a step costs as much as all up to it.
+/// steps but recomputed, so that a step costs as much as all up to it.
 fn stream(net: &Trained, a: &PredictArgs) -> Result<u8> {
     let [file] = &a.files[..] else {
         return Err(Error::usage("--stream takes one recording").at("predict").remedy("name one file"));
     };
     let sample = net.sample(file)?;
     let Input::Frames(frames) = sample.input else {
-        return Err(Error::usage("this network was trained on pictures, which have no time").at("--stream").remedy("leave it out"));
+        return Err(Error::usage("this network was trained on pictures, which have no time").option("stream").remedy("leave it out"));
     };
     sample.notes.iter().for_each(|n| say(format!("{}: {n}", file.display())));
     let (name, size) = (file.display().to_string(), net.plan().shape.len());

@@ -6,7 +6,7 @@ use super::args::ReportArgs;
 use super::{eval, print, say, set_threads};
 use crate::checkpoint;
 use crate::error::{Error, Result};
-use crate::report::{Look, Report, Run, Target, Wish, write};
+use crate::report::{Look, Report, Request, Run, Target, write};
 use crate::run_folder;
 use crate::storage::Disk;
 
@@ -62,10 +62,10 @@ fn look(a: &ReportArgs, run: &Run) -> Result<Look> {
     let net = a.places.of(net);
     let data = super::train::load(net.config())?;
     eval::check(&net, &*data).map_err(|e| e.at(path.display()))?;
-    let wish = Wish { samples: a.samples, classified: (a.test_samples > 0).then_some(a.test_samples), cost: run.cost.is_none() };
+    let request = Request { samples: a.samples, classified: (a.test_samples > 0).then_some(a.test_samples), cost: run.cost.is_none() };
     let file = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     Ok(Look {
         source: format!("checkpoint {file}, after step {}", net.step()),
-        ..Look::at(&net, &*data, &wish).map_err(|e| e.at(path.display()))?
+        ..Look::at(&net, &*data, &request).map_err(|e| e.at(path.display()))?
     })
 }

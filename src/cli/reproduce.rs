@@ -20,13 +20,13 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
     };
     let exhibit = exhibit(name)?;
     if !(a.budget.is_finite() && a.budget > 0.0) {
-        return Err(Error::usage(format!("{} minutes", a.budget)).at("--budget").remedy("give the minutes you have, e.g. --budget 60"));
+        return Err(Error::usage(format!("{} minutes", a.budget)).option("budget").remedy("give the minutes you have, e.g. --budget 60"));
     }
     set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let sets = match said.dataset {
         Some(set) if exhibit.sets.contains(&set) => vec![set],
-        Some(set) => return Err(Error::usage(format!("{name} is not about {set}")).at("--dataset").remedy(self::sets(exhibit.sets))),
+        Some(set) => return Err(Error::usage(format!("{name} is not about {set}")).option("dataset").remedy(self::sets(exhibit.sets))),
         None => exhibit.sets.to_vec(),
     };
     let folder = a.out.clone().unwrap_or_else(|| PathBuf::from("studies/reproduce"));
@@ -38,7 +38,7 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
     let stop = handle_signals()?;
     let mut done = 0;
     for &set in &sets {
-        match with_hands(&a.run, &stop, |hands| run_set(exhibit, set, &said, extent, a.seeds, &folder, hands))? {
+        match with_hands(&a.run, &stop, |around| run_set(exhibit, set, &said, extent, a.seeds, &folder, around))? {
             Fate::Done(r) => {
                 done += 1;
                 print(table(exhibit, &r).text());

@@ -7,7 +7,7 @@ use super::{print, say, set_threads};
 use crate::config::{Config, Options};
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::study::run::Hands;
+use crate::study::run::Surroundings;
 use crate::study::table::tables;
 use crate::study::{Kind, Study, default_folder};
 use crate::train::{Stop, open::absolute};
@@ -28,7 +28,7 @@ fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Resul
     let folder = a.out.clone().unwrap_or_else(|| default_folder(kind, &study.options));
     say(format!("study {} of {} cells and {} seeds in {}", kind.name(), study.cells.len(), a.seeds, folder.display()));
     let stop = handle_signals()?;
-    let rows = with_hands(&a.run, &stop, |hands| study.run(&folder, a.seeds, hands))?;
+    let rows = with_hands(&a.run, &stop, |around| study.run(&folder, a.seeds, around))?;
     let Some(rows) = rows else {
         say(format!("stopped, checkpoint saved; run the same command again to go on in {}", folder.display()));
         return Ok(128 + stop.requested().unwrap_or_default());
@@ -47,11 +47,11 @@ pub(super) fn options(a: &RunArgs) -> Result<Options> {
 }
 
 /// Does something that trains, with a terminal to watch and data to load.
-pub(super) fn with_hands<T>(a: &RunArgs, stop: &Stop, work: impl FnOnce(&mut Hands) -> Result<T>) -> Result<T> {
+pub(super) fn with_hands<T>(a: &RunArgs, stop: &Stop, work: impl FnOnce(&mut Surroundings) -> Result<T>) -> Result<T> {
     let mut watch = Terminal::new();
     let mut load = |c: &Config| -> Result<Box<dyn Dataset>> { load(c) };
-    let mut hands = Hands { load: &mut load, watch: &mut watch, stop, memory: a.options.memory, loaded: None };
-    let done = work(&mut hands);
+    let mut around = Surroundings { load: &mut load, watch: &mut watch, stop, memory: a.options.memory, loaded: None };
+    let done = work(&mut around);
     watch.clear();
     done
 }

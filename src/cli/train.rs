@@ -16,7 +16,7 @@ use crate::data::{Dataset, Split};
 use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
-use crate::train::fit::{ahead_bytes, load_of};
+use crate::train::budget::{ahead_bytes, load_of};
 use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, Trainer, credit, open};
 
 /// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
@@ -120,7 +120,7 @@ fn describe(session: &Session, engine: &str, watch: &mut Terminal) {
         watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", session.dropped_samples()));
     }
     let samples = credit::samples_of(c.batch);
-    match session.fit.credit_samples {
+    match session.budget.credit_samples {
         _ if c.credit_every == Some(0) => {}
         0 => watch.note("no credit lines: --memory leaves no room for a look beside the steps"),
         n if n < samples => watch.note(&format!("credit lines look at {n} samples instead of {samples}, to keep within --memory")),

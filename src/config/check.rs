@@ -41,7 +41,7 @@ fn real(option: &str, value: f64, ok: bool, range: &str) -> Result<()> {
 }
 
 fn out_of_range(option: &str, value: impl std::fmt::Display, range: &str) -> Error {
-    Error::usage(format!("{value} is out of range")).at(option).remedy(format!("choose {range}"))
+    Error::usage(format!("{value} is out of range")).option(option).remedy(format!("choose {range}"))
 }
 
 /// A name that config.toml can hold.
@@ -55,22 +55,22 @@ impl Config {
     pub(super) fn check(&self) -> Result<()> {
         if self.best_on == BestOn::Validation && self.val_split == 0.0 {
             return Err(Error::usage("there are no validation samples to choose on")
-                .at("--best-on validation")
+                .option_as("best-on", "validation")
                 .remedy("add --val-split 0.1"));
         }
         let set = self.dataset;
         let own = if set.is_events() { &self.events_dir } else { &self.images_dir };
         if set.is_own() && own.is_none() {
             return Err(Error::usage(format!("no folder of {} is given", set.samples()))
-                .at(format!("--dataset {set}"))
+                .option_as("dataset", set)
                 .remedy(format!("write --dataset {set} DIR")));
         }
         if !set.is_events() {
             return self.check_no_event_options();
         }
         if !set.has_recordings() && (self.split_by != SplitBy::Number || self.strict) {
-            let option = if self.strict { "--strict" } else { "--split-by time" };
-            return Err(Error::usage(format!("{set} are made as frames, visit by visit")).at(option).remedy("leave it out"));
+            let e = Error::usage(format!("{set} are made as frames, visit by visit")).remedy("leave it out");
+            return Err(if self.strict { e.option("strict") } else { e.option_as("split-by", "time") });
         }
         Ok(())
     }
@@ -78,15 +78,15 @@ impl Config {
     /// What acts on events would silently do nothing to pictures.
     fn check_no_event_options(&self) -> Result<()> {
         let said = [
-            ("--split-by", self.split_by != SplitBy::default()),
-            ("--resize", self.resize != Resize::None),
-            ("--event-drop", self.event_drop > 0.0),
-            ("--event-noise", self.event_noise > 0.0),
-            ("--strict", self.strict),
+            ("split-by", self.split_by != SplitBy::default()),
+            ("resize", self.resize != Resize::None),
+            ("event-drop", self.event_drop > 0.0),
+            ("event-noise", self.event_noise > 0.0),
+            ("strict", self.strict),
         ];
         match said.iter().find(|(_, said)| *said) {
             Some((option, _)) => Err(Error::usage(format!("{} holds pictures, not recordings of events", self.dataset))
-                .at(*option)
+                .option(option)
                 .remedy("leave it out, or choose a set of events (spiketrain data list)")),
             None => Ok(()),
         }

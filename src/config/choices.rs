@@ -71,7 +71,7 @@ impl InstructionSet {
         let mut all = Isa::available().into_iter();
         all.find(|isa| isa.name() == self.name()).ok_or_else(|| {
             Error::usage(format!("this machine does not have {}", self.name()))
-                .at("--isa")
+                .option("isa")
                 .remedy(format!("a run whose bits need not be repeated can be started with --isa {}", Isa::best().name()))
         })
     }

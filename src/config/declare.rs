@@ -115,7 +115,7 @@ macro_rules! options {
             /// Usage: one is out of range, or cannot be written to config.toml.
             pub fn check(&self) -> Result<()> {
                 $($(if let Some(value) = &self.$field {
-                    $check(&format!("--{}", stringify!($field).replace('_', "-")), value)?;
+                    $check(&stringify!($field).replace('_', "-"), value)?;
                 })?)*
                 Ok(())
             }

@@ -113,7 +113,7 @@ options! { |user, set|
     /// Seed of everything random [default: 1].
     #[arg(long)]
     seed: u64 = 1, in writable, [Learning, Drawn], session {
-        /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit compute them twice. The result does not depend on it.
+        /// Memory to train in, e.g. 1500M or 2G: layers whose input currents do not fit recompute them. The result does not depend on it.
         #[arg(long, value_name = "SIZE", value_parser = memory::parse_size)]
         memory: usize;
         /// Worker threads [default: one per core]. The result does not depend on it.

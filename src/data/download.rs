@@ -59,7 +59,7 @@ pub fn mirror(text: &str) -> Result<String> {
     match text.parse::<Uri>() {
         Ok(uri) if usable(&uri) => Ok(if text.ends_with('/') { text.to_string() } else { format!("{text}/") }),
         _ => Err(Error::usage(format!("'{text}' is no address of a mirror"))
-            .at("--mirror")
+            .option("mirror")
             .remedy("give the address that stands before the file's name, e.g. http://server/mnist/")),
     }
 }
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(mirror("https://host/").unwrap(), "https://host/");
         for bad in ["", "/data/mnist", "file:///data/mnist/", "ftp://host/", "host", "http://", "http://h/?f=", "http://a b/"] {
             let e = mirror(bad).expect_err(bad);
-            assert_eq!((e.exit_code(), e.place.as_str()), (2, "--mirror"), "{bad}");
+            assert_eq!((e.exit_code(), e.whole_place().as_str()), (2, "--mirror"), "{bad}");
         }
     }
 }

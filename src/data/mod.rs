@@ -138,8 +138,8 @@ impl LoadOptions {
 /// # Errors
 /// Usage: a limit is 0.
 fn check_limits(train: Option<usize>, test: Option<usize>) -> Result<()> {
-    match [(train, "--train-limit"), (test, "--test-limit")].iter().find(|(limit, _)| *limit == Some(0)) {
-        Some((_, option)) => Err(Error::usage("a limit of 0 leaves no samples").at(*option).remedy("give 1 or more, or leave it out")),
+    match [(train, "train-limit"), (test, "test-limit")].iter().find(|(limit, _)| *limit == Some(0)) {
+        Some((_, option)) => Err(Error::usage("a limit of 0 leaves no samples").option(option).remedy("give 1 or more, or leave it out")),
         None => Ok(()),
     }
 }

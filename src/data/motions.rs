@@ -223,12 +223,12 @@ impl FrameSource for InMemory {
 pub fn load(train: Option<usize>, test: Option<usize>, steps: usize, seed: u64) -> Result<FrameSet> {
     if steps == 0 || !steps.is_multiple_of(PLAYED) || steps > limits::MAX_TIME_STEPS {
         let what = format!("motions: {steps} time steps; expected a multiple of {PLAYED}, at most {}", limits::MAX_TIME_STEPS);
-        return Err(Error::usage(what).at("--time-steps").remedy("choose 4, 8 or 16: a frame must not hold parts of two visits"));
+        return Err(Error::usage(what).option("time-steps").remedy("choose 4, 8 or 16: a frame must not hold parts of two visits"));
     }
     let (train, test) = (train.unwrap_or(DEFAULT_TRAIN), test.unwrap_or(DEFAULT_TEST));
-    for (n, option) in [(train, "--train-limit"), (test, "--test-limit")] {
+    for (n, option) in [(train, "train-limit"), (test, "test-limit")] {
         if !(1..=limits::MAX_MOTIONS).contains(&n) {
-            return Err(Error::usage(format!("motions: {n} samples; expected 1 to {}", limits::MAX_MOTIONS)).at(option));
+            return Err(Error::usage(format!("motions: {n} samples; expected 1 to {}", limits::MAX_MOTIONS)).option(option));
         }
     }
     let camera = Camera::new(CAMERA, seed)?;

@@ -93,7 +93,9 @@ struct Class {
 /// Loads the set.
 pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
     let Some(dir) = &options.images_dir else {
-        return Err(Error::usage("the data set 'images' needs a folder").at("--dataset images").remedy("name the folder of class folders"));
+        return Err(Error::usage("the data set 'images' needs a folder")
+            .option_as("dataset", "images")
+            .remedy("name the folder of class folders"));
     };
     if !dir.is_dir() {
         return Err(Error::usage("there is no such folder")

@@ -155,8 +155,8 @@ pub enum Pass {
     Inference,
 }
 
-/// A weight layer with what follows it.
-pub struct Layer<'a, P, M = Moments> {
+/// A weight layer with what follows it, whose currents are recomputed on the way back ([`Engine::backward_recomputed`]).
+pub struct Recomputed<'a, P, M = Moments> {
     /// Weights.
     pub weight: &'a P,
     /// Bias.
@@ -169,14 +169,14 @@ pub struct Layer<'a, P, M = Moments> {
     pub surrogate: Surrogate,
 }
 
-/// [`Layer`] of an engine.
-pub type LayerOf<'a, E> = Layer<'a, <E as Engine>::Param, <E as Engine>::Moments>;
+/// [`Recomputed`] of an engine.
+pub type RecomputedOf<'a, E> = Recomputed<'a, <E as Engine>::Param, <E as Engine>::Moments>;
 
 /// [`Engine::backward_recomputed`] with the currents of all samples.
 pub fn backward_at_once<E: Engine + ?Sized>(
     engine: &E,
     x: &E::Acts,
-    layer: &LayerOf<E>,
+    layer: &RecomputedOf<E>,
     d: E::Grad,
     need: Need,
 ) -> (AffineGradsOf<E>, NormGrads<E::Param>) {
@@ -304,12 +304,12 @@ pub trait Engine: Sync {
     fn affine(&self, x: &Self::Acts, weight: &Self::Param, bias: &Self::Param) -> Self::Currents;
     /// Its gradients; takes `e` = dL/dy, whose memory may become that of dL/dx.
     fn affine_backward(&self, x: &Self::Acts, weight: &Self::Param, e: Self::Currents, need: Need) -> AffineGradsOf<Self>;
-    /// [`Engine::fire_backward`] and [`Engine::affine_backward`] of a layer with a norm whose currents were not kept: computes them
-    /// anew, from `d`, the gradient of its spikes. An engine may take the samples in parts, so that all currents never exist at once.
+    /// [`Engine::fire_backward`] and [`Engine::affine_backward`] of a layer with a norm whose currents were not kept: recomputes them
+    /// from `d`, the gradient of its spikes. An engine may take the samples in parts, so that all currents never exist at once.
     fn backward_recomputed(
         &self,
         x: &Self::Acts,
-        layer: &LayerOf<Self>,
+        layer: &RecomputedOf<Self>,
         d: Self::Grad,
         need: Need,
     ) -> (AffineGradsOf<Self>, NormGrads<Self::Param>) {
@@ -328,7 +328,7 @@ pub trait Engine: Sync {
     fn update_running(&self, running: Running<&Self::Param>, m: &Self::Moments) -> Running<Self::Param>;
     /// Norm → ReLU → neuron over T.
     fn fire(&self, y: &Self::Currents, norm: Option<&NormOf<Self>>, cell: &Cell) -> Self::Acts;
-    /// Back through neuron, ReLU and norm (with the batch's statistics): takes y, gives e = dL/dy in its place. The membrane potentials are computed anew.
+    /// Back through neuron, ReLU and norm (with the batch's statistics): takes y, gives e = dL/dy in its place. The membrane potentials are recomputed.
     fn fire_backward(
         &self,
         y: Self::Currents,

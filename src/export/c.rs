@@ -28,7 +28,7 @@ pub fn write(storage: &dyn Storage, path: &Path, net: &Integer, steps: usize) ->
             net.plan.parameters(),
             limits::MAX_C_PARAMETERS
         ))
-        .at("--format c")
+        .option_as("format", "c")
         .remedy("train a smaller network, or export as nir, safetensors or npz"));
     }
     storage::write_text(storage, &path.with_extension("h"), &header(name, net, steps))?;

@@ -8,7 +8,7 @@ use super::Profile;
 use super::model::Model;
 use crate::engine::VOTERS;
 use crate::error::{Error, Result};
-use crate::plan::{Block, Front, Kind};
+use crate::plan::{Block, BlockKind, Front};
 use crate::shape::Chw;
 
 /// Seconds of a time step: what SpikingJelly and snnTorch assume, and what Norse has to be told.
@@ -122,7 +122,7 @@ pub fn of(model: &Model, profile: Profile) -> Result<Chain> {
     let lif = model.lif;
     if lif.decay >= 1.0 {
         return Err(Error::usage("a decay of 1 has no time constant: NIR's LIF leaks")
-            .at("--decay 1")
+            .option_as("decay", "1")
             .remedy("train with a decay below 1, or export with --format safetensors, npz or c"));
     }
     let model = &model.folded();
@@ -202,9 +202,9 @@ impl Builder<'_> {
         self.affine(&format!("{}_{}", block.index, if block.has_norm() { "conv" } else { "fc" }), block.kind, block.output, weight, bias);
     }
 
-    fn affine(&mut self, name: &str, kind: Kind, output: Chw, weight: Vec<f32>, bias: Vec<f32>) {
+    fn affine(&mut self, name: &str, kind: BlockKind, output: Chw, weight: Vec<f32>, bias: Vec<f32>) {
         let from = self.at;
-        if !matches!(kind, Kind::Conv(_)) && self.profile == Profile::Spec {
+        if !matches!(kind, BlockKind::Conv(_)) && self.profile == Profile::Spec {
             if !self.flat {
                 self.push(&format!("{name}_flatten"), Node::Flatten(sides(from)));
             }
@@ -214,7 +214,7 @@ impl Builder<'_> {
             return;
         }
         // Without Flatten, of which readers disagree whether it sees the batch: a window as large as the map.
-        let ([kh, kw], pad) = if let Kind::Conv(k) = kind { ([k, k], k / 2) } else { ([from.h, from.w], 0) };
+        let ([kh, kw], pad) = if let BlockKind::Conv(k) = kind { ([k, k], k / 2) } else { ([from.h, from.w], 0) };
         self.at = output;
         let weight = Tensor { shape: vec![output.c, from.c, kh, kw], values: weight };
         let input = Some([from.h, from.w]);
@@ -225,6 +225,6 @@ impl Builder<'_> {
     fn vote(&mut self) {
         let (classes, voters) = (self.at.c / VOTERS, self.at.c);
         let weight = (0..classes * voters).map(|i| if i % voters / VOTERS == i / voters { 1.0 / VOTERS as f32 } else { 0.0 }).collect();
-        self.affine("vote", Kind::Vote, Chw::new(classes, 1, 1), weight, vec![0.0; classes]);
+        self.affine("vote", BlockKind::Vote, Chw::new(classes, 1, 1), weight, vec![0.0; classes]);
     }
 }

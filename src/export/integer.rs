@@ -11,7 +11,7 @@ use super::model::Model;
 use crate::engine::{Batch, VOTERS};
 use crate::error::{Error, Result};
 use crate::neuron::{self, Lif};
-use crate::plan::{Block, Front, Kind, Plan};
+use crate::plan::{Block, BlockKind, Front, Plan};
 
 /// Weights of a layer.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub fn area(block: &Block) -> f32 {
 
 /// Side of a block's window, and the zeros around its input.
 pub fn window(block: &Block) -> ([usize; 2], usize) {
-    if let Kind::Conv(k) = block.kind { ([k, k], k / 2) } else { ([block.input.h, block.input.w], 0) }
+    if let BlockKind::Conv(k) = block.kind { ([k, k], k / 2) } else { ([block.input.h, block.input.w], 0) }
 }
 
 impl Integer {

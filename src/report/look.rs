@@ -23,7 +23,7 @@ const HOST_VALUES: usize = 1 << 24;
 
 /// What is to be looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub struct Request {
     /// Samples whose spikes are drawn.
     pub samples: usize,
     /// Test samples to classify, evenly spread; `None`: all.
@@ -154,13 +154,13 @@ impl Look {
     ///
     /// # Errors
     /// Diverged: currents that are not finite. Storage or Format: a sample cannot be read.
-    pub fn at(net: &Trained, data: &dyn Dataset, wish: &Wish) -> Result<Look> {
+    pub fn at(net: &Trained, data: &dyn Dataset, request: &Request) -> Result<Look> {
         let (plan, config) = (net.plan(), net.config());
         let looked = Looked { net, data, feed: Feed::new(config, data)?, method: net.method() };
         let all = data.labels(Split::Test).len();
-        let indices = spread(wish.classified.unwrap_or(all), all);
+        let indices = spread(request.classified.unwrap_or(all), all);
         let confusion = looked.confusion(&indices, all)?;
-        let cost = match wish.cost {
+        let cost = match request.cost {
             true => measure(net, &looked.feed, (Split::Test, &indices), &Stop::default())?,
             false => None,
         };
@@ -172,7 +172,7 @@ impl Look {
         };
         let (states, samples) = match looked.method.ann {
             true => (vec![(0, 0); plan.blocks.len()], Vec::new()),
-            false => (looked.states(&spread(STATE_SAMPLES, all))?, looked.samples(wish.samples)?),
+            false => (looked.states(&spread(STATE_SAMPLES, all))?, looked.samples(request.samples)?),
         };
         Ok(Look {
             source: String::new(),

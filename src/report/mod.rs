@@ -21,7 +21,7 @@ pub mod write;
 
 use maud::Markup;
 
-pub use look::{Look, Wish};
+pub use look::{Look, Request};
 pub use run::Run;
 pub use write::{Target, write};
 

@@ -27,9 +27,7 @@ impl Target {
     /// Usage: no file name that ends in `.html`, a folder in its place, or no folder to hold it.
     pub fn file(html: &Path) -> Result<Target> {
         let wrong = |what: &str| {
-            Err(Error::usage(what)
-                .at(format!("--html {}", html.display()))
-                .remedy("give a file such as report.html in a folder that exists"))
+            Err(Error::usage(what).option_as("html", html.display()).remedy("give a file such as report.html in a folder that exists"))
         };
         if html.extension().is_none_or(|e| e != "html") {
             return wrong("the page's name does not end in .html");

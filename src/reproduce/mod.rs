@@ -10,7 +10,7 @@ use crate::config::{Config, Mark, Options};
 use crate::data::DatasetName;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::neuron::Rule;
-use crate::study::run::Hands;
+use crate::study::run::Surroundings;
 use crate::study::table::Table;
 use crate::study::{Row, Study};
 use budget::Budget;
@@ -63,11 +63,19 @@ pub fn exhibit(name: &str) -> Result<&'static Exhibit> {
 ///
 /// # Errors
 /// As a study's. A set that is not there is no error.
-pub fn run(e: &Exhibit, set: DatasetName, said: &Options, extent: Extent, seeds: u64, folder: &Path, hands: &mut Hands) -> Result<Fate> {
+pub fn run(
+    e: &Exhibit,
+    set: DatasetName,
+    said: &Options,
+    extent: Extent,
+    seeds: u64,
+    folder: &Path,
+    around: &mut Surroundings,
+) -> Result<Fate> {
     let options = Options { dataset: Some(set), ..said.clone() }.or(paper::protocol(set, e.kind));
     let sketch = study(e, options.clone())?;
     let slowest = slowest(&sketch)?;
-    let data = match (hands.load)(&slowest) {
+    let data = match (around.load)(&slowest) {
         Ok(data) => data,
         Err(missing) if missing.kind == ErrorKind::Usage => return Ok(Fate::Missing(set, missing)),
         Err(other) => return Err(other),
@@ -85,8 +93,8 @@ pub fn run(e: &Exhibit, set: DatasetName, said: &Options, extent: Extent, seeds:
     };
     drop(data);
     let home = folder.join(format!("{}-{set}-{name}", e.name)).join("study");
-    hands.watch.note(&format!("{} on {set}: {extent}", e.shows));
-    match study(e, options)?.run(&home, seeds, hands)? {
+    around.watch.note(&format!("{} on {set}: {extent}", e.shows));
+    match study(e, options)?.run(&home, seeds, around)? {
         Some(rows) => Ok(Fate::Done(Box::new(Reproduced { set, simulated, extent, rows }))),
         None => Ok(Fate::Stopped),
     }

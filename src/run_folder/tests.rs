@@ -3,7 +3,7 @@ use std::fs;
 use serde_json::json;
 
 use super::*;
-use crate::checkpoint::Kind as What;
+use crate::checkpoint::CheckpointKind as What;
 use crate::error::Kind;
 use crate::storage::Disk;
 use crate::storage::faulty::{Fault, FaultyDisk};

@@ -125,7 +125,7 @@ fn plan(kind: Kind, pictures: &Pictures) -> Result<(Vec<Job>, Vec<String>)> {
         Kind::NMnist => {
             if pictures.classes.len() > DIGITS {
                 let what = format!("N-MNIST's folders are the digits 0 to 9, but there are {} classes", pictures.classes.len());
-                return Err(Error::usage(what).at("--kind nmnist").remedy("choose --kind dvs-cifar10"));
+                return Err(Error::usage(what).option_as("kind", "nmnist").remedy("choose --kind dvs-cifar10"));
             }
             let job = |split: usize, index: usize| {
                 let path = format!("{}/{}/{:05}.bin", ["Train", "Test"][split], pictures.labels[split][index], index + 1);

@@ -24,7 +24,7 @@ use crate::limits;
 use crate::neuron::Rule;
 use crate::schedule::WarmUp;
 use crate::storage::{self, Disk};
-use run::{Finished, Hands};
+use run::{Finished, Surroundings};
 pub use stats::Stat;
 
 /// The share of the training set that a study holds out to choose on, where nothing else is said.
@@ -104,13 +104,13 @@ impl Study {
     /// Usage: an option that the study itself sets, or a list that is empty or holds what a run refuses.
     pub fn new(kind: Kind, options: Options, rules: &[Rule], steps: &[usize], alphas: &[f64], tune: bool) -> Result<Study> {
         let own = [
-            ("--rule", options.rule.is_some()),
-            ("-T", kind == Kind::Latency && options.time_steps.is_some()),
-            ("--alpha", kind == Kind::Alpha && options.alpha.is_some()),
+            ("rule", options.rule.is_some()),
+            ("T", kind == Kind::Latency && options.time_steps.is_some()),
+            ("alpha", kind == Kind::Alpha && options.alpha.is_some()),
         ];
         if let Some((option, _)) = own.iter().find(|(_, said)| *said) {
             let list = ["--rules", "--steps", "--alphas"][own.iter().position(|(o, _)| o == option).unwrap_or(0)];
-            return Err(Error::usage("the study sets this itself").at(*option).remedy(format!("give a list with {list}")));
+            return Err(Error::usage("the study sets this itself").option(option).remedy(format!("give a list with {list}")));
         }
         let rule = |rule: Rule| Options { rule: Some(rule), ..Options::default() };
         let of_rules = || rules.iter().map(|&r| Cell { name: r.name().to_string(), options: rule(r) });
@@ -132,7 +132,9 @@ impl Study {
         names.sort_unstable();
         if cells.is_empty() || names.windows(2).any(|w| w[0] == w[1]) {
             return Err(Error::usage("nothing to study, or something twice")
-                .at("--rules, --steps, --alphas")
+                .option("rules")
+                .option("steps")
+                .option("alphas")
                 .remedy("name each value once"));
         }
         let options = if options.val_split.is_none() && options.best_on.is_none() {
@@ -142,7 +144,7 @@ impl Study {
         };
         let study = Study { kind, tune, options, cells };
         if tune && study.config(&study.cells[0], 1)?.val_split == 0.0 {
-            return Err(Error::usage("there are no validation samples to choose on").at("--tune").remedy("add --val-split 0.1"));
+            return Err(Error::usage("there are no validation samples to choose on").option("tune").remedy("add --val-split 0.1"));
         }
         study.cells.iter().try_for_each(|c| study.config(c, 1).map(|_| ()))?;
         Ok(study)
@@ -161,12 +163,12 @@ impl Study {
     ///
     /// # Errors
     /// Usage: the folder holds another study or something else. As a run's.
-    pub fn run(&self, folder: &Path, seeds: u64, hands: &mut Hands) -> Result<Option<Vec<Row>>> {
+    pub fn run(&self, folder: &Path, seeds: u64, around: &mut Surroundings) -> Result<Option<Vec<Row>>> {
         let first = self.options.seed.unwrap_or(1);
         self.config(&self.cells[0], first.saturating_add(seeds.saturating_sub(1)))?;
         let _lock = self.claim(folder)?;
         let choices = match self.tune {
-            true => match tune::choose(self, folder, hands)? {
+            true => match tune::choose(self, folder, around)? {
                 Some(choices) => choices,
                 None => return Ok(None),
             },
@@ -178,9 +180,9 @@ impl Study {
             let mut runs = Vec::new();
             for seed in first..first + seeds {
                 let path = folder.join(RUNS).join(format!("{}-s{seed}", folder_name(&cell.name)));
-                hands.watch.note(&format!("run {} of {all}: {}, seed {seed}", i * seeds + seed - first + 1, cell.name));
-                let Some(finished) = run::run(&path, self.config(&cell, seed)?, hands)? else { return Ok(None) };
-                hands.watch.note(&table::run_line(&finished));
+                around.watch.note(&format!("run {} of {all}: {}, seed {seed}", i * seeds + seed - first + 1, cell.name));
+                let Some(finished) = run::run(&path, self.config(&cell, seed)?, around)? else { return Ok(None) };
+                around.watch.note(&table::run_line(&finished));
                 runs.push(finished);
             }
             rows.push(Row { cell: cell.name, chosen, runs });

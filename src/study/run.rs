@@ -19,7 +19,7 @@ use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop};
 use crate::trained::Trained;
 
 /// What a study needs of the world around it.
-pub struct Hands<'a> {
+pub struct Surroundings<'a> {
     /// Loads the data set of a configuration; the last one is kept as long as it serves.
     pub load: &'a mut dyn FnMut(&Config) -> Result<Box<dyn Dataset>>,
     /// Sees the progress.
@@ -77,18 +77,18 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 ///
 /// # Errors
 /// Usage: the folder holds a run of another configuration, or the configuration does not fit the data. Diverged, Storage, Memory.
-pub fn run(path: &Path, config: Config, hands: &mut Hands) -> Result<Option<Finished>> {
+pub fn run(path: &Path, config: Config, around: &mut Surroundings) -> Result<Option<Finished>> {
     if let Some(finished) = finished(path)? {
         return Ok(Some(finished));
     }
-    let (key, data) = hands.take(&config)?;
+    let (key, data) = around.take(&config)?;
     let (engine, isa) = (config.engine, config.isa);
-    let done = with_engine(engine, isa, OneRun { path, config, data: &*data, hands }).flatten();
-    hands.loaded = Some((key, data));
+    let done = with_engine(engine, isa, OneRun { path, config, data: &*data, around }).flatten();
+    around.loaded = Some((key, data));
     done
 }
 
-impl Hands<'_> {
+impl Surroundings<'_> {
     /// The data set of a configuration: the one at hand, if it is the same, else loaded.
     fn take(&mut self, config: &Config) -> Result<(Options, Box<dyn Dataset>)> {
         let key = config.of_data();
@@ -104,20 +104,20 @@ struct OneRun<'a, 'h> {
     path: &'a Path,
     config: Config,
     data: &'a dyn Dataset,
-    hands: &'a mut Hands<'h>,
+    around: &'a mut Surroundings<'h>,
 }
 
 impl Work for OneRun<'_, '_> {
     type Out = Result<Option<Finished>>;
 
     fn on<E: Engine + 'static>(self, engine: E) -> Self::Out {
-        let OneRun { path, config, data, hands } = self;
-        let session = Session::new(config, data, hands.memory)?;
+        let OneRun { path, config, data, around } = self;
+        let session = Session::new(config, data, around.memory)?;
         let folder = match start(path, &session.config)? {
             Start::Resumed(folder) if read_json::<RunResult>(&folder.result())?.is_some() => folder,
             start => {
-                let (mut trainer, folder) = session.start(&engine, start, hands.watch)?;
-                if let Outcome::Stopped(_) = train::run_in(&folder, &mut trainer, hands.stop, hands.watch)? {
+                let (mut trainer, folder) = session.start(&engine, start, around.watch)?;
+                if let Outcome::Stopped(_) = train::run_in(&folder, &mut trainer, around.stop, around.watch)? {
                     return Ok(None);
                 }
                 folder
@@ -125,7 +125,7 @@ impl Work for OneRun<'_, '_> {
         };
         // With the buffers of its steps.
         drop(engine);
-        let Some(cost) = look(&folder, data, hands.stop)? else { return Ok(None) };
+        let Some(cost) = measure(&folder, data, around.stop)? else { return Ok(None) };
         write_json(&path.join(COST), &cost)?;
         // What is finished is never gone on with.
         checkpoint::prune(folder.storage(), path, u64::MAX, 0)?;
@@ -149,7 +149,7 @@ fn start(path: &Path, config: &Config) -> Result<Start> {
 }
 
 /// The best network of the run on the test set.
-fn look(folder: &RunFolder, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
+fn measure(folder: &RunFolder, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
     let (net, _) = Trained::open(&folder.best(), &mut |_| {})?;
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
     cost::measure(&net, &Feed::new(net.config(), data)?, (Split::Test, &all), stop)

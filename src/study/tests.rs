@@ -49,8 +49,8 @@ fn run(study: &Study, folder: &Path, seeds: u64, stop_after: Option<usize>) -> (
         let options = LoadOptions { seed: c.seed, train_limit: c.train_limit, test_limit: c.test_limit, ..LoadOptions::default() };
         Ok(Box::new(data::load(c.dataset, &options)?))
     };
-    let mut hands = Hands { load: &mut load, watch: &mut watch, stop: &stop, memory: None, loaded: None };
-    let rows = study.run(folder, seeds, &mut hands);
+    let mut around = Surroundings { load: &mut load, watch: &mut watch, stop: &stop, memory: None, loaded: None };
+    let rows = study.run(folder, seeds, &mut around);
     (rows, watch.steps, watch.notes)
 }
 

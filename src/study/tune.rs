@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::run::{Hands, run};
+use super::run::{Surroundings, run};
 use super::{Cell, Kind, Study, TUNE, folder_name};
 use crate::config::{Config, Options};
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ pub struct Choice {
 }
 
 /// Runs the candidates; `None` if it was asked to stop.
-pub(super) fn choose(study: &Study, folder: &Path, hands: &mut Hands) -> Result<Option<Vec<Choice>>> {
+pub(super) fn choose(study: &Study, folder: &Path, around: &mut Surroundings) -> Result<Option<Vec<Choice>>> {
     let mut choices: Vec<Choice> = Vec::new();
     for cell in study.cells.iter().filter(|c| c.options.warm_up.is_none()) {
         let (rule, steps) = (cell.options.rule.unwrap_or(Rule::BpsaBpta), cell.options.time_steps);
@@ -34,15 +34,15 @@ pub(super) fn choose(study: &Study, folder: &Path, hands: &mut Hands) -> Result<
         let named = |what: String| format!("{} {what}", named_for(rule, steps));
         let warm_ups = candidates(&study.config(cell, 1)?);
         let cells: Vec<Cell> = warm_ups.iter().map(|&w| with(cell, &named(w.to_string()), Some(w), None)).collect();
-        let Some(best) = best(study, folder, &cells, hands)? else { return Ok(None) };
+        let Some(best) = best(study, folder, &cells, around)? else { return Ok(None) };
         let mut choice = Choice { rule, steps, warm_up: warm_ups[best], alpha: None };
         if rule == Rule::BpsaBpta && study.kind != Kind::Alpha && study.options.alpha.is_none() {
             let cells: Vec<Cell> =
                 ALPHAS.iter().map(|&a| with(cell, &named(format!("{} α {a}", choice.warm_up)), Some(choice.warm_up), Some(a))).collect();
-            let Some(best) = self::best(study, folder, &cells, hands)? else { return Ok(None) };
+            let Some(best) = self::best(study, folder, &cells, around)? else { return Ok(None) };
             choice.alpha = Some(ALPHAS[best]);
         }
-        hands.watch.note(&format!("chosen on the validation split: {}: {}", named_for(rule, steps), said(&choice)));
+        around.watch.note(&format!("chosen on the validation split: {}: {}", named_for(rule, steps), said(&choice)));
         choices.push(choice);
     }
     Ok(Some(choices))
@@ -78,16 +78,17 @@ fn candidates(c: &Config) -> Vec<WarmUp> {
 }
 
 /// Index of the cell with the best validation accuracy, the first of equals.
-fn best(study: &Study, folder: &Path, cells: &[Cell], hands: &mut Hands) -> Result<Option<usize>> {
+fn best(study: &Study, folder: &Path, cells: &[Cell], around: &mut Surroundings) -> Result<Option<usize>> {
     let mut best = (0, f64::NEG_INFINITY);
     for (i, cell) in cells.iter().enumerate() {
         let path = folder.join(TUNE).join(folder_name(&cell.name).replace(':', ""));
-        hands.watch.note(&format!("choosing: {}", cell.name));
+        around.watch.note(&format!("choosing: {}", cell.name));
         let config = study.config(cell, study.options.seed.unwrap_or(1))?;
-        let Some(finished) = run(&path, config, hands)? else { return Ok(None) };
+        let Some(finished) = run(&path, config, around)? else { return Ok(None) };
         let score = finished.result.best_validation_accuracy;
-        let score = score.ok_or_else(|| Error::usage("no validation accuracy to choose by").at("--tune").remedy("add --val-split 0.1"))?;
-        hands.watch.note(&format!("  validation accuracy {:.2} %", 100.0 * score));
+        let score =
+            score.ok_or_else(|| Error::usage("no validation accuracy to choose by").option("tune").remedy("add --val-split 0.1"))?;
+        around.watch.note(&format!("  validation accuracy {:.2} %", 100.0 * score));
         if score > best.1 {
             best = (i, score);
         }

@@ -6,7 +6,7 @@ use crate::credit::{self, CREDIT, CreditLine, LayerCredit};
 use crate::engine::{Batch, Engine, Input};
 use crate::error::Result;
 use crate::limits::CREDIT_SAMPLES;
-use crate::network::{Blamed, Method};
+use crate::network::{Method, Reached};
 use crate::probe::potentials;
 
 impl<E: Engine> Trainer<'_, E> {
@@ -25,18 +25,18 @@ impl<E: Engine> Trainer<'_, E> {
         if method.ann || samples == 0 || lonely {
             return None;
         }
-        let layers = self.look(&first(batch, samples), &labels[..samples], &method);
+        let layers = self.measure(&first(batch, samples), &labels[..samples], &method);
         let layers = layers.ok().filter(|all| all.iter().all(LayerCredit::is_finite))?;
         Some(CreditLine { kind: CREDIT.to_string(), epoch: epoch as u64 + 1, step: self.progress.step + 1, samples, layers })
     }
 
-    fn look(&self, batch: &Batch, labels: &[u16], method: &Method) -> Result<Vec<LayerCredit>> {
+    fn measure(&self, batch: &Batch, labels: &[u16], method: &Method) -> Result<Vec<LayerCredit>> {
         let (engine, net) = (self.engine, &self.net);
         let masks = net.masks(self.config.seed, self.progress.step + 1);
         let (out, tape) = net.forward(engine, batch, &masks, method)?;
         let (_, d_rates) = self.config.loss.of(&out.rates, labels);
         let mut layers = Vec::new();
-        let see = &mut |i: usize, seen: Blamed<E>| {
+        let see = &mut |i: usize, seen: Reached<E>| {
             let block = &net.plan.blocks[i];
             let s = engine.host_grad(seen.d)?;
             let u = potentials(engine, block, method.lif, batch.steps, seen.currents, seen.norm.as_ref())?;

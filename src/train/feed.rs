@@ -34,7 +34,7 @@ impl<'a> Feed<'a> {
     pub fn new(config: &Config, data: &'a dyn Dataset) -> Result<Feed<'a>> {
         if let Some(steps) = data.steps().filter(|t| *t != config.time_steps) {
             return Err(Error::usage(format!("the recordings of {} are cut into {steps} frames", data.name()))
-                .at(format!("-T {}", config.time_steps))
+                .option_as("T", config.time_steps)
                 .remedy(format!("choose -T {steps}, or load them with another T")));
         }
         let prep = preparation(config, data);

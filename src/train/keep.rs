@@ -3,7 +3,7 @@
 use super::live::{Live, LiveFile, now};
 use super::record::{EpochLine, RunResult};
 use super::trainer::Trainer;
-use crate::checkpoint::Kind;
+use crate::checkpoint::CheckpointKind;
 use crate::credit::CreditLine;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -81,14 +81,14 @@ impl Keep for InFolder<'_> {
     type Left = Box<RunResult>;
 
     fn checkpoint<E: Engine>(&mut self, trainer: &Trainer<E>) -> Result<()> {
-        self.folder.save_checkpoint(&trainer.header(Kind::Training)?, trainer.values(Kind::Training)).map(|_| ())
+        self.folder.save_checkpoint(&trainer.header(CheckpointKind::Training)?, trainer.values(CheckpointKind::Training)).map(|_| ())
     }
 
     fn epoch<E: Engine>(&mut self, trainer: &Trainer<E>, line: &EpochLine) -> Result<()> {
         self.folder.append_metrics(line)?;
         self.events.epoch(line)?;
         if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
-            self.folder.save_best(&trainer.header(Kind::WeightsOnly)?, trainer.values(Kind::WeightsOnly))?;
+            self.folder.save_best(&trainer.header(CheckpointKind::WeightsOnly)?, trainer.values(CheckpointKind::WeightsOnly))?;
         }
         Ok(())
     }

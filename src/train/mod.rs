@@ -1,9 +1,9 @@
 //! The training loop: epochs, steps, evaluation. What is kept of them is up to [`Keep`]; how it begins, to [`Session`].
 
+pub mod budget;
 pub mod credit;
 pub mod evaluate;
 pub mod feed;
-pub mod fit;
 pub mod keep;
 pub mod live;
 pub mod open;

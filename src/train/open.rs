@@ -49,7 +49,7 @@ pub fn resumed(folder: &Path, said: Options) -> Result<(RunFolder, Config)> {
 /// What is said to other options of a run that is gone on with.
 pub fn takes_options_from_its_folder() -> Error {
     Error::usage("a resumed run takes its options from its folder")
-        .at("--resume")
+        .option("resume")
         .remedy("give -j, --memory, --data-dir and --cache at most")
 }
 

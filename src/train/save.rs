@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::trainer::Trainer;
-use crate::checkpoint::{Checkpoint, Header, Kind, TensorEntry};
+use crate::checkpoint::{Checkpoint, CheckpointKind, Header, TensorEntry};
 use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
 use crate::network::Network;
@@ -11,16 +11,16 @@ use crate::plan::Plan;
 use crate::tensors::{self, Role, Tensor, Tensors};
 
 /// Every tensor of a checkpoint in order, and what is stored of it: parameters, their moments, then the statistics.
-pub fn stored(plan: &Plan, kind: Kind) -> impl Iterator<Item = (Role, Tensor)> + use<> {
+pub fn stored(plan: &Plan, kind: CheckpointKind) -> impl Iterator<Item = (Role, Tensor)> + use<> {
     let (statistics, parameters): (Vec<Tensor>, Vec<Tensor>) = tensors::of(plan).into_iter().partition(|t| t.place.which.is_statistic());
     let roles = [Role::Value, Role::FirstMoment, Role::SecondMoment];
-    let roles = roles.into_iter().take(if kind == Kind::Training { 3 } else { 1 });
+    let roles = roles.into_iter().take(if kind == CheckpointKind::Training { 3 } else { 1 });
     let of_parameters = roles.flat_map(move |role| parameters.clone().into_iter().map(move |t| (role, t)));
     of_parameters.chain(statistics.into_iter().map(|t| (Role::Value, t)))
 }
 
 /// Name and shape of every tensor of a checkpoint, in order.
-pub fn entries(plan: &Plan, kind: Kind) -> Vec<TensorEntry> {
+pub fn entries(plan: &Plan, kind: CheckpointKind) -> Vec<TensorEntry> {
     stored(plan, kind).map(|(role, t)| TensorEntry { name: t.in_checkpoint(role), shape: t.shape() }).collect()
 }
 
@@ -29,7 +29,7 @@ pub fn values<'s, E: Engine>(
     engine: &'s E,
     net: &'s Network<E>,
     moments: &'s [Vec<Tensors<E::Param>>],
-    kind: Kind,
+    kind: CheckpointKind,
 ) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
     let mut stored = stored(&net.plan, kind);
     move |_| {
@@ -50,7 +50,7 @@ pub fn values<'s, E: Engine>(
 /// Format: the tensors do not fit the plan.
 pub fn network<E: Engine>(engine: &E, plan: &Plan, c: &mut Checkpoint) -> Result<Network<E>> {
     let net = Network::from_tensors(engine, plan, |t| c.take(&t.in_checkpoint(Role::Value), &t.shape()))?;
-    nothing_left(c, plan, Kind::WeightsOnly)?;
+    nothing_left(c, plan, CheckpointKind::WeightsOnly)?;
     Ok(net)
 }
 
@@ -61,12 +61,12 @@ pub fn network<E: Engine>(engine: &E, plan: &Plan, c: &mut Checkpoint) -> Result
 pub fn moments<E: Engine>(engine: &E, plan: &Plan, c: &mut Checkpoint) -> Result<[Vec<Tensors<E::Param>>; 2]> {
     let mut of = |role| tensors::parameters(plan, |t| Ok(engine.param(t.layout, &c.take(&t.in_checkpoint(role), &t.shape())?)));
     let moments = [of(Role::FirstMoment)?, of(Role::SecondMoment)?];
-    nothing_left(c, plan, Kind::Training)?;
+    nothing_left(c, plan, CheckpointKind::Training)?;
     Ok(moments)
 }
 
 /// A checkpoint of this kind has no further tensors.
-fn nothing_left(c: &Checkpoint, plan: &Plan, kind: Kind) -> Result<()> {
+fn nothing_left(c: &Checkpoint, plan: &Plan, kind: CheckpointKind) -> Result<()> {
     if c.header.kind != kind || c.tensors.is_empty() {
         return Ok(());
     }
@@ -79,7 +79,7 @@ impl<E: Engine> Trainer<'_, E> {
     ///
     /// # Errors
     /// Bug: never, for a checked configuration.
-    pub fn header(&self, kind: Kind) -> Result<Header> {
+    pub fn header(&self, kind: CheckpointKind) -> Result<Header> {
         Ok(Header {
             kind,
             config_toml: self.config.to_toml()?,
@@ -96,7 +96,7 @@ impl<E: Engine> Trainer<'_, E> {
     }
 
     /// The values of each tensor of [`Trainer::header`], to be asked for in order.
-    pub fn values<'s>(&'s self, kind: Kind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
+    pub fn values<'s>(&'s self, kind: CheckpointKind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
         values(self.engine, &self.net, &self.moments, kind)
     }
 }

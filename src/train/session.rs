@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::budget::{Budget, within};
 use super::feed::{Feed, preparation};
-use super::fit::{Fit, fit};
 use super::trainer::{Progress, Trainer, fresh_tally, smallest_batch};
 use super::{Observer, open, save};
-use crate::checkpoint::{self, Checkpoint, Kind};
+use crate::checkpoint::{self, Checkpoint, CheckpointKind};
 use crate::config::Config;
 use crate::data::{Dataset, Split, hold_out};
 use crate::engine::{Engine, NUMERICS};
@@ -40,7 +40,7 @@ pub struct Session<'a> {
     /// The network.
     pub plan: Plan,
     /// How the training keeps within its memory; the result does not depend on it.
-    pub fit: Fit,
+    pub budget: Budget,
     /// The preset that the configuration named.
     pub preset: Option<&'static str>,
     feed: Feed<'a>,
@@ -66,14 +66,14 @@ impl<'a> Session<'a> {
     /// As [`Session::new`].
     pub fn without_test(mut config: Config, data: &'a dyn Dataset, memory: Option<usize>) -> Result<Self> {
         let (plan, preset) = (plan(&config, data)?, open::preset(&config));
-        let fit = fit(&config, data, &plan, memory)?;
+        let budget = within(&config, data, &plan, memory)?;
         config.net = plan.notation.to_string();
         let labels = data.labels(Split::Train);
         let all: Vec<u32> = (0..labels.len() as u32).collect();
         let (train, validation) = if config.val_split > 0.0 { hold_out(labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
         check_batch(&config, &plan, train.len())?;
         let feed = Feed::new(&config, data)?;
-        Ok(Session { config, data, train, validation, plan, fit, preset, feed })
+        Ok(Session { config, data, train, validation, plan, budget, preset, feed })
     }
 
     /// Samples left out of every epoch because the last batch would be too small for statistics.
@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
     where
         'a: 't,
     {
-        let Session { config, data, feed, train, validation, fit: Fit { recompute, credit_samples }, .. } = self;
+        let Session { config, data, feed, train, validation, budget: Budget { recompute, credit_samples }, .. } = self;
         net.recompute = recompute;
         Trainer { engine, config, data, feed, train, validation, net, moments, credit_samples, progress }
     }
@@ -192,7 +192,7 @@ impl<'a> Session<'a> {
     where
         'a: 't,
     {
-        if c.header.kind != Kind::Training {
+        if c.header.kind != CheckpointKind::Training {
             return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
         }
         if c.header.dataset_fingerprint != self.data.fingerprint() {
@@ -230,14 +230,14 @@ fn plan(config: &Config, data: &dyn Dataset) -> Result<Plan> {
 fn check_batch(config: &Config, plan: &Plan, samples: usize) -> Result<()> {
     if config.batch > samples {
         return Err(Error::usage(format!("a batch of {} is larger than the training set of {samples} samples", config.batch))
-            .at("--batch")
+            .option("batch")
             .remedy(format!("choose --batch {samples} or less")));
     }
     // The unbiased variance divides by n - 1.
     let lonely = plan.blocks.iter().find(|b| b.has_norm() && b.output.area() * smallest_batch(config.batch) < 2);
     match lonely {
         Some(b) => Err(Error::usage(format!("BatchNorm of layer {} ({}) sees one value per channel", b.index, b.name()))
-            .at(format!("--batch {}", config.batch))
+            .option_as("batch", config.batch)
             .remedy("choose --batch 8 or more")),
         None => Ok(()),
     }

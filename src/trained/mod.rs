@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::checkpoint::{self, Checkpoint, Header, Kind};
+use crate::checkpoint::{self, Checkpoint, CheckpointKind, Header};
 use crate::config::Config;
 use crate::data::{Dataset, Preparation, Split};
 use crate::engine::{Batch, NUMERICS};
@@ -241,7 +241,7 @@ impl Trained {
     pub fn save(&self, storage: &dyn Storage, path: &Path) -> Result<Published> {
         let plan = self.plan();
         let header = Header {
-            kind: Kind::WeightsOnly,
+            kind: CheckpointKind::WeightsOnly,
             config_toml: self.config.to_toml()?,
             network: plan.notation.to_string(),
             input_shape: plan.shape.to_string(),
@@ -251,9 +251,9 @@ impl Trained {
             step: self.progress.step,
             numerics: NUMERICS,
             progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
-            tensors: save::entries(plan, Kind::WeightsOnly),
+            tensors: save::entries(plan, CheckpointKind::WeightsOnly),
         };
-        let mut stored = save::stored(plan, Kind::WeightsOnly);
+        let mut stored = save::stored(plan, CheckpointKind::WeightsOnly);
         checkpoint::save(storage, path, &header, |_| {
             let (_, tensor) = stored.next().ok_or_else(|| Error::bug("more tensors than a network has"))?;
             Ok(Cow::Owned(self.host(tensor.place)?))

@@ -58,7 +58,7 @@ impl RunArgs {
             (Some(set), Some(dir)) => {
                 let own: Vec<String> = sets::ALL.iter().filter(|s| s.is_own()).map(|s| format!("`--dataset {s} DIR`")).collect();
                 return Err(Error::usage(format!("'{}' after data set {set}", dir.display()))
-                    .at("--dataset")
+                    .option("dataset")
                     .remedy(format!("only {} take a folder; other sets are found through --data-dir", own.join(" and "))));
             }
             _ => (None, None),

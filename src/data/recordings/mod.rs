@@ -248,12 +248,12 @@ fn open(path: &Path, key: &Digest256, verify: bool, notes: &mut Vec<String>) -> 
 
 fn check(options: &EventOptions) -> Result<()> {
     if !(1..=limits::MAX_TIME_STEPS).contains(&options.steps) {
-        return Err(Error::usage(format!("expected T of 1 to {}, found {}", limits::MAX_TIME_STEPS, options.steps)).at("-T"));
+        return Err(Error::usage(format!("expected T of 1 to {}, found {}", limits::MAX_TIME_STEPS, options.steps)).option("T"));
     }
     let side = 1..=limits::MAX_SIDE;
     if let Some(s) = options.size.filter(|s| !side.contains(&s.width.into()) || !side.contains(&s.height.into())) {
         let what = format!("expected sides of 1 to {}, found {}x{}", limits::MAX_SIDE, s.width, s.height);
-        return Err(Error::usage(what).at("--size"));
+        return Err(Error::usage(what).option("size"));
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ impl<'a> Parts<'a> {
     pub fn add(&mut self, x: &Acts, e: &mut Field, d_x: &mut [Lane]) {
         let (e_len, block_len) = (e.sample_len(), e.block_len());
         let sample_len = d_x.len() / e.samples;
-        let pass = Pass { isa: self.isa, weight: self.weight, taps: &self.taps, stored: e.stored, block_len, need: self.need };
+        let pass = Backward { isa: self.isa, weight: self.weight, taps: &self.taps, stored: e.stored, block_len, need: self.need };
         let (mut e_rest, mut d_x_rest) = (&mut e.data[..], d_x);
         let mut split = |leaf: Leaf| {
             let e = e_rest.split_off_mut(..leaf.samples.len() * e_len).expect("e has all samples");
@@ -170,7 +170,7 @@ struct Scratch {
     rows: Vec<Lane>,
 }
 
-struct Pass<'a> {
+struct Backward<'a> {
     isa: Isa,
     weight: &'a Param,
     /// The weight in the order of the walk.
@@ -182,7 +182,7 @@ struct Pass<'a> {
     need: Need,
 }
 
-impl Pass<'_> {
+impl Backward<'_> {
     /// Spikes of one sample: both gradients by the walk, or dL/dx by products where it is needed everywhere. Without a place of its
     /// own dL/dx goes to that of e.
     fn walk_sample(&self, x: &Spikes, b: usize, e: &mut [Lane], d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {

@@ -96,7 +96,7 @@ impl StepMasks {
         let mut masks = vec![0; x.planes.len() * x.samples * sample_len];
         masks.par_chunks_mut(sample_len).enumerate().for_each(|(i, out)| {
             let (plane, sample) = (i / x.samples, i % x.samples);
-            isa.run(Turn { words: &x.planes[plane][sample * step_len..(sample + 1) * step_len], out });
+            isa.run(Transpose { words: &x.planes[plane][sample * step_len..(sample + 1) * step_len], out });
         });
         StepMasks { masks, step_len, sample_len, plane_len: x.samples * sample_len }
     }
@@ -108,12 +108,12 @@ impl StepMasks {
 }
 
 /// Words of one sample to masks of its steps.
-struct Turn<'a> {
+struct Transpose<'a> {
     words: &'a [Words],
     out: &'a mut [u16],
 }
 
-impl Kernel for Turn<'_> {
+impl Kernel for Transpose<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {

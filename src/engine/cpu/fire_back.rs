@@ -1,6 +1,6 @@
 //! Neuron, ReLU and norm backward, in two sweeps over T per neuron.
 //!
-//! Nothing but the currents y is kept for backward. Sweep 1 computes the potentials anew, walks back for e\[t\] and sums d and
+//! Nothing but the currents y is kept for backward. Sweep 1 recomputes the potentials, walks back for e\[t\] and sums d and
 //! d·x̂ per channel (d = dL/dz); sweep 2 does the same again and overwrites y with its gradient
 //! γ/σ · (d - mean(d) - x̂ mean(d·x̂)). Where one stored step stands for all T, both are linear in d: d is summed over t first, and
 //! kept for sweep 2, which has no T to walk then.
@@ -29,16 +29,16 @@ pub fn fire_backward(
     let affines = Affines::new(y.shape.c, norm);
     let plan = Plan { isa, affines: &affines, cell, rule, d, stored: y.stored, steps: y.steps };
     if norm.is_none() {
-        plan.sweep(y, 0, &mut Buffer::empty(), Pass::Write(&[]));
+        plan.sweep(y, 0, &mut Buffer::empty(), Goal::Write(&[]));
         return None;
     }
     let mut kept = y.data.source().stale(if y.stored < y.steps { y.data.len() } else { 0 });
-    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Pass::Sum), &plan, y.cut);
-    plan.sweep(y, 0, &mut kept, Pass::Write(&totals.means));
+    let totals = Totals::of(&plan.sweep(y, 0, &mut kept, Goal::Sum), &plan, y.cut);
+    plan.sweep(y, 0, &mut kept, Goal::Write(&totals.means));
     Some(totals.gradients(y.shape.c))
 }
 
-/// Sums over a batch, in two sweeps that see it in parts: for layers whose currents are computed anew, a few samples at a time.
+/// Sums over a batch, in two sweeps that see it in parts: for layers whose currents are recomputed, a few samples at a time.
 pub struct Parts<'a> {
     plan: Plan<'a>,
     sums: Vec<Vec<[Sums; 2]>>,
@@ -53,7 +53,7 @@ impl<'a> Parts<'a> {
 
     /// Sweep 1 over the samples from `first` on, which follow those before.
     pub fn sum(&mut self, y: &mut Field, first: usize) {
-        self.sums.extend(self.plan.sweep(y, first, &mut Buffer::empty(), Pass::Sum));
+        self.sums.extend(self.plan.sweep(y, first, &mut Buffer::empty(), Goal::Sum));
     }
 
     /// After sweep 1 over all samples of `cut`.
@@ -63,7 +63,7 @@ impl<'a> Parts<'a> {
 
     /// Sweep 2: dL/dy in the place of y.
     pub fn write(&self, y: &mut Field, first: usize, totals: &Totals) {
-        self.plan.sweep(y, first, &mut Buffer::empty(), Pass::Write(&totals.means));
+        self.plan.sweep(y, first, &mut Buffer::empty(), Goal::Write(&totals.means));
     }
 }
 
@@ -98,7 +98,7 @@ impl Totals {
 
 /// What a backward sweep is for.
 #[derive(Clone, Copy)]
-enum Pass<'a> {
+enum Goal<'a> {
     /// Sums of d and d·x̂ per row.
     Sum,
     /// dL/dy in the place of y, given their means `[rows][C/16]`; empty without a norm.
@@ -118,7 +118,7 @@ struct Plan<'a> {
 
 impl Plan<'_> {
     /// All blocks of the samples of y, which follow `first` others in the batch; `kept` is empty or as large as y.
-    fn sweep(&self, y: &mut Field, first: usize, kept: &mut Buffer<Lane>, pass: Pass) -> Vec<Vec<[Sums; 2]>> {
+    fn sweep(&self, y: &mut Field, first: usize, kept: &mut Buffer<Lane>, pass: Goal) -> Vec<Vec<[Sums; 2]>> {
         let (all, block_len) = (blocks(y.shape.c), y.block_len());
         let mut kept: Vec<&mut [Lane]> = kept.chunks_mut(block_len).collect();
         kept.resize_with(y.data.len() / block_len, Default::default);
@@ -126,16 +126,16 @@ impl Plan<'_> {
         tasks.map_init(Scratch::default, |scratch, (i, (y, kept))| self.run((first + i / all, i % all), y, kept, pass, scratch)).collect()
     }
 
-    /// One block of one sample; sums per row under [`Pass::Sum`]. `kept` is empty, or receives d in one pass for the next.
-    fn run(&self, (sample, block): (usize, usize), y: &mut [Lane], kept: &mut [Lane], pass: Pass, scratch: &mut Scratch) -> Vec<[Sums; 2]> {
+    /// One block of one sample; sums per row under [`Goal::Sum`]. `kept` is empty, or receives d in one pass for the next.
+    fn run(&self, (sample, block): (usize, usize), y: &mut [Lane], kept: &mut [Lane], pass: Goal, scratch: &mut Scratch) -> Vec<[Sums; 2]> {
         let affine = &self.affines.of_block(block, self.steps)[..];
         let rows = self.affines.rows.min(self.stored);
         let means: Vec<[Lane; 2]> = match pass {
-            Pass::Sum => Vec::new(),
-            Pass::Write([]) => vec![[Lane::ZERO; 2]; rows],
-            Pass::Write(means) => (0..rows).map(|row| means[row * self.affines.blocks + block]).collect(),
+            Goal::Sum => Vec::new(),
+            Goal::Write([]) => vec![[Lane::ZERO; 2]; rows],
+            Goal::Write(means) => (0..rows).map(|row| means[row * self.affines.blocks + block]).collect(),
         };
-        if let (Pass::Write(_), false) = (pass, kept.is_empty()) {
+        if let (Goal::Write(_), false) = (pass, kept.is_empty()) {
             self.isa.run(WriteKept { y, kept, affine: &affine[0], means: &means[0] });
             return Vec::new();
         }

@@ -55,7 +55,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let apart = pieces.len() > TOGETHER;
     let depth = leaves.iter().map(|leaf| leaf.slot).max().unwrap_or(0);
     let spare = depth * TILE * LANES * if apart { blocks(outputs(weight.layout)) } else { groups[0].width };
-    let pass = Pass { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves, pieces: &pieces, apart, depth };
+    let pass = Backward { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves, pieces: &pieces, apart, depth };
     tiles.into_par_iter().for_each_init(
         || x.source().stale(spare),
         |spare, mut tile| match (x, need) {
@@ -100,7 +100,7 @@ pub fn cut<'a>(d_weight: &'a mut Param, d_x: &'a mut [Lane], tile: usize, all: u
     tiles.collect()
 }
 
-struct Pass<'a> {
+struct Backward<'a> {
     isa: Isa,
     x: &'a Acts,
     weight: &'a Param,
@@ -154,7 +154,7 @@ fn slots<'a>(tile: &'a mut [Lane], spare: &'a mut [Lane], wanted: Range<usize>) 
     all.skip(wanted.start).take(wanted.len()).collect()
 }
 
-impl Pass<'_> {
+impl Backward<'_> {
     /// The tile's weights of group i.
     fn weight(&self, i: usize, tile: &Tile) -> &[Lane] {
         let start = tile.first * LANES * self.groups[i].width;

@@ -95,7 +95,7 @@ pub fn by_channel(isa: Isa, x: &Spikes, sample: usize, masks: &mut Vec<u64>, out
     let (lanes, words) = (blocks(x.shape.c) * LANES, area.div_ceil(WORD));
     masks.clear();
     masks.resize(x.steps * lanes * words, 0);
-    isa.run(Turn { planes: &planes, area, steps: x.steps, out: masks });
+    isa.run(Transpose { planes: &planes, area, steps: x.steps, out: masks });
     out.clear();
     for masks in masks.chunks_exact(words) {
         for (first, &mask) in (0..).step_by(WORD).zip(masks) {
@@ -123,7 +123,7 @@ pub fn by_channel(isa: Isa, x: &Spikes, sample: usize, masks: &mut Vec<u64>, out
 const WORD: usize = 64;
 
 /// Words over steps to words over positions, `[T][C][H·W / 64]`.
-struct Turn<'a> {
+struct Transpose<'a> {
     /// `[C/16][H·W]`
     planes: &'a [&'a [Words]],
     area: usize,
@@ -132,11 +132,11 @@ struct Turn<'a> {
     out: &'a mut [u64],
 }
 
-impl Kernel for Turn<'_> {
+impl Kernel for Transpose<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Turn { planes, area, steps, out } = self;
+        let Transpose { planes, area, steps, out } = self;
         let (all, words) = (planes[0].len() / area, area.div_ceil(WORD));
         for (block, first) in (0..all).flat_map(|block| (0..area).step_by(LANES).map(move |first| (block, first))) {
             // Sixteen positions of sixteen channels: by channel.

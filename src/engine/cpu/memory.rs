@@ -13,7 +13,7 @@ use super::simd::{LANES, Lane};
 use crate::engine::memory::{Load, Memory, MemoryPlan, PROGRAM, copied_to_host, is_marked, samples_on_host};
 use crate::engine::parts::Cut;
 use crate::engine::{Layout, Need};
-use crate::plan::{Block, Front, Kind, Plan};
+use crate::plan::{Block, BlockKind, Front, Plan};
 use crate::shape::Chw;
 
 /// Samples whose spikes are listed at once: a plan does not depend on the threads of a machine, of which most of what it counts is
@@ -70,22 +70,22 @@ fn spikes(load: &Load, i: usize, b: &Block) -> usize {
 /// order; a fully connected layer has rows of its errors.
 fn weight_parts(load: &Load, b: &Block) -> Vec<usize> {
     match b.kind {
-        Kind::Conv(_) => vec![parameter(b.weight()); Cut::whole(load.batch).leaves().len() + 2],
-        Kind::Full | Kind::Vote => vec![field(load, b.output)],
+        BlockKind::Conv(_) => vec![parameter(b.weight()); Cut::whole(load.batch).leaves().len() + 2],
+        BlockKind::Full | BlockKind::Vote => vec![field(load, b.output)],
     }
 }
 
 /// Whether dL/dx of a block lies in the place of e.
 fn in_place(load: &Load, b: &Block) -> bool {
     let need = if load.everywhere { Need::Everywhere } else { Need::AtSpikes };
-    matches!(b.kind, Kind::Conv(_)) && conv_back::in_place(need, positions(b.input), positions(b.output))
+    matches!(b.kind, BlockKind::Conv(_)) && conv_back::in_place(need, positions(b.input), positions(b.output))
 }
 
 /// Bytes of the gradients that exist while a block is passed backward, beside what is kept.
 fn gradients(load: &Load, b: &Block) -> usize {
     match b.kind {
-        Kind::Conv(_) => weight_parts(load, b).iter().sum::<usize>() + if in_place(load, b) { 0 } else { field(load, b.input) },
-        Kind::Full | Kind::Vote => field(load, b.input) + 2 * field(load, b.output),
+        BlockKind::Conv(_) => weight_parts(load, b).iter().sum::<usize>() + if in_place(load, b) { 0 } else { field(load, b.input) },
+        BlockKind::Full | BlockKind::Vote => field(load, b.input) + 2 * field(load, b.output),
     }
 }
 
@@ -95,10 +95,10 @@ fn lists(load: &Load, b: &Block) -> usize {
     // A bit for each neuron and step.
     let masks = load.batch * neuron_steps / 8;
     match b.kind {
-        Kind::Conv(_) => {
+        BlockKind::Conv(_) => {
             masks + LISTED * neuron_steps * PER_SPIKE / 3 + LISTED * size_of::<u16>() * ROWS_LISTED * load.steps * b.output.area()
         }
-        Kind::Full | Kind::Vote => masks,
+        BlockKind::Full | BlockKind::Vote => masks,
     }
 }
 

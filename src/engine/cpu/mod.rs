@@ -43,7 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use buffer::{Pool, Source};
 
 use super::memory::MemoryPlan;
-use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layer, Layout, Moments, Need, Norm, NormGrads, Pass, Running};
+use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Moments, Need, Norm, NormGrads, Pass, Recomputed, Running};
 use crate::error::Result;
 use crate::neuron::Surrogate;
 
@@ -215,7 +215,13 @@ impl Engine for Cpu {
         AffineGrads { weight, input }
     }
 
-    fn backward_recomputed(&self, x: &Acts, layer: &Layer<Param>, d: Grad, need: Need) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
+    fn backward_recomputed(
+        &self,
+        x: &Acts,
+        layer: &Recomputed<Param>,
+        d: Grad,
+        need: Need,
+    ) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
         if x.stored() < x.steps() {
             return super::backward_at_once(self, x, layer, d, need);
         }

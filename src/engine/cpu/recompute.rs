@@ -9,13 +9,13 @@ use super::fire_back;
 use super::grad::{Grad, Order};
 use super::param::Param;
 use super::simd::Isa;
-use crate::engine::{Layer, Need};
+use crate::engine::{Need, Recomputed};
 
 /// Parts of a batch ([`crate::engine::parts`]) whose currents exist at once.
 pub const TOGETHER: usize = 2;
 
 /// Gradients of a layer, see [`crate::engine::Engine::backward_recomputed`]. Every step of its currents differs.
-pub fn backward(isa: Isa, x: &Acts, layer: &Layer<Param>, d: &Grad, need: Need) -> (Param, Option<Grad>, (Param, Param)) {
+pub fn backward(isa: Isa, x: &Acts, layer: &Recomputed<Param>, d: &Grad, need: Need) -> (Param, Option<Grad>, (Param, Param)) {
     let (samples, steps, shape) = (x.samples(), x.steps(), x.shape());
     let start = x.cut().samples().start;
     let parts = || x.cut().subtrees(TOGETHER).map(|cut| (cut.samples().start - start, x.part(cut)));

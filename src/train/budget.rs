@@ -22,8 +22,8 @@ pub fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
 }
 
 /// How a run keeps within its memory.
-pub struct Fit {
-    /// Which layers compute twice.
+pub struct Budget {
+    /// Which layers are recomputed.
     pub recompute: Vec<bool>,
     /// Samples that a look at credit takes.
     pub credit_samples: usize,
@@ -33,7 +33,7 @@ pub struct Fit {
 ///
 /// # Errors
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
-pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Fit> {
+pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Budget> {
     let (load, engine) = (load_of(c, data), engines::memory(c.engine));
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
     let (recompute, credit_samples) = match limit {
@@ -48,18 +48,19 @@ pub fn fit(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) ->
         let most = engine.step(plan, &load, &recompute).total().max(if credit_samples > 0 { look } else { 0 });
         most as u64 + ahead_bytes(&load, plan) as u64
     };
-    let fit = |recompute| Fit { recompute, credit_samples };
-    let Some(room) = available_memory() else { return Ok(fit(recompute)) };
+    let budget = |recompute| Budget { recompute, credit_samples };
+    let Some(room) = available_memory() else { return Ok(budget(recompute)) };
     if needs(c.batch) <= room.bytes {
-        return Ok(fit(recompute));
+        return Ok(budget(recompute));
     }
     let fits = (1..c.batch).rev().find(|&b| needs(b) <= room.bytes);
     let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {
-        format!("choose --batch {b}, --memory {}M (layers compute twice), or fewer time steps", room.bytes / 1_000_000)
+        format!("choose --batch {b}, --memory {}M (layers are recomputed), or fewer time steps", room.bytes / 1_000_000)
     });
     let mb = |bytes: u64| bytes / 1_000_000;
     let who = if room.limited { "this process may take only" } else { "this machine has only" };
     Err(Error::memory(format!("a step needs about {} MB, {who} {} MB more", mb(needs(c.batch)), mb(room.bytes)))
-        .at(format!("--batch {} -T {}", c.batch, c.time_steps))
+        .option_as("batch", c.batch)
+        .option_as("T", c.time_steps)
         .remedy(advice))
 }
