@@ -14,9 +14,9 @@ use super::linear::{PAIRS, TILE, positions, reals};
 use super::linear_sparse;
 use super::lists::{Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, floats, floats_mut, load_all, store_all};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, floats, floats_mut, load_all};
 use crate::engine::Need;
-use crate::engine::parts::Leaf;
+use crate::engine::parts::{Leaf, PARTS};
 
 /// Pairs whose rows of e are walked together: 16 KB for a group of 128 outputs, half of L1.
 const NEAR: usize = 32;
@@ -54,7 +54,8 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     // Sums wait for the next lists, if there are any: each group's in a place of its own.
     let apart = pieces.len() > TOGETHER;
     let depth = leaves.iter().map(|leaf| leaf.slot).max().unwrap_or(0);
-    let spare = depth * TILE * LANES * if apart { blocks(outputs(weight.layout)) } else { groups[0].width };
+    let of_group = |width: usize| depth * (TILE * LANES * width + PADDING);
+    let spare = if apart { groups.iter().map(|g| of_group(g.width)).sum() } else { of_group(groups[0].width) };
     let pass = Backward { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves, pieces: &pieces, apart, depth };
     tiles.into_par_iter().for_each_init(
         || x.source().stale(spare),
@@ -147,11 +148,14 @@ fn pieces(leaves: &[Leaf], near: usize) -> Vec<Piece> {
     leaves.iter().flat_map(of_leaf).collect()
 }
 
+/// Lanes between the sums that wait: at distances of a power of two they would meet in the same few sets of the caches.
+const PADDING: usize = 9;
+
 /// The `wanted` ones of the sums that wait for their neighbours: the first is the tile itself, the others lie in `spare`.
 fn slots<'a>(tile: &'a mut [Lane], spare: &'a mut [Lane], wanted: Range<usize>) -> Vec<&'a mut [Lane]> {
     let len = tile.len();
-    let all = std::iter::once(tile).chain(spare.chunks_exact_mut(len));
-    all.skip(wanted.start).take(wanted.len()).collect()
+    let waiting = spare.chunks_exact_mut(len + PADDING).map(|sum| &mut sum[..len]);
+    std::iter::once(tile).chain(waiting).skip(wanted.start).take(wanted.len()).collect()
 }
 
 impl Backward<'_> {
@@ -173,7 +177,7 @@ impl Backward<'_> {
                 dots.push(vec![0.0; lists.index.len()]);
             }
             for (g, group) in self.groups.iter().enumerate() {
-                let place = if self.apart { self.depth * group.first * count * LANES } else { 0 };
+                let place = if self.apart { self.depth * (group.first * count * LANES + g * PADDING) } else { 0 };
                 for (piece, (lists, dots)) in pieces.iter().zip(lists.iter().zip(&mut dots)) {
                     let e = &self.e[g][piece.samples.start * x.steps * group.width..];
                     let weight = self.weight(g, tile);
@@ -278,8 +282,10 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
     fn run<S: Simd>(self) {
         let Rows { lists, dots, weight, fresh, ended, scale, sums, e } = self.0;
         let (weight, e) = (weight.as_chunks::<N>().0, e.as_chunks::<N>().0);
-        let mut sums: Vec<&mut [[Lane; N]]> = sums.into_iter().map(|sum| sum.as_chunks_mut::<N>().0).collect();
         let before = sums.len() - 1;
+        let mut sums = sums.into_iter().map(|sum| sum.as_chunks_mut::<N>().0);
+        // The sum of the part, and those it is added to, nearest first: three at most, since the tree has three levels.
+        let sums: [&mut [[Lane; N]]; PARTS.ilog2() as usize + 1] = std::array::from_fn(|_| sums.next().unwrap_or_default());
         let mut pending = Pending::new(0);
         for (input, row) in weight.iter().enumerate() {
             let list = lists.range(input);
@@ -291,18 +297,17 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
             unit.walk::<DOT>(&lists.index[list], levels, &mut pending, dots);
-            let mut acc = unit.acc;
-            if ended && scale != 1.0 {
-                for n in 0..N {
-                    acc[n] = scaled::<S>(acc[n], scale);
+            let scale = if ended && scale != 1.0 { Some(scale) } else { None };
+            for n in 0..N {
+                let mut sum = unit.acc[n];
+                if let Some(scale) = scale {
+                    sum = scaled::<S>(sum, scale);
                 }
-            }
-            for left in sums[..before].iter().rev() {
-                for n in 0..N {
-                    acc[n] = S::add(S::load(&left[input][n]), acc[n]);
+                for left in (0..before).rev() {
+                    sum = S::add(S::load(&sums[left][input][n]), sum);
                 }
+                S::store(sum, &mut sums[0][input][n]);
             }
-            store_all::<S, N>(&acc, &mut sums[0][input]);
         }
         pending.flush::<S>(dots);
     }

@@ -222,10 +222,10 @@ impl Engine for Cpu {
         d: Grad,
         need: Need,
     ) -> (AffineGrads<Param, Grad>, NormGrads<Param>) {
+        self.pool.trim();
         if x.stored() < x.steps() {
             return super::backward_at_once(self, x, layer, d, need);
         }
-        self.pool.trim();
         let (weight, input, (gamma, beta)) = recompute::backward(self.isa, x, layer, &d, need);
         (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
