@@ -3,7 +3,7 @@
 use numpy::{AllowTypeChange, Element, PyArray1, PyArrayLikeDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use spiketrain::data::{Dataset, DatasetName, Preparation, Split, sets};
+use spiketrain::data::{Dataset, Preparation, Split};
 use spiketrain::engine::{Batch, Input, Values};
 use spiketrain::error::{Error, Result};
 use spiketrain::limits;
@@ -172,9 +172,4 @@ impl Dataset for Arrays {
         }
         Ok(Values::Reals(all))
     }
-}
-
-/// A data set whose samples are pictures, or frames of events, as arrays are; what else it says does not matter to them.
-pub fn stand_in(steps: Option<usize>) -> DatasetName {
-    if steps.is_some() { sets::MOTIONS } else { sets::GLYPHS }
 }

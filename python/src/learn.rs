@@ -3,7 +3,6 @@
 use std::mem::take;
 
 use spiketrain::config::Config;
-use spiketrain::data::Dataset;
 use spiketrain::engine::Engine;
 use spiketrain::error::{Error, Result};
 use spiketrain::network::Network;
@@ -38,7 +37,9 @@ impl Use for Learning<'_> {
     type Out = Learned;
 
     fn on<E: Engine + Clone>(self, engine: &E, net: &mut Network<E>) -> Result<Learned> {
-        let session = Session::without_test(as_read(self.config, self.data.steps()), self.data, None)?;
+        // Nothing would keep credit lines.
+        let config = Config { credit_every: Some(0), ..self.config.clone() };
+        let session = Session::without_test(config, self.data, None)?;
         if session.dropped_samples() > 0 {
             let n = session.dropped_samples();
             Observer::note(self.reports, &format!("the last {n} samples of each epoch are left out: too few for batch statistics"));
@@ -52,12 +53,6 @@ impl Use for Learning<'_> {
         (net.params, net.running) = (trainer.net.params, trainer.net.running);
         done.map(|_| Learned { lines, progress: trainer.progress })
     }
-}
-
-/// The configuration with a data set that gives pictures or frames as the arrays do, which decides about memory; without credit lines,
-/// which nothing would keep.
-pub fn as_read(config: &Config, steps: Option<usize>) -> Config {
-    Config { dataset: crate::arrays::stand_in(steps), credit_every: Some(0), ..config.clone() }
 }
 
 /// Refuses a batch whose statistics would be of one value: the unbiased variance divides by n - 1.

@@ -23,7 +23,7 @@ use spiketrain::trained::{Trained, Use};
 
 use crate::arrays::{self, Arrays, Labelled, Samples, array, labels};
 use crate::errors::{check_process, exception};
-use crate::learn::{Learning, as_read, check_statistics};
+use crate::learn::{Learning, check_statistics};
 use crate::options::{check_in_memory, of_network, options};
 use crate::state;
 use crate::waiting::{Done, python, wait};
@@ -297,7 +297,7 @@ impl Network {
 
     /// Refuses a training pass that does not fit into memory.
     fn check_memory(&self, samples: &Samples, steps: usize) -> Result<()> {
-        let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..as_read(self.net.config(), samples.steps) };
+        let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..self.net.config().clone() };
         let nothing = Labelled { samples: Samples { steps: samples.steps, ..Samples::default() }, labels: Vec::new() };
         within(&config, &Arrays::new(self.net.plan().shape, Vec::new(), nothing, None)?, self.net.plan(), None).map(|_| ())
     }
