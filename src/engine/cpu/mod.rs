@@ -227,6 +227,8 @@ impl Engine for Cpu {
             return super::backward_at_once(self, x, layer, d, need);
         }
         let (weight, input, (gamma, beta)) = recompute::backward(self.isa, x, layer, &d, need);
+        // What waits after this way back is of other sizes than the next pass asks for.
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
         (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
 
