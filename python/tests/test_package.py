@@ -273,7 +273,7 @@ class Errors(InFolder):
             (spiketrain.UsageError, lambda: net.loss_and_gradients(x, [0, 1, 2], 4), "labels"),
             (spiketrain.UsageError, lambda: net.loss_and_gradients(x, [0, 1, 3, 0], 4), "labels[2]"),
             (spiketrain.UsageError, lambda: net.loss_and_gradients(x, [0, 1, -1, 0], 4), "labels[2]"),
-            (spiketrain.UsageError, lambda: net.train(x, [0, 1, 2, 0], batch=5), "--batch"),
+            (spiketrain.UsageError, lambda: net.train(x, [0, 1, 2, 0], batch=5), "batch="),
             (spiketrain.UsageError, lambda: net.train(x, [0, 1, 2, 0], batch=2, net="3Voting"), "net"),
             (spiketrain.UsageError, lambda: spiketrain.dataset("mnsit"), ""),
             (spiketrain.UsageError, lambda: spiketrain.dataset("mnist", data_dir=nothing), ""),
@@ -287,7 +287,7 @@ class Errors(InFolder):
             (spiketrain.UsageError, lambda: spiketrain.frames(events, 4), "sensor"),
             (spiketrain.UsageError, lambda: spiketrain.frames(events, 0, (8, 8)), "T"),
             (spiketrain.UsageError, lambda: spiketrain.frames(events[["t", "x"]], 4, (8, 8)), "events"),
-            (spiketrain.MemoryPlanError, lambda: spiketrain.Network("large", (2, 512, 512)).loss_and_gradients(np.zeros((64, 2, 512, 512)), [0] * 64, 64), "--batch"),
+            (spiketrain.MemoryPlanError, lambda: spiketrain.Network("large", (2, 512, 512)).loss_and_gradients(np.zeros((64, 2, 512, 512)), [0] * 64, 64), "batch="),
         ]
         for kind, work, place in cases:
             with self.subTest(place=place, kind=kind.__name__):
