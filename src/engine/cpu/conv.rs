@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::conv_spikes;
+use super::conv_spikes::{self, Way};
 use super::dense::{self, TILE, Unfold, matmul, row_major};
 use super::field::{Acts, Field, blocks};
 use super::param::{Group, Param, groups, outputs};
@@ -21,23 +21,23 @@ pub fn side(weight: &Param) -> usize {
 
 /// y = W x + b
 pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
-    forward_by(isa, choose(x, weight), x, weight, bias)
+    forward_by(isa, choose(isa, x, weight), x, weight, bias)
 }
 
 /// How spikes are added; the choice for a batch holds for parts of it.
-pub fn choose(x: &Acts, weight: &Param) -> Rows {
+pub fn choose(isa: Isa, x: &Acts, weight: &Param) -> Way {
     match x {
-        Acts::Spikes(s) => conv_spikes::choose(s, weight),
-        Acts::Real(_) => Rows::Single,
+        Acts::Spikes(s) => conv_spikes::choose(isa, s, weight),
+        Acts::Real(_) => Way { rows: Rows::Single, silences: false },
     }
 }
 
 /// [`forward`] as chosen.
-pub fn forward_by(isa: Isa, rows: Rows, x: &Acts, weight: &Param, bias: &Param) -> Field {
+pub fn forward_by(isa: Isa, way: Way, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let shape = Chw { c: outputs(weight.layout), ..x.shape() };
     let mut y = Field::stale(x.source(), shape, x.cut(), x.steps(), x.stored());
     match x {
-        Acts::Spikes(s) => conv_spikes::forward(isa, rows, s, weight, bias, &mut y),
+        Acts::Spikes(s) => conv_spikes::forward(isa, way, s, weight, bias, &mut y),
         Acts::Real(f) => {
             let samples = y.data.par_chunks_mut(blocks(shape.c) * f.block_len()).enumerate();
             samples.for_each_init(Buffers::default, |buffers, (b, y)| multiply(f.sample(b), f, weight, bias, buffers, y));

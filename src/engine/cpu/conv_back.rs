@@ -9,12 +9,13 @@ use rayon::prelude::*;
 
 use super::buffer::{Buffer, Source};
 use super::conv::{interleave, multiply_back, side};
+use super::conv_tiles::Tiling;
 use super::dense::{TILE, Unfold};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
-use super::lists::{Lists, by_channel};
+use super::lists::{PER_WINDOW, Windows};
 use super::param::{Add, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker};
+use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, load_all};
 use crate::engine::parts::{Leaf, tree};
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
@@ -66,7 +67,9 @@ impl<'a> Parts<'a> {
     pub fn add(&mut self, x: &Acts, e: &mut Field, d_x: &mut [Lane]) {
         let (e_len, block_len) = (e.sample_len(), e.block_len());
         let sample_len = d_x.len() / e.samples;
-        let pass = Backward { isa: self.isa, weight: self.weight, taps: &self.taps, stored: e.stored, block_len, need: self.need };
+        let tiling = Tiling::new(x.shape(), side(self.weight), e.stored);
+        let (isa, weight, taps, need) = (self.isa, self.weight, &self.taps, self.need);
+        let pass = Backward { isa, weight, taps, tiling: &tiling, stored: e.stored, block_len, need };
         let (mut e_rest, mut d_x_rest) = (&mut e.data[..], d_x);
         let mut split = |leaf: Leaf| {
             let e = e_rest.split_off_mut(..leaf.samples.len() * e_len).expect("e has all samples");
@@ -124,46 +127,46 @@ fn add_parts<'a>(isa: Isa, leaves: &[Leaf], sums: &'a mut [Buffer<Lane>], scale:
     &sums[0]
 }
 
-/// Visits every lane of a weight: its index in the order of the walk and in that of [`Param`]. Taps are in reverse, as a spike
-/// meets them: y\[p\] reads x\[p + tap - pad\].
-fn for_each_lane(layout: Layout, mut visit: impl FnMut(usize, usize)) {
+/// A weight in another order, group by group: calls `copy(to, from, index in the order of the walk, index in that of [`Param`])` for every
+/// lane, both counted from the group's first. Taps are in reverse, as a spike meets them: y\[p\] reads x\[p + tap - pad\].
+fn reorder(layout: Layout, from: &[Lane], mut to: &mut [Lane], copy: impl Fn(&mut [Lane], &[Lane], usize, usize) + Sync) {
     let Layout::Conv { out, inp, k } = layout else { unreachable!("{layout:?} is not a convolution") };
-    let mut walk = 0;
+    let taps = k * k;
+    let mut tasks = Vec::new();
     for group in groups(out) {
-        for (n, c) in (0..group.width).flat_map(|n| (0..inp).map(move |c| (n, c))) {
-            for tap in (0..k * k).rev() {
-                visit(walk, group.first * k * k * inp + (tap * inp + c) * group.width + n);
-                walk += 1;
+        let place = group.first * taps * inp..(group.first + group.width) * taps * inp;
+        tasks.push((group.width, &from[place.clone()], to.split_off_mut(..place.len()).expect("one length")));
+    }
+    tasks.into_par_iter().for_each(|(width, from, to)| {
+        for (c, tap) in (0..inp).flat_map(|c| (0..taps).map(move |tap| (c, tap))) {
+            for n in 0..width {
+                copy(to, from, (n * inp + c) * taps + taps - 1 - tap, (tap * inp + c) * width + n);
             }
         }
-    }
+    });
 }
 
 fn to_walk(source: &Source, weight: &Param) -> Buffer<Lane> {
     let mut taps = source.stale(weight.data.len());
-    for_each_lane(weight.layout, |walk, param| taps[walk] = weight.data[param]);
+    reorder(weight.layout, &weight.data, &mut taps, |taps, weight, walk, param| taps[walk] = weight[param]);
     taps
 }
 
 fn from_walk(source: &Source, layout: Layout, taps: &[Lane]) -> Param {
     let mut weight = Param::stale(source, layout);
-    for_each_lane(layout, |walk, param| weight.data[param] = taps[walk]);
+    reorder(layout, taps, &mut weight.data, |weight, taps, walk, param| weight[param] = taps[walk]);
     weight
 }
 
-/// Bytes of [`Scratch`] for a listed spike: its entry in the list, its corner and its dot.
-pub const PER_SPIKE: usize = Lists::ENTRY + size_of::<u32>() + size_of::<f32>();
+/// Bytes of [`Scratch`] for a listed spike, with its dot.
+pub const PER_SPIKE: usize = PER_WINDOW + size_of::<f32>();
 
 #[derive(Default)]
 struct Scratch {
-    lists: Lists,
-    /// For the making of lists.
-    masks: Vec<u64>,
-    /// Corner of the window of e under each listed spike.
-    corner: Vec<u32>,
+    windows: Windows,
     /// dL/dx of each listed spike.
     dots: Vec<f32>,
-    /// One block of e at one step with a border of zeros.
+    /// One block of e at the positions and steps of a unit, with a border.
     bordered: Vec<Lane>,
     unfolded: Vec<f32>,
     folded: Vec<f32>,
@@ -175,6 +178,7 @@ struct Backward<'a> {
     weight: &'a Param,
     /// The weight in the order of the walk.
     taps: &'a [Lane],
+    tiling: &'a Tiling,
     /// Steps in e.
     stored: usize,
     /// Lanes in a block of a sample of e.
@@ -186,43 +190,26 @@ impl Backward<'_> {
     /// Spikes of one sample: both gradients by the walk, or dL/dx by products where it is needed everywhere. Without a place of its
     /// own dL/dx goes to that of e.
     fn walk_sample(&self, x: &Spikes, b: usize, e: &mut [Lane], d_weight: &mut [Lane], d_x: &mut [Lane], scratch: &mut Scratch) {
-        let (k, Chw { h, w, .. }) = (side(self.weight), x.shape);
-        let (pad, pitch) = (k / 2, w + k - 1);
-        by_channel(self.isa, x, b, &mut scratch.masks, &mut scratch.lists);
-        scratch.corner.clear();
-        scratch.corner.extend(scratch.lists.index.iter().map(|&p| p / w as u32 * pitch as u32 + p % w as u32));
-        scratch.dots.clear();
-        scratch.dots.resize(scratch.corner.len(), 0.0);
-        scratch.bordered.clear();
-        scratch.bordered.resize(pitch * (h + k - 1), Lane::ZERO);
+        let Scratch { windows, dots, bordered, .. } = scratch;
+        windows.list(self.isa, x, b, self.tiling);
+        dots.clear();
+        dots.resize(windows.corner.len(), 0.0);
+        bordered.resize(self.tiling.room(), Lane::ZERO);
+        let (k, channels) = (side(self.weight), x.shape.c);
         for (block, e) in e.chunks_exact(self.block_len).enumerate() {
-            for t in 0..x.steps {
-                for (y, row) in e[t * h * w..(t + 1) * h * w].chunks_exact(w).enumerate() {
-                    scratch.bordered[(y + pad) * pitch + pad..][..w].copy_from_slice(row);
-                }
-                self.walk(x, block, t, d_weight, scratch);
+            let place = block * channels * k * k..(block + 1) * channels * k * k;
+            let (weight, d_weight) = (&self.taps[place.clone()], &mut d_weight[place]);
+            for (n, unit) in self.tiling.units().enumerate() {
+                self.tiling.border(&unit, e, bordered);
+                let first = n * channels.next_multiple_of(LANES);
+                let walk = Walk { windows, dots, bordered, channels, first, weight, d_weight, k, pitch: self.tiling.pitch, at: (0, 0) };
+                walk.all(self.isa, x.graded(), self.need == Need::AtSpikes);
             }
         }
         match self.need {
             Need::Nothing => {}
             Need::AtSpikes => scatter(x, scratch, if d_x.is_empty() { e } else { d_x }),
             Need::Everywhere => self.dense_sample(None, x.shape, e, d_weight, d_x, scratch),
-        }
-    }
-
-    /// One block of outputs at one step; large kernels in several passes, to stay within the registers.
-    fn walk(&self, x: &Spikes, block: usize, t: usize, d_weight: &mut [Lane], scratch: &mut Scratch) {
-        let (k, channels) = (side(self.weight), x.shape.c);
-        let place = block * channels * k * k..(block + 1) * channels * k * k;
-        let (weight, d_weight) = (&self.taps[place.clone()], &mut d_weight[place]);
-        let mut job = Walk { scratch, channels, t, weight, d_weight, k, pitch: x.shape.w + k - 1, at: (0, 0) };
-        let (isa, graded, dot) = (self.isa, x.graded(), self.need == Need::AtSpikes);
-        match k {
-            1 => job.run::<1, 1>(isa, graded, dot),
-            3 => job.run::<3, 3>(isa, graded, dot),
-            5 => (0..5).for_each(|y| job.at((y, 0)).run::<5, 1>(isa, graded, dot)),
-            7 => (0..7).for_each(|y| job.at((y, 0)).run::<7, 1>(isa, graded, dot)),
-            _ => (0..k * k).for_each(|tap| job.at((tap / k, tap % k)).run::<1, 1>(isa, graded, dot)),
         }
     }
 
@@ -261,20 +248,25 @@ impl Backward<'_> {
 
 /// The listed dots to their places in `d_x` `[C/16][T][H·W]`.
 fn scatter(x: &Spikes, scratch: &Scratch, d_x: &mut [Lane]) {
-    let (channels, area) = (blocks(x.shape.c) * LANES, x.shape.area());
-    for list in 0..x.steps * channels {
-        let (t, c) = (list / channels, list % channels);
-        let row = &mut d_x[(c / LANES * x.steps + t) * area..][..area];
-        for i in scratch.lists.range(list) {
-            row[scratch.lists.index[i] as usize].0[c % LANES] = scratch.dots[i];
+    let (channels, block_len) = (blocks(x.shape.c) * LANES, x.steps * x.shape.area());
+    let lists = &scratch.windows.lists;
+    for list in 0..lists.starts.len() - 1 {
+        let c = list % channels;
+        let block = &mut d_x[c / LANES * block_len..][..block_len];
+        for i in lists.range(list) {
+            block[lists.index[i] as usize].0[c % LANES] = scratch.dots[i];
         }
     }
 }
 
+/// One block of outputs and one unit.
 struct Walk<'a> {
-    scratch: &'a mut Scratch,
+    windows: &'a Windows,
+    dots: &'a mut [f32],
+    bordered: &'a [Lane],
     channels: usize,
-    t: usize,
+    /// The list of the unit's first channel.
+    first: usize,
     /// `[C][K²]` of one block of outputs.
     weight: &'a [Lane],
     d_weight: &'a mut [Lane],
@@ -286,6 +278,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Large kernels in several passes.
+    fn all(mut self, isa: Isa, graded: bool, dot: bool) {
+        match self.k {
+            1 => self.run::<1, 1>(isa, graded, dot),
+            3 => self.run::<3, 3>(isa, graded, dot),
+            5 => (0..5).for_each(|y| self.at((y, 0)).run::<5, 1>(isa, graded, dot)),
+            7 => (0..7).for_each(|y| self.at((y, 0)).run::<7, 1>(isa, graded, dot)),
+            k => (0..k * k).for_each(|tap| self.at((tap / k, tap % k)).run::<1, 1>(isa, graded, dot)),
+        }
+    }
+
     fn at(&mut self, at: (usize, usize)) -> &mut Self {
         self.at = at;
         self
@@ -308,37 +311,49 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Walk { scratch, channels, t, weight, d_weight, k, pitch, at: (y0, x0) } = self.0;
-        let Scratch { lists, corner, dots, bordered, .. } = &mut **scratch;
-        let (k, shift) = (*k, *y0 * *pitch + *x0);
+        let Walk { windows, dots, bordered, channels, first, weight, d_weight, k, pitch, at: (y0, x0) } = self.0;
+        let (k, shift, lists) = (*k, *y0 * *pitch + *x0, &windows.lists);
         // Cut to one length, so that one comparison guards a whole window.
         let reach = bordered.len() - shift - (R - 1) * *pitch;
         let rows: [&[Lane]; R] = std::array::from_fn(|r| &bordered[shift + r * *pitch..][..reach]);
-        let first = *t * channels.next_multiple_of(LANES);
-        let mut pending = Pending::new(lists.range(first).start);
+        let mut pending = Pending::new(lists.range(*first).start);
         for c in 0..*channels {
-            let list = lists.range(first + c);
-            if list.is_empty() {
-                continue;
-            }
-            let place = |r: usize, x: usize| (c * k + *y0 + r) * k + *x0 + x;
-            let acc = [[S::splat(0.0); W]; R];
-            let mut window = Window::<S, W, R, GRADED, DOT> { rows, taps: acc, acc };
-            for r in 0..R {
-                for x in 0..W {
-                    window.taps[r][x] = S::load(&weight[place(r, x)]);
-                }
-            }
+            let list = lists.range(*first + c);
+            let place = |r: usize| (c * k + *y0 + r) * k + *x0;
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
-            window.walk::<DOT>(&corner[list], levels, &mut pending, dots);
-            for r in 0..R {
-                for x in 0..W {
-                    let to = &mut d_weight[place(r, x)];
-                    S::store(S::add(S::load(to), window.acc[r][x]), to);
+            let mut sixteens = windows.corner[list].chunks(LANES).zip((0..).step_by(LANES)).map(|(sixteen, i)| {
+                (sixteen, if GRADED { &levels[i..i + sixteen.len()] } else { &[] })
+            });
+            if 2 * W * R + R < S::REGISTERS {
+                let Some(some) = sixteens.next() else { continue };
+                let mut window = Window::<S, W, R, GRADED, DOT>::load(rows, weight, place);
+                for (corners, levels) in std::iter::once(some).chain(sixteens) {
+                    window.walk::<DOT, false>(corners, levels, &mut pending);
+                    if DOT {
+                        pending.advance::<S>(corners.len(), dots);
+                    }
+                }
+                window.store(d_weight, place);
+            } else {
+                // Row by row, so that weights and sums stay within the registers.
+                for (corners, levels) in sixteens {
+                    for r in 0..R {
+                        let mut window = Window::<S, W, 1, GRADED, DOT>::load([rows[r]], weight, |_| place(r));
+                        match r {
+                            0 => window.walk::<DOT, false>(corners, levels, &mut pending),
+                            _ => window.walk::<DOT, true>(corners, levels, &mut pending),
+                        }
+                        window.store(d_weight, |_| place(r));
+                    }
+                    if DOT {
+                        pending.advance::<S>(corners.len(), dots);
+                    }
                 }
             }
         }
-        pending.flush::<S>(dots);
+        if DOT {
+            pending.flush::<S>(dots);
+        }
     }
 }
 
@@ -349,6 +364,32 @@ struct Window<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, c
     /// Weights, and sums of their gradients.
     taps: [[S::V; W]; R],
     acc: [[S::V; W]; R],
+}
+
+impl<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Window<'a, S, W, R, GRADED, DOT> {
+    /// Weights, whose rows lie at `place`; nothing summed yet.
+    #[inline(always)]
+    fn load(rows: [&'a [Lane]; R], weight: &[Lane], place: impl Fn(usize) -> usize) -> Self {
+        let zero = [[S::splat(0.0); W]; R];
+        let mut window = Window { rows, taps: zero, acc: zero };
+        for r in 0..R {
+            if DOT {
+                window.taps[r] = load_all::<S, W>(weight[place(r)..].first_chunk().expect("the weight has all taps"));
+            }
+        }
+        window
+    }
+
+    /// Adds the sums to the gradient.
+    #[inline(always)]
+    fn store(self, d_weight: &mut [Lane], place: impl Fn(usize) -> usize) {
+        for r in 0..R {
+            let to: &mut [Lane; W] = d_weight[place(r)..].first_chunk_mut().expect("the gradient has all taps");
+            for x in 0..W {
+                S::store(S::add(S::load(&to[x]), self.acc[r][x]), &mut to[x]);
+            }
+        }
+    }
 }
 
 impl<S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Walker<S> for Window<'_, S, W, R, GRADED, DOT> {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv::side;
-use super::field::{Field, Spikes, Words, blocks};
+use super::field::{Field, Spikes, Words, blocks, live_lanes};
 use super::param::{Group, Param, groups, outputs};
 use super::rows::{self, Add, Make, ROWS, RowLists, Rows, Run, Slice, TOGETHER, WAYS};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
@@ -21,15 +21,33 @@ const LEAST: usize = 1 << 10;
 /// Tasks that a layer is cut into at least, where it has the blocks.
 const TASKS: usize = 8;
 
-/// Single rows or fours, by what they are estimated to cost.
-pub fn choose(x: &Spikes, weight: &Param) -> Rows {
+/// Share of spikes above which the silent inputs are listed, and their weights taken away from the sum of all. Sums at the border have
+/// inputs that do not exist, which are not listed either way.
+const MOSTLY: f64 = 0.5;
+
+/// How the spikes of a layer are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Single rows or fours.
+    pub rows: Rows,
+    /// Whether silences are listed, not spikes.
+    pub silences: bool,
+}
+
+/// Single rows or fours, of spikes or silences, by what they are estimated to cost.
+pub fn choose(isa: Isa, x: &Spikes, weight: &Param) -> Way {
     let (taps, uses) = (side(weight).pow(2), together(x) * x.shape.area() * steps_together(x));
-    let densities: Vec<f64> = (0..x.planes.len()).map(|plane| x.plane_density(plane)).collect();
+    let mut densities: Vec<f64> = (0..x.planes.len()).map(|plane| x.plane_density(isa, plane)).collect();
+    let silences = !x.graded() && densities[0] > MOSTLY;
+    if silences {
+        densities[0] = 1.0 - densities[0];
+    }
     let cost = |rows: Rows| {
         let cut = Cut::new(rows, x, side(weight));
         rows.cost(taps * x.shape.c, &densities, cut.units * cut.taps, uses)
     };
-    if cost(Rows::Fours) < cost(Rows::Single) { Rows::Fours } else { Rows::Single }
+    let rows = if cost(Rows::Fours) < cost(Rows::Single) { Rows::Fours } else { Rows::Single };
+    Way { rows, silences }
 }
 
 /// Samples of one task.
@@ -37,10 +55,11 @@ fn together(x: &Spikes) -> usize {
     (LEAST / (x.steps * x.shape.area())).clamp(1, x.samples.div_ceil(TASKS).max(1))
 }
 
-/// y = W x + b, by single rows or by fours.
-pub fn forward(isa: Isa, rows: Rows, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
-    let masks = StepMasks::of(isa, x);
-    let job = Job { isa, x, masks: &masks, weight: &by_block(weight), bias, cut: Cut::new(rows, x, side(weight)) };
+/// y = W x + b, in this way.
+pub fn forward(isa: Isa, way: Way, x: &Spikes, weight: &Param, bias: &Param, y: &mut Field) {
+    let masks = StepMasks::of(isa, x, way.silences);
+    let starts = if way.silences { Starts::ByPosition(of_all_inputs(x, weight, bias)) } else { Starts::Bias(bias) };
+    let job = Job { isa, x, masks: &masks, weight: &by_block(weight), starts, cut: Cut::new(way.rows, x, side(weight)), way };
     pieces(x, y).into_par_iter().for_each_init(Scratch::default, |scratch, piece| job.run(piece, scratch));
 }
 
@@ -91,12 +110,19 @@ struct StepMasks {
 }
 
 impl StepMasks {
-    fn of(isa: Isa, x: &Spikes) -> StepMasks {
+    /// Of spikes, or of silences of channels that exist.
+    fn of(isa: Isa, x: &Spikes, silences: bool) -> StepMasks {
         let (step_len, sample_len) = (x.sample_len(), x.sample_len() * x.steps);
         let mut masks = vec![0; x.planes.len() * x.samples * sample_len];
         masks.par_chunks_mut(sample_len).enumerate().for_each(|(i, out)| {
             let (plane, sample) = (i / x.samples, i % x.samples);
             isa.run(Transpose { words: &x.planes[plane][sample * step_len..(sample + 1) * step_len], out });
+            if silences {
+                for (i, mask) in out.iter_mut().enumerate() {
+                    let live = live_lanes(x.shape.c, i % step_len / x.shape.area());
+                    *mask = !*mask & (u16::MAX >> (LANES - live));
+                }
+            }
         });
         StepMasks { masks, step_len, sample_len, plane_len: x.samples * sample_len }
     }
@@ -226,8 +252,34 @@ struct Job<'a> {
     masks: &'a StepMasks,
     /// Per block of outputs.
     weight: &'a [OfBlock<'a>],
-    bias: &'a Param,
+    starts: Starts<'a>,
     cut: Cut,
+    way: Way,
+}
+
+/// What sums begin with.
+enum Starts<'a> {
+    /// All with the bias.
+    Bias(&'a Param),
+    /// Where silences are listed, with the weights of all inputs that exist, too: per block `[H·W]`.
+    ByPosition(Vec<Vec<Lane>>),
+}
+
+/// Bias and the weights of all inputs, as far as they are inside the map.
+fn of_all_inputs(x: &Spikes, weight: &Param, bias: &Param) -> Vec<Vec<Lane>> {
+    let (Chw { c, h, w }, k, pad) = (x.shape, side(weight), side(weight) / 2);
+    let add = |sum: Lane, other: &Lane, scale: f32| Lane(std::array::from_fn(|l| sum.0[l] + other.0[l] * scale));
+    let of_block = |(block, OfBlock { weight, stride }): (usize, &OfBlock)| {
+        let row = |tap: usize, input: usize| &weight[(tap * c + input) * stride];
+        let taps: Vec<Lane> = (0..k * k).map(|tap| (0..c).fold(Lane::ZERO, |sum, input| add(sum, row(tap, input), 1.0))).collect();
+        let inside = |y: usize, x: usize, tap: usize| (pad..h + pad).contains(&(y + tap / k)) && (pad..w + pad).contains(&(x + tap % k));
+        let start = |p: usize| {
+            let inside = (0..k * k).filter(|&tap| inside(p / w, p % w, tap));
+            inside.fold(bias.data[block], |sum, tap| add(sum, &taps[tap], x.scale))
+        };
+        (0..h * w).map(start).collect()
+    };
+    by_block(weight).par_iter().enumerate().map(of_block).collect()
 }
 
 /// The weights of one block of outputs: `[row][stride]`, from that block on.
@@ -249,9 +301,16 @@ impl Job<'_> {
             for (j, block) in piece.blocks.clone().enumerate() {
                 let OfBlock { weight, stride } = self.weight[block];
                 self.isa.run(Make { rows: self.cut.rows, runs: &scratch.runs, weight, stride, slice: &mut scratch.slice });
-                let start = (i == 0).then(|| &self.bias.data[block]);
                 for (sample, lists) in scratch.lists.iter().enumerate() {
                     let sums = &mut *piece.y[sample * piece.blocks.len() + j];
+                    let start = match &self.starts {
+                        _ if i > 0 => None,
+                        Starts::Bias(bias) => Some(&bias.data[block]),
+                        Starts::ByPosition(starts) => {
+                            sums.chunks_exact_mut(self.x.shape.area()).for_each(|step| step.copy_from_slice(&starts[block]));
+                            None
+                        }
+                    };
                     self.isa.run(Add { slice: &scratch.slice, lists, start, sums });
                 }
             }
@@ -298,7 +357,7 @@ impl Job<'_> {
                 row: self.cut.plane(plane) + (tap - taps.start) * self.cut.per_tap(),
                 from: tap * self.x.shape.c + channels.start,
                 inputs: channels.len(),
-                scale: self.x.scale * (1u64 << plane) as f32,
+                scale: self.x.scale * (1u64 << plane) as f32 * if self.way.silences { -1.0 } else { 1.0 },
             });
         }
     }
@@ -375,8 +434,9 @@ fn copy(rows: &[u16], from: usize, shift: u16, to: &mut [u16]) {
 pub fn rows_added(isa: Isa, rows: Rows, x: &Spikes, k: usize) -> usize {
     let layout = crate::engine::Layout::Conv { out: 1, inp: x.shape.c, k };
     let (weight, bias) = (Param::zeros(x.source(), layout), Param::zeros(x.source(), crate::engine::Layout::PerChannel(1)));
-    let masks = StepMasks::of(isa, x);
-    let job = Job { isa, x, masks: &masks, weight: &by_block(&weight), bias: &bias, cut: Cut::new(rows, x, k) };
+    let (masks, way) = (StepMasks::of(isa, x, false), Way { rows, silences: false });
+    let (starts, cut) = (Starts::Bias(&bias), Cut::new(rows, x, k));
+    let job = Job { isa, x, masks: &masks, weight: &by_block(&weight), starts, cut, way };
     let (mut scratch, mut added) = (Scratch::default(), 0);
     for piece in pieces(x, &mut Field::zeros(x.source(), Chw { c: 1, ..x.shape }, x.cut, x.steps, x.steps)) {
         for (channels, taps) in job.cut.slices(x.shape.c) {

@@ -4,12 +4,13 @@
 //! Spikes: one 64-bit word per neuron, bit t = step t, `[B][C/16][H·W][16]`. Graded spikes (counts, after average
 //! pooling) are several planes of such words: level(t) = Σ_p bit_t(plane_p) 2^p, value = level · scale.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Source};
-use super::simd::{LANES, Lane};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd};
 use crate::engine::{Batch, Cut, Input, Values};
 use crate::shape::Chw;
 
@@ -162,11 +163,9 @@ impl Spikes {
     }
 
     /// Number of entries that are not zero.
-    pub fn count(&self) -> u64 {
-        let (first, rest) = self.planes.split_first().expect("spikes have at least one plane");
-        let any = |i: usize, l: usize| rest.iter().fold(first[i][l], |word, plane| word | plane[i][l]);
-        let positions = (0..first.len()).into_par_iter().with_min_len(COUNTED);
-        positions.map(|i| (0..LANES).map(|l| u64::from(any(i, l).count_ones())).sum::<u64>()).sum()
+    pub fn count(&self, isa: Isa) -> u64 {
+        let planes: Vec<&[Words]> = self.planes.iter().map(|plane| &plane[..]).collect();
+        count(isa, &planes)
     }
 
     /// As canonical `[T,B,C,H,W]`.
@@ -182,16 +181,46 @@ impl Spikes {
     }
 
     /// Share of entries whose bit is set in one plane.
-    pub fn plane_density(&self, plane: usize) -> f64 {
-        let words = &self.planes[plane];
-        let positions = (0..words.len()).into_par_iter().with_min_len(COUNTED);
-        let set: u64 = positions.map(|i| words[i].iter().map(|word| u64::from(word.count_ones())).sum::<u64>()).sum();
-        set as f64 / (self.shape.len() * self.samples * self.steps) as f64
+    pub fn plane_density(&self, isa: Isa, plane: usize) -> f64 {
+        count(isa, &[&self.planes[plane]]) as f64 / (self.shape.len() * self.samples * self.steps) as f64
     }
 
     /// Share of entries that are not zero.
-    pub fn density(&self) -> f64 {
-        self.count() as f64 / (self.shape.len() * self.samples * self.steps) as f64
+    pub fn density(&self, isa: Isa) -> f64 {
+        self.count(isa) as f64 / (self.shape.len() * self.samples * self.steps) as f64
+    }
+}
+
+/// Number of bits that are set in any of these planes.
+fn count(isa: Isa, planes: &[&[Words]]) -> u64 {
+    let starts = (0..planes[0].len()).into_par_iter().step_by(COUNTED);
+    starts.map(|start| isa.run(Count { planes, places: start..planes[0].len().min(start + COUNTED) })).sum()
+}
+
+/// [`count`] of some places. A kernel, since counting bits has an instruction that not every processor has.
+struct Count<'a> {
+    planes: &'a [&'a [Words]],
+    places: Range<usize>,
+}
+
+impl Kernel for Count<'_> {
+    type Out = u64;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> u64 {
+        let (first, rest) = self.planes.split_first().expect("spikes have at least one plane");
+        let mut total = 0;
+        for place in self.places {
+            let mut any = first[place];
+            for plane in rest {
+                for l in 0..LANES {
+                    any[l] |= plane[place][l];
+                }
+            }
+            for word in any {
+                total += u64::from(word.count_ones());
+            }
+        }
+        total
     }
 }
 
@@ -298,9 +327,9 @@ impl Acts {
     }
 
     /// Number of nonzero entries over T, B and neurons.
-    pub fn nonzero(&self) -> u64 {
+    pub fn nonzero(&self, isa: Isa) -> u64 {
         match self {
-            Acts::Spikes(s) => s.count(),
+            Acts::Spikes(s) => s.count(isa),
             Acts::Real(f) => {
                 let stored: usize = f.data.iter().map(|lane| lane.0.iter().filter(|&&v| v != 0.0).count()).sum();
                 (stored * (f.steps / f.stored)) as u64

@@ -23,6 +23,9 @@ pub const TILE: usize = 8;
 /// (sample, step) pairs whose spikes are listed together.
 pub const PAIRS: usize = 512;
 
+/// Share of spikes above which silences are looked up: there are fewer of them.
+const MOSTLY: f64 = 0.5;
+
 /// Share of spikes above which few pairs, or graded spikes, are multiplied instead of gathered: gathering costs in proportion to the
 /// spikes at about half the rate of a dense product, and unpacking takes the rest of the gain.
 const DENSE_SHARE: f64 = 0.6;
@@ -39,11 +42,14 @@ pub fn forward(isa: Isa, x: &Acts, weight: &Param, bias: &Param) -> Field {
     let groups = groups(out);
     let (sums, scale): (Vec<Buffer<Lane>>, f32) = match x {
         Acts::Spikes(s) if !s.graded() && s.samples * s.steps >= tables::LEAST_PAIRS => {
-            let codes = tables::codes(isa, s);
-            let sum = |group: &Group| tables::sums(isa, s.source(), &codes, weight.group(*group), group.width);
+            let (mut codes, silences) = (tables::codes(isa, s), s.density(isa) > MOSTLY);
+            if silences {
+                tables::silences(&mut codes);
+            }
+            let sum = |group: &Group| tables::sums(isa, s.source(), &codes, silences, weight.group(*group), group.width);
             (groups.par_iter().map(sum).collect(), s.scale)
         }
-        Acts::Spikes(s) if s.density() <= DENSE_SHARE => {
+        Acts::Spikes(s) if s.density(isa) <= DENSE_SHARE => {
             let lists = lists_by_tile(isa, s);
             let sum = |&group: &Group| gather(isa, s, &lists, weight.group(group), group.width);
             (groups.par_iter().map(sum).collect(), s.scale)

@@ -42,7 +42,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
         && !s.graded()
     {
         let errors = linear_sparse::errors(s, &by_group, &groups);
-        if linear_sparse::suits(s, weight, &errors) {
+        if linear_sparse::suits(isa, s, weight, &errors) {
             return linear_sparse::backward(isa, s, weight, &errors, need);
         }
     }
@@ -296,7 +296,13 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
             let row = load_all::<S, N>(row);
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
-            unit.walk::<DOT>(&lists.index[list], levels, &mut pending, dots);
+            for (i, sixteen) in lists.index[list].chunks(LANES).enumerate() {
+                let levels = if GRADED { &levels[i * LANES..] } else { &[] };
+                unit.walk::<DOT, false>(sixteen, levels, &mut pending);
+                if DOT {
+                    pending.advance::<S>(sixteen.len(), dots);
+                }
+            }
             let scale = if ended && scale != 1.0 { Some(scale) } else { None };
             for n in 0..N {
                 let mut sum = unit.acc[n];

@@ -55,10 +55,10 @@ pub fn errors(x: &Spikes, e: &[Buffer<Lane>], groups: &[Group]) -> Vec<Errors> {
 }
 
 /// Whether [`backward`] is the way to go, given the [`errors`].
-pub fn suits(x: &Spikes, weight: &Param, errors: &[Errors]) -> bool {
+pub fn suits(isa: Isa, x: &Spikes, weight: &Param, errors: &[Errors]) -> bool {
     let visits: usize = errors.iter().map(|errors| errors.sum.len()).sum();
     let all = x.samples * x.steps * blocks(outputs(weight.layout)) * LANES / FOUR;
-    visits as f64 / all as f64 + TURNING < x.density()
+    visits as f64 / all as f64 + TURNING < x.density(isa)
 }
 
 /// dL/dW and, as far as needed, dL/dx.

@@ -1,5 +1,6 @@
 //! Lists of active inputs, built from spike words: the work lists of the event-driven kernels.
 
+use super::conv_tiles::{Tiling, WORD};
 use super::field::{Spikes, Words, blocks};
 use super::simd::{Isa, Kernel, LANES, Simd};
 
@@ -88,46 +89,69 @@ impl Kernel for ByPosition<'_> {
     }
 }
 
-/// For every (step, channel) of one sample: the positions where it is active, ascending. Padding channels have empty lists.
-pub fn by_channel(isa: Isa, x: &Spikes, sample: usize, masks: &mut Vec<u64>, out: &mut Lists) {
-    let area = x.shape.area();
-    let planes = x.window(sample * x.sample_len(), x.sample_len());
-    let (lanes, words) = (blocks(x.shape.c) * LANES, area.div_ceil(WORD));
-    masks.clear();
-    masks.resize(x.steps * lanes * words, 0);
-    isa.run(Transpose { planes: &planes, area, steps: x.steps, out: masks });
-    out.clear();
-    for masks in masks.chunks_exact(words) {
-        for (first, &mask) in (0..).step_by(WORD).zip(masks) {
-            let mut mask = mask;
-            while mask != 0 {
-                out.index.push(first + mask.trailing_zeros());
-                mask &= mask - 1;
+/// The spikes of one sample for the way back of a convolution.
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// For every unit of the [`Tiling`] and channel (padding has empty lists): where each spike is in `[T][H·W]`, and its level.
+    pub lists: Lists,
+    /// For each listed spike the first position of the window under it, in the bordered unit.
+    pub corner: Vec<u32>,
+    /// For the making of lists.
+    masks: Vec<u64>,
+}
+
+/// Bytes of a listed spike of [`Windows`].
+pub const PER_WINDOW: usize = Lists::ENTRY + size_of::<u32>();
+
+impl Windows {
+    /// Of one sample, ascending by step and position.
+    pub fn list(&mut self, isa: Isa, x: &Spikes, sample: usize, tiling: &Tiling) {
+        let Windows { lists, corner, masks } = self;
+        let planes = x.window(sample * x.sample_len(), x.sample_len());
+        let (area, lanes, words) = (x.shape.area(), blocks(x.shape.c) * LANES, tiling.words());
+        masks.clear();
+        masks.resize(x.steps * lanes * words, 0);
+        isa.run(Transpose { planes: &planes, area, steps: x.steps, tiling, out: masks });
+        let spikes = masks.iter().map(|mask| mask.count_ones() as usize).sum();
+        lists.clear();
+        lists.index.resize(spikes, 0);
+        corner.resize(spikes, 0);
+        let mut end = 0;
+        for (unit, channel) in tiling.units().flat_map(|unit| (0..lanes).map(move |channel| (unit.clone(), channel))) {
+            for (n, t) in unit.steps.clone().enumerate() {
+                let masks = &masks[(t * lanes + channel) * words..][..words];
+                for word in unit.words.clone() {
+                    let mut mask = masks[word];
+                    while mask != 0 {
+                        let (position, window) = tiling.at(word * WORD + mask.trailing_zeros() as usize, n);
+                        lists.index[end] = (t * area) as u32 + position;
+                        corner[end] = window;
+                        end += 1;
+                        mask &= mask - 1;
+                    }
+                }
             }
+            lists.starts.push(end as u32);
         }
-        out.end_list();
-    }
-    if x.graded() {
-        out.level.reserve(out.index.len());
-        for list in 0..out.starts.len() - 1 {
-            let (t, channel) = (list / lanes, list % lanes);
-            for i in out.range(list) {
-                let at = channel / LANES * area + out.index[i] as usize;
-                out.level.push(level(&planes, at, channel % LANES, t) as f32);
+        if x.graded() {
+            for list in 0..lists.starts.len() - 1 {
+                let channel = list % lanes;
+                for i in lists.range(list) {
+                    let (t, p) = (lists.index[i] as usize / area, lists.index[i] as usize % area);
+                    lists.level.push(level(&planes, channel / LANES * area + p, channel % LANES, t) as f32);
+                }
             }
         }
     }
 }
 
-/// Positions in a word.
-const WORD: usize = 64;
-
-/// Words over steps to words over positions, `[T][C][H·W / 64]`.
+/// Words over steps to words over places of a [`Tiling`], `[T][C][words]`.
 struct Transpose<'a> {
     /// `[C/16][H·W]`
     planes: &'a [&'a [Words]],
     area: usize,
     steps: usize,
+    tiling: &'a Tiling,
     /// All zero.
     out: &'a mut [u64],
 }
@@ -136,15 +160,15 @@ impl Kernel for Transpose<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Transpose { planes, area, steps, out } = self;
-        let (all, words) = (planes[0].len() / area, area.div_ceil(WORD));
-        for (block, first) in (0..all).flat_map(|block| (0..area).step_by(LANES).map(move |first| (block, first))) {
+        let Transpose { planes, area, steps, tiling, out } = self;
+        let (all, words) = (planes[0].len() / area, tiling.words());
+        for (block, first) in (0..all).flat_map(|block| (0..words * WORD).step_by(LANES).map(move |first| (block, first))) {
             // Sixteen positions of sixteen channels: by channel.
             let mut turned = [[0; LANES]; LANES];
-            for p in first..area.min(first + LANES) {
+            for (i, position) in tiling.sixteen(first) {
                 for plane in planes {
-                    for (lane, word) in plane[block * area + p].iter().enumerate() {
-                        turned[lane][p - first] |= word;
+                    for (lane, word) in plane[block * area + position].iter().enumerate() {
+                        turned[lane][i] |= word;
                     }
                 }
             }

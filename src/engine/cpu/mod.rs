@@ -12,6 +12,7 @@ mod buffer;
 mod conv;
 mod conv_back;
 mod conv_spikes;
+mod conv_tiles;
 mod dense;
 mod field;
 mod fire;
@@ -160,7 +161,7 @@ impl Engine for Cpu {
     }
 
     fn all_within(&self, p: &Param, bound: f32) -> u64 {
-        p.all_within(bound).into()
+        p.all_within(self.isa, bound).into()
     }
 
     fn input(&self, batch: &Batch, pass: Pass) -> Acts {
@@ -173,7 +174,7 @@ impl Engine for Cpu {
     }
 
     fn spike_count(&self, x: &Acts) -> u64 {
-        x.nonzero()
+        x.nonzero(self.isa)
     }
 
     fn max_pool(&self, x: &Acts, k: usize) -> Acts {
@@ -273,7 +274,7 @@ impl Engine for Cpu {
     }
 
     fn currents_finite(&self, y: &Field) -> u64 {
-        param::all_within(&y.data, f32::MAX).into()
+        param::all_within(self.isa, &y.data, f32::MAX).into()
     }
 
     fn vote(&self, x: &Acts, notes: &[u64]) -> Result<(Vec<f64>, Vec<u64>)> {

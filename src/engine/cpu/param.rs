@@ -112,14 +112,33 @@ impl Param {
     }
 
     /// Whether all entries are within ±`bound` (NaN is not).
-    pub fn all_within(&self, bound: f32) -> bool {
-        all_within(&self.data, bound)
+    pub fn all_within(&self, isa: Isa, bound: f32) -> bool {
+        all_within(isa, &self.data, bound)
     }
 }
 
 /// Whether all values are within ±`bound` (NaN is not).
-pub fn all_within(lanes: &[Lane], bound: f32) -> bool {
-    lanes.par_chunks(CHUNK).all(|chunk| chunk.iter().all(|lane| lane.0.iter().fold(true, |ok, v| ok & (v.abs() <= bound))))
+pub fn all_within(isa: Isa, lanes: &[Lane], bound: f32) -> bool {
+    lanes.par_chunks(CHUNK).all(|lanes| isa.run(Within { lanes, bound }))
+}
+
+struct Within<'a> {
+    lanes: &'a [Lane],
+    bound: f32,
+}
+
+impl Kernel for Within<'_> {
+    type Out = bool;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> bool {
+        let (least, beyond) = (S::splat((-self.bound).next_down()), S::splat(self.bound.next_up()));
+        let mut within = u16::MAX;
+        for lane in self.lanes {
+            let v = S::load(lane);
+            within &= S::bits(S::above(v, least)) & S::bits(S::above(beyond, v));
+        }
+        within == u16::MAX
+    }
 }
 
 /// Calls `visit(index in the layout's order, index in memory)` for every value.

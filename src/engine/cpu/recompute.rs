@@ -19,8 +19,8 @@ pub fn backward(isa: Isa, x: &Acts, layer: &Recomputed<Param>, d: &Grad, need: N
     let (samples, steps, shape) = (x.samples(), x.steps(), x.shape());
     let start = x.cut().samples().start;
     let parts = || x.cut().subtrees(TOGETHER).map(|cut| (cut.samples().start - start, x.part(cut)));
-    let rows = conv::choose(x, layer.weight);
-    let currents = |x: &Acts| conv::forward_by(isa, rows, x, layer.weight, layer.bias);
+    let way = conv::choose(isa, x, layer.weight);
+    let currents = |x: &Acts| conv::forward_by(isa, way, x, layer.weight, layer.bias);
     let affines = Affines::new(d.shape.c, Some(&layer.norm));
     let mut neurons = fire_back::Parts::new(isa, &affines, &layer.cell, layer.surrogate, d);
     for (first, x) in parts() {

@@ -1,7 +1,8 @@
 //! Fully connected forward by tables: for every four inputs the sums of their weight rows, one for each of the 16 ways they can
 //! fire. A look-up adds up to four spikes at once, and skips silent fours.
 //!
-//! The tables of 64 inputs and 128 outputs are 128 KB and stay in L2 while all samples and steps read them.
+//! The tables of 64 inputs and 128 outputs are 128 KB and stay in L2 while all samples and steps read them. Where most inputs fire, the
+//! silent ones are looked up, and taken away from the sum of all.
 
 use rayon::prelude::*;
 
@@ -51,17 +52,22 @@ impl Kernel for Read<'_> {
     }
 }
 
-/// `[B·T][width]` sums of weight rows for one group of outputs, `weight` `[row][width]`.
-pub fn sums(isa: Isa, source: &Source, codes: &[Vec<u64>], weight: &[Lane], width: usize) -> Buffer<Lane> {
+/// Codes in which inputs are set that were not.
+pub fn silences(codes: &mut [Vec<u64>]) {
+    codes.par_iter_mut().flatten().for_each(|code| *code = !*code);
+}
+
+/// `[B·T][width]` sums of weight rows for one group of outputs, `weight` `[row][width]`. The codes are of spikes, or of [`silences`].
+pub fn sums(isa: Isa, source: &Source, codes: &[Vec<u64>], of_silences: bool, weight: &[Lane], width: usize) -> Buffer<Lane> {
     let mut sums = source.zeros(codes.first().map_or(0, Vec::len) * width);
     let mut table: Buffer<Lane> = source.stale(ENTRIES * width);
     for (codes, weight) in codes.iter().zip(weight.chunks(TILE * LANES * width)) {
         let (table, sums) = (&mut table[..], &mut sums[..]);
         match width {
-            8 => isa.run(Add::<8> { codes, weight, table, sums }),
-            4 => isa.run(Add::<4> { codes, weight, table, sums }),
-            2 => isa.run(Add::<2> { codes, weight, table, sums }),
-            _ => isa.run(Add::<1> { codes, weight, table, sums }),
+            8 => isa.run(Add::<8> { codes, of_silences, weight, table, sums }),
+            4 => isa.run(Add::<4> { codes, of_silences, weight, table, sums }),
+            2 => isa.run(Add::<2> { codes, of_silences, weight, table, sums }),
+            _ => isa.run(Add::<1> { codes, of_silences, weight, table, sums }),
         }
     }
     sums
@@ -70,6 +76,7 @@ pub fn sums(isa: Isa, source: &Source, codes: &[Vec<u64>], weight: &[Lane], widt
 struct Add<'a, const N: usize> {
     /// `[B·T]`
     codes: &'a [u64],
+    of_silences: bool,
     /// `[inputs of the tile][N]`
     weight: &'a [Lane],
     /// `[ENTRIES][N]`
@@ -84,20 +91,30 @@ impl<const N: usize> Kernel for Add<'_, N> {
     fn run<S: Simd>(self) {
         let rows = self.weight.as_chunks::<N>().0;
         let table: &mut [[Lane; N]; ENTRIES] = self.table.as_chunks_mut::<N>().0.first_chunk_mut().expect("tables of one tile");
+        let sign = S::splat(if self.of_silences { -1.0 } else { 1.0 });
+        // Inputs that exist, and less the sum of all their rows where silences are looked up.
+        let (mut exist, mut all) = (0, [S::splat(0.0); N]);
         for (four, rows) in rows.chunks_exact(4).enumerate() {
+            exist |= 15 << (four * 4);
             for code in 1..16usize {
                 let (row, rest) = (&rows[code.trailing_zeros() as usize], four * 16 + (code & (code - 1)));
                 for n in 0..N {
-                    let row = S::load(&row[n]);
+                    let row = S::mul(S::load(&row[n]), sign);
                     let sum = if code.is_power_of_two() { row } else { S::add(S::load(&table[rest][n]), row) };
+                    if code == 15 && self.of_silences {
+                        all[n] = S::add(all[n], sum);
+                    }
                     S::store(sum, &mut table[four * 16 + code][n]);
                 }
             }
         }
-        for (&code, sums) in self.codes.iter().zip(self.sums.as_chunks_mut::<N>().0) {
+        for (code, sums) in self.codes.iter().map(|code| code & exist).zip(self.sums.as_chunks_mut::<N>().0) {
             // One bit per four that fires.
             let mut fours = (code | code >> 1 | code >> 2 | code >> 3) & 0x1111_1111_1111_1111;
             let mut acc = load_all::<S, N>(sums);
+            for n in 0..N {
+                acc[n] = S::sub(acc[n], all[n]);
+            }
             while fours != 0 {
                 let at = fours.trailing_zeros() as usize;
                 let entry = &table[(at * 4 + (code >> at & 15) as usize) % ENTRIES];

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::buffer::Source;
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Scratch};
-use super::lists::{Lists, by_channel, by_neuron};
+use super::conv_tiles::Tiling;
+use super::lists::{Lists, Windows, by_neuron};
 use super::param::{Param, groups};
 use super::rows::Rows;
 use super::simd::{Isa, LANES};
@@ -227,11 +228,11 @@ fn convolutions_backward_are_plain_sums() {
 #[test]
 fn work_is_in_proportion_to_spikes() {
     let (rng, isa, k) = (&mut Rng::at(1, Purpose::Test, 6, 0), Isa::best(), 3);
-    let (mut masks, mut lists) = (Vec::new(), Lists::default());
+    let (mut windows, mut lists) = (Windows::default(), Lists::default());
     for density in [0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.8] {
         let case = Case { shape: Chw::new(128, 12, 13), out: 1, samples: 2, steps: 16, density };
         let (_, x) = case.spikes(rng);
-        let (spikes, area) = (x.count() as f64, case.shape.area() as f64);
+        let (spikes, area) = (x.count(isa) as f64, case.shape.area() as f64);
         // A spike is added under each of its taps that is inside.
         let inside = spikes * (3.0 * 12.0 - 2.0) * (3.0 * 13.0 - 2.0) / area;
         let per_spike = |rows| conv_spikes::rows_added(isa, rows, &x, k) as f64 / inside;
@@ -250,7 +251,8 @@ fn work_is_in_proportion_to_spikes() {
         let chosen = conv::choose(&Acts::Spikes(x.clone()), &Param::zeros(&Source::default(), Layout::Conv { out: 512, inp: 128, k }));
         assert!(density == 0.2 || chosen == if density < 0.2 { Rows::Single } else { Rows::Fours }, "{chosen:?} at {density}");
         // Backward, a spike is visited once per block of outputs, and nothing else is.
-        let visits: usize = (0..case.samples).map(|b| (by_channel(isa, &x, b, &mut masks, &mut lists), lists.index.len()).1).sum();
+        let tiling = Tiling::new(case.shape, k, case.steps);
+        let visits: usize = (0..case.samples).map(|b| (windows.list(isa, &x, b, &tiling), windows.corner.len()).1).sum();
         assert_eq!(visits as f64, spikes);
         by_neuron(&x, 0, x.sample_len(), 0..case.samples, &mut lists);
         assert_eq!(lists.index.len() as f64, spikes);

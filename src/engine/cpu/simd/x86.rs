@@ -37,6 +37,7 @@ struct Avx2;
 impl Simd for Avx2 {
     type V = (__m256, __m256);
     type M = (__m256, __m256);
+    const REGISTERS: usize = 8;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         // SAFETY: AVX2 was detected; a Lane is 64 bytes, aligned to 64.
@@ -118,6 +119,31 @@ impl Simd for Avx2 {
         sum8(unsafe { _mm256_add_ps(v.0, v.1) })
     }
     #[inline(always)]
+    fn sums(vectors: &[Lane; LANES]) -> Self::V {
+        // SAFETY: AVX2 was detected.
+        unsafe {
+            let half = |i: usize| {
+                let v = Self::load(&vectors[i]);
+                _mm256_add_ps(v.0, v.1)
+            };
+            // As `sum` folds: 8 to 4, two vectors side by side; 4 to 2, four; 2 to 1, eight. Lane 4 h + 2 b + c of the result is the sum
+            // of a vector whose number is found in the same way.
+            let four = |i: usize| {
+                let (a, b) = (half(i), half(i + 4));
+                _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b))
+            };
+            let two = |i: usize| {
+                let (a, b) = (_mm256_castps_pd(four(i)), _mm256_castps_pd(four(i + 1)));
+                _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)))
+            };
+            let one = |i: usize| {
+                let (a, b) = (two(i), two(i + 2));
+                _mm256_add_ps(_mm256_shuffle_ps::<0b10_00_10_00>(a, b), _mm256_shuffle_ps::<0b11_01_11_01>(a, b))
+            };
+            (one(0), one(8))
+        }
+    }
+    #[inline(always)]
     fn step_mask(words: &[u64; LANES], t: usize) -> u16 {
         let mut mask = 0;
         for quarter in 0..4 {
@@ -139,6 +165,7 @@ struct Avx512;
 impl Simd for Avx512 {
     type V = __m512;
     type M = __mmask16;
+    const REGISTERS: usize = 32;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         // SAFETY: AVX-512F was detected; a Lane is 64 bytes, aligned to 64.
