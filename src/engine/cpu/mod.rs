@@ -38,7 +38,7 @@ pub use memory::CpuMemory;
 pub use param::Param;
 pub use simd::Isa;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buffer::{Pool, Source};
 
@@ -93,6 +93,11 @@ impl Cpu {
         if numbers >= LARGE_COPY {
             self.pool.trim();
         }
+    }
+
+    /// What the last pass was; a plain value, whole even if a thread panicked with it in hand.
+    fn last(&self) -> MutexGuard<'_, Option<(Pass, usize, usize)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn source(&self) -> Source {
@@ -166,7 +171,7 @@ impl Engine for Cpu {
     fn input(&self, batch: &Batch, pass: Pass) -> Acts {
         // A pass of another kind asks for buffers of other sizes.
         let this = Some((pass, batch.samples, batch.steps));
-        if std::mem::replace(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner), this) != this {
+        if std::mem::replace(&mut *self.last(), this) != this {
             self.pool.trim();
         }
         Acts::from_batch(&self.source(), batch)
@@ -228,7 +233,7 @@ impl Engine for Cpu {
         }
         let (weight, input, (gamma, beta)) = recompute::backward(self.isa, x, layer, &d, need);
         // What waits after this way back is of other sizes than the next pass asks for.
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last() = None;
         (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
 
