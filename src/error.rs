@@ -153,11 +153,11 @@ impl Error {
         self.place_with(NamedOption::to_string)
     }
     /// The same with options as Python's keyword arguments: `config.toml: batch=4`.
-    pub fn place_for_python(&self) -> String {
+    pub fn place_in_keywords(&self) -> String {
         self.place_with(NamedOption::keyword)
     }
     /// What to do about it, with options as Python's keyword arguments.
-    pub fn remedy_for_python(&self) -> String {
+    pub fn remedy_in_keywords(&self) -> String {
         as_keywords(&self.remedy)
     }
     fn place_with(&self, show: impl Fn(&NamedOption) -> String) -> String {
@@ -250,8 +250,8 @@ mod tests {
             .at("config.toml")
             .remedy("add --val-split 0.1 (--net), or lower -T");
         assert_eq!(e.to_string(), "config.toml: --batch 4 -T: too large\n  remedy: add --val-split 0.1 (--net), or lower -T");
-        assert_eq!(e.place_for_python(), "config.toml: batch=4 T=");
-        assert_eq!(e.remedy_for_python(), "add val_split=0.1 (net=), or lower -T");
+        assert_eq!(e.place_in_keywords(), "config.toml: batch=4 T=");
+        assert_eq!(e.remedy_in_keywords(), "add val_split=0.1 (net=), or lower -T");
         assert_eq!(Error::usage("no").at("column 5").option_as("net", "8C3-XY").to_string(), "--net 8C3-XY: column 5: no");
         assert_eq!(as_keywords("a--b -- c--"), "a--b -- c--");
     }

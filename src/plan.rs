@@ -171,6 +171,11 @@ impl Plan {
         self
     }
 
+    /// The first block whose BatchNorm would see one value per channel in a batch of `samples`: the unbiased variance divides by n - 1.
+    pub fn without_variance(&self, samples: usize) -> Option<&Block> {
+        self.blocks.iter().find(|b| b.has_norm() && b.output.area() * samples < 2)
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.notation.classes()
@@ -206,6 +211,13 @@ mod tests {
     fn pooling_to_nothing_names_the_column() {
         let e = plan("8C3-MP2-AP7-10Voting", "1x8x8").unwrap_err();
         assert!(e.place.contains("column 9") && e.what.contains("8x4x4"), "{e}");
+    }
+
+    #[test]
+    fn one_value_has_no_variance() {
+        let plan = plan("8C3-MP2-8C3-8C3-10Voting", "1x2x2").unwrap();
+        assert_eq!(plan.without_variance(1).map(|b| b.index), Some(2));
+        assert!(plan.without_variance(2).is_none());
     }
 
     #[test]

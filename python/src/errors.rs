@@ -13,7 +13,7 @@ pub fn exception(e: Error) -> PyErr {
         Kind::Memory => "MemoryPlanError",
         _ => "BugError",
     };
-    let (place, remedy) = (e.place_for_python(), e.remedy_for_python());
+    let (place, remedy) = (e.place_in_keywords(), e.remedy_in_keywords());
     let made = Python::attach(|py| py.import("spiketrain.errors")?.getattr(class)?.call1((e.what, place, remedy)).map(PyErr::from_value));
     made.unwrap_or_else(|why_not| why_not)
 }

@@ -55,9 +55,9 @@ impl Use for Learning<'_> {
     }
 }
 
-/// Refuses a batch whose statistics would be of one value: the unbiased variance divides by n - 1.
+/// Refuses a batch whose statistics would be of one value ([`Plan::without_variance`]).
 pub fn check_statistics(plan: &Plan, samples: usize) -> Result<()> {
-    match plan.blocks.iter().find(|b| b.has_norm() && b.output.area() * samples < 2) {
+    match plan.without_variance(samples) {
         Some(b) => Err(Error::usage(format!("BatchNorm of layer {} ({}) sees one value per channel", b.index, b.name()))
             .at("x")
             .remedy("give two samples or more")),

@@ -14,9 +14,10 @@ use super::{print, set_threads};
 use crate::config::{BestOn, Config};
 use crate::data::{Dataset, Split};
 use crate::engine::Engine;
+use crate::engine::memory::samples_on_host;
 use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
-use crate::train::budget::{ahead_bytes, load_of};
+use crate::train::budget::load_of;
 use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, Trainer, credit, open};
 
 /// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
@@ -157,7 +158,7 @@ fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
     print(table(plan));
     print(memory_lines((trainer.engine.name(), trainer.engine.memory()), plan, &load_of(c, trainer.data), &trainer.net.recompute));
     print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
-    print(format!("  the batch made ahead       {:>8.1} MB", ahead_bytes(&load_of(c, trainer.data), plan) as f64 / 1e6));
+    print(format!("  the batch made ahead       {:>8.1} MB", samples_on_host(plan, &load_of(c, trainer.data)) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
     print(format!(
         "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",

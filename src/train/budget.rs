@@ -4,6 +4,7 @@ use super::credit;
 use super::record::available_memory;
 use crate::config::Config;
 use crate::data::Dataset;
+use crate::engine::memory::samples_on_host;
 use crate::engines;
 use crate::error::{Error, Result};
 use crate::memory::{self, Load};
@@ -13,12 +14,6 @@ use crate::plan::Plan;
 pub fn load_of(c: &Config, data: &dyn Dataset) -> Load {
     let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
     Load { steps: c.time_steps, batch: c.batch, direct: data.steps().is_none(), everywhere }
-}
-
-/// Bytes of the batch that is made while another is trained on.
-pub fn ahead_bytes(load: &Load, plan: &Plan) -> usize {
-    let steps = if load.direct { 1 } else { load.steps };
-    size_of::<f32>() * steps * load.batch * plan.shape.len()
 }
 
 /// How a run keeps within its memory.
@@ -35,18 +30,18 @@ pub struct Budget {
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
 pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Budget> {
     let (load, engine) = (load_of(c, data), engines::memory(c.engine));
+    // One batch is made while another is trained on.
+    let ahead = |load: &Load| samples_on_host(plan, load);
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
     let (recompute, credit_samples) = match limit {
-        Some(limit) => {
-            memory::recompute_and_look_within(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead_bytes(&load, plan)))?
-        }
+        Some(limit) => memory::recompute_and_look_within(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead(&load)))?,
         None => (vec![false; plan.blocks.len()], most),
     };
     let needs = |batch| {
         let load = Load { batch, ..load };
         let look = engine.credit(plan, &Load { batch: credit_samples.min(batch), ..load }, &recompute);
         let most = engine.step(plan, &load, &recompute).total().max(if credit_samples > 0 { look } else { 0 });
-        most as u64 + ahead_bytes(&load, plan) as u64
+        most as u64 + ahead(&load) as u64
     };
     let budget = |recompute| Budget { recompute, credit_samples };
     let Some(room) = available_memory() else { return Ok(budget(recompute)) };

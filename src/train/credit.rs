@@ -21,8 +21,7 @@ impl<E: Engine> Trainer<'_, E> {
     /// no longer finite, of which the step itself will tell.
     pub fn credit(&self, epoch: usize, Labelled { batch, labels }: &Labelled) -> Option<CreditLine> {
         let (method, samples) = (self.config.method(epoch), self.credit_samples.min(labels.len()));
-        let lonely = self.net.plan.blocks.iter().any(|b| b.has_norm() && b.output.area() * samples < 2);
-        if method.ann || samples == 0 || lonely {
+        if method.ann || samples == 0 || self.net.plan.without_variance(samples).is_some() {
             return None;
         }
         let layers = self.measure(&first(batch, samples), &labels[..samples], &method);

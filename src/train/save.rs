@@ -1,17 +1,28 @@
-//! A trainer into a checkpoint, and the tensors of one back.
+//! A network and its training into a checkpoint, and the tensors of one back.
 
 use std::borrow::Cow;
 
-use super::trainer::Trainer;
+use super::trainer::{Progress, Trainer};
 use crate::checkpoint::{Checkpoint, CheckpointKind, Header, TensorEntry};
+use crate::config::Config;
 use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::tensors::{self, Role, Tensor, Tensors};
+use crate::tensors::{self, Place, Role, Tensor, Tensors};
+
+/// What a network has learned from, as a checkpoint names it.
+pub struct LearnedFrom<'a> {
+    /// Name of the data set.
+    pub dataset: &'a str,
+    /// Fingerprint of its files; empty if that is not known.
+    pub fingerprint: &'a str,
+    /// Names of its classes.
+    pub classes: &'a [String],
+}
 
 /// Every tensor of a checkpoint in order, and what is stored of it: parameters, their moments, then the statistics.
-pub fn stored(plan: &Plan, kind: CheckpointKind) -> impl Iterator<Item = (Role, Tensor)> + use<> {
+fn stored(plan: &Plan, kind: CheckpointKind) -> impl Iterator<Item = (Role, Tensor)> + use<> {
     let (statistics, parameters): (Vec<Tensor>, Vec<Tensor>) = tensors::of(plan).into_iter().partition(|t| t.place.which.is_statistic());
     let roles = [Role::Value, Role::FirstMoment, Role::SecondMoment];
     let roles = roles.into_iter().take(if kind == CheckpointKind::Training { 3 } else { 1 });
@@ -19,28 +30,36 @@ pub fn stored(plan: &Plan, kind: CheckpointKind) -> impl Iterator<Item = (Role, 
     of_parameters.chain(statistics.into_iter().map(|t| (Role::Value, t)))
 }
 
-/// Name and shape of every tensor of a checkpoint, in order.
-pub fn entries(plan: &Plan, kind: CheckpointKind) -> Vec<TensorEntry> {
-    stored(plan, kind).map(|(role, t)| TensorEntry { name: t.in_checkpoint(role), shape: t.shape() }).collect()
+/// What a checkpoint says besides the tensors' values.
+///
+/// # Errors
+/// Bug: never, for a checked configuration.
+pub fn header(config: &Config, plan: &Plan, from: &LearnedFrom, progress: &Progress, kind: CheckpointKind) -> Result<Header> {
+    Ok(Header {
+        kind,
+        config_toml: config.to_toml()?,
+        network: plan.notation.to_string(),
+        input_shape: plan.shape.to_string(),
+        classes: from.classes.to_vec(),
+        dataset: from.dataset.to_string(),
+        dataset_fingerprint: from.fingerprint.to_string(),
+        step: progress.step,
+        numerics: NUMERICS,
+        progress: serde_json::to_value(progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
+        tensors: stored(plan, kind).map(|(role, t)| TensorEntry { name: t.in_checkpoint(role), shape: t.shape() }).collect(),
+    })
 }
 
-/// The values of each of [`entries`], to be asked for in order; weights alone need no moments.
-pub fn values<'s, E: Engine>(
-    engine: &'s E,
-    net: &'s Network<E>,
-    moments: &'s [Vec<Tensors<E::Param>>],
+/// The values of each tensor of [`header`], to be asked for in order; `host` gives them, of weights alone no moments.
+pub fn values(
+    plan: &Plan,
     kind: CheckpointKind,
-) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
-    let mut stored = stored(&net.plan, kind);
+    mut host: impl FnMut(Role, Place) -> Result<Vec<f32>>,
+) -> impl FnMut(&TensorEntry) -> Result<Cow<'static, [f32]>> {
+    let mut stored = stored(plan, kind);
     move |_| {
-        let (role, Tensor { place, .. }) = stored.next().ok_or_else(|| Error::bug("more tensors than a network has"))?;
-        let moment = |which: usize| moments[which][place.block].get(place.which);
-        let p = match role {
-            Role::Value => net.get(place),
-            Role::FirstMoment => moment(0),
-            Role::SecondMoment => moment(1),
-        };
-        Ok(Cow::Owned(engine.host(p.ok_or_else(|| Error::bug("a network without this tensor"))?)?))
+        let (role, tensor) = stored.next().ok_or_else(|| Error::bug("more tensors than a network has"))?;
+        host(role, tensor.place).map(Cow::Owned)
     }
 }
 
@@ -78,25 +97,23 @@ impl<E: Engine> Trainer<'_, E> {
     /// What a checkpoint of this moment says besides the tensors' values.
     ///
     /// # Errors
-    /// Bug: never, for a checked configuration.
+    /// As [`header`].
     pub fn header(&self, kind: CheckpointKind) -> Result<Header> {
-        Ok(Header {
-            kind,
-            config_toml: self.config.to_toml()?,
-            network: self.config.net.clone(),
-            input_shape: self.net.plan.shape.to_string(),
-            classes: self.data.classes().to_vec(),
-            dataset: self.data.name().to_string(),
-            dataset_fingerprint: self.data.fingerprint().to_string(),
-            step: self.progress.step,
-            numerics: NUMERICS,
-            progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
-            tensors: entries(&self.net.plan, kind),
-        })
+        let data = self.data;
+        let from = LearnedFrom { dataset: data.name(), fingerprint: data.fingerprint(), classes: data.classes() };
+        header(&self.config, &self.net.plan, &from, &self.progress, kind)
     }
 
     /// The values of each tensor of [`Trainer::header`], to be asked for in order.
-    pub fn values<'s>(&'s self, kind: CheckpointKind) -> impl FnMut(&TensorEntry) -> Result<Cow<'s, [f32]>> {
-        values(self.engine, &self.net, &self.moments, kind)
+    pub fn values(&self, kind: CheckpointKind) -> impl FnMut(&TensorEntry) -> Result<Cow<'static, [f32]>> {
+        values(&self.net.plan, kind, |role, place| {
+            let moment = |which: usize| self.moments[which][place.block].get(place.which);
+            let p = match role {
+                Role::Value => self.net.get(place),
+                Role::FirstMoment => moment(0),
+                Role::SecondMoment => moment(1),
+            };
+            self.engine.host(p.ok_or_else(|| Error::bug("a network without this tensor"))?)
+        })
     }
 }

@@ -233,9 +233,7 @@ fn check_batch(config: &Config, plan: &Plan, samples: usize) -> Result<()> {
             .option("batch")
             .remedy(format!("choose --batch {samples} or less")));
     }
-    // The unbiased variance divides by n - 1.
-    let lonely = plan.blocks.iter().find(|b| b.has_norm() && b.output.area() * smallest_batch(config.batch) < 2);
-    match lonely {
+    match plan.without_variance(smallest_batch(config.batch)) {
         Some(b) => Err(Error::usage(format!("BatchNorm of layer {} ({}) sees one value per channel", b.index, b.name()))
             .option_as("batch", config.batch)
             .remedy("choose --batch 8 or more")),

@@ -7,7 +7,6 @@
 mod on;
 pub mod sample;
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use crate::checkpoint::{self, Checkpoint, CheckpointKind, Header};
 use crate::config::Config;
 use crate::data::{Dataset, Preparation, Split};
-use crate::engine::{Batch, NUMERICS};
+use crate::engine::Batch;
 use crate::engines::isa_here;
 use crate::error::{Error, Result};
 use crate::network::{Method, Output};
@@ -26,7 +25,8 @@ use crate::storage::{Published, Storage};
 use crate::tensors::{self, Place, Tensor};
 use crate::train::feed::{Feed, preparation};
 use crate::train::record::mean_rates;
-use crate::train::{Evaluation, Progress, Stop, save};
+use crate::train::save::{self, LearnedFrom};
+use crate::train::{Evaluation, Progress, Stop};
 use on::{OnEngine, Weights};
 pub use on::{See, Seen, Use};
 
@@ -239,25 +239,11 @@ impl Trained {
     /// # Errors
     /// As [`checkpoint::save`].
     pub fn save(&self, storage: &dyn Storage, path: &Path) -> Result<Published> {
-        let plan = self.plan();
-        let header = Header {
-            kind: CheckpointKind::WeightsOnly,
-            config_toml: self.config.to_toml()?,
-            network: plan.notation.to_string(),
-            input_shape: plan.shape.to_string(),
-            classes: self.classes.clone(),
-            dataset: self.config.dataset.to_string(),
-            dataset_fingerprint: self.fingerprint.clone(),
-            step: self.progress.step,
-            numerics: NUMERICS,
-            progress: serde_json::to_value(&self.progress).map_err(|e| Error::bug(format!("progress: {e}")))?,
-            tensors: save::entries(plan, CheckpointKind::WeightsOnly),
-        };
-        let mut stored = save::stored(plan, CheckpointKind::WeightsOnly);
-        checkpoint::save(storage, path, &header, |_| {
-            let (_, tensor) = stored.next().ok_or_else(|| Error::bug("more tensors than a network has"))?;
-            Ok(Cow::Owned(self.host(tensor.place)?))
-        })
+        let (plan, kind) = (self.plan(), CheckpointKind::WeightsOnly);
+        let dataset = self.config.dataset.as_str();
+        let from = LearnedFrom { dataset, fingerprint: &self.fingerprint, classes: &self.classes };
+        let header = save::header(&self.config, plan, &from, &self.progress, kind)?;
+        checkpoint::save(storage, path, &header, save::values(plan, kind, |_, place| self.host(place)))
     }
 }
 

@@ -39,7 +39,7 @@ pub use memory::CpuMemory;
 pub use param::Param;
 pub use simd::Isa;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use buffer::{Pool, Source};
 
@@ -94,6 +94,11 @@ impl Cpu {
         if numbers >= LARGE_COPY {
             self.pool.trim();
         }
+    }
+
+    /// What the last pass was; a plain value, whole even if a thread panicked with it in hand.
+    fn last(&self) -> MutexGuard<'_, Option<(Pass, usize, usize)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn source(&self) -> Source {
@@ -167,7 +172,7 @@ impl Engine for Cpu {
     fn input(&self, batch: &Batch, pass: Pass) -> Acts {
         // A pass of another kind asks for buffers of other sizes.
         let this = Some((pass, batch.samples, batch.steps));
-        if std::mem::replace(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner), this) != this {
+        if std::mem::replace(&mut *self.last(), this) != this {
             self.pool.trim();
         }
         Acts::from_batch(&self.source(), batch)
@@ -229,7 +234,7 @@ impl Engine for Cpu {
         }
         let (weight, input, (gamma, beta)) = recompute::backward(self.isa, x, layer, &d, need);
         // What waits after this way back is of other sizes than the next pass asks for.
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.last() = None;
         (AffineGrads { weight, input }, NormGrads { gamma, beta })
     }
 
