@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use spiketrain::config::InstructionSet;
+use spiketrain::engine::cpu::Isa;
 use spiketrain::events::{Event, nmnist};
 use spiketrain::rng::{Purpose, Rng};
 
@@ -67,6 +69,7 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["train", "--isa", "neon"], &["portable, avx2, avx512"]),
         (&["train", "--memory", "lots"], &["1500M or 2G"]),
         (&["bench", "--memory", "0"], &["1500M or 2G"]),
+        (&["bench", "--isa", "sse2"], &["portable, avx2, avx512"]),
         (&["train", "--size", "32"], &["HEIGHTxWIDTH"]),
         (&["train", "--epochs", "many"], &["--epochs"]),
         (&["train", "-T", "0"], &["--time-steps", "1 to 64"]),
@@ -505,6 +508,26 @@ fn a_run_keeps_the_instruction_set_it_began_with() {
     assert!(text.contains("isa = \"portable\""), "{text}");
     fs::write(dir.path().join("other.toml"), text.replace("portable", "widest")).unwrap();
     refused(dir.path(), &["train", "--config", "other.toml"], 2, &["isa"]);
+}
+
+#[test]
+fn bench_measures_the_instruction_set_that_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let here: Vec<_> = Isa::available().iter().map(|isa| isa.name()).collect();
+    for set in InstructionSet::ALL.map(InstructionSet::name) {
+        let args = ["bench", "--net=4C3-MP4-10Voting", "--shape=1x8x8", "-T=2", "-b=2", "--steps=1", "--json", "--isa", set];
+        if !here.contains(&set) {
+            refused(dir.path(), &args, 2, &["--isa", "does not have", set, &here.join(", ")]);
+            continue;
+        }
+        for kind in [&[][..], &["--infer"]] {
+            let (code, out, err) = spiketrain(dir.path(), &[&args, kind].concat());
+            assert_eq!(code, 0, "{set}: {err}");
+            out.lines().for_each(|line| assert_eq!(serde_json::from_str::<Value>(line).unwrap()["isa"], set, "{line}"));
+            assert!(!out.is_empty(), "{set} {kind:?}");
+        }
+    }
+    assert!(here.contains(&"portable"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
 use crate::bench::Inputs;
-use crate::config::on_off;
+use crate::config::{InstructionSet, on_off};
 use crate::events::Sensor;
 use crate::memory;
 use crate::neuron::Rule;
@@ -208,6 +208,9 @@ pub struct BenchArgs {
     /// Measure the latency of classifying one sample instead, at T = 1, 2, 4 … 32.
     #[arg(long)]
     pub infer: bool,
+    /// Instruction set: portable, avx2, avx512 [default: the widest of this machine].
+    #[arg(long)]
+    pub isa: Option<InstructionSet>,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,

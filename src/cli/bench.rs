@@ -23,7 +23,7 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
     set_threads(a.threads)?;
     let rival = a.vs.as_deref().map(rival).transpose()?;
     let spec = spec(a)?;
-    let engine = Cpu::new();
+    let engine = Cpu::with_isa(a.isa.unwrap_or_default().isa()?);
     if a.infer {
         return infer(&engine, &spec, a.json);
     }
@@ -183,7 +183,9 @@ fn infer(engine: &Cpu, spec: &Spec, json: bool) -> Result<u8> {
         let at = |share: f64| 1e3 * seconds[((seconds.len() - 1) as f64 * share).round() as usize];
         let throughput = seconds.len() as f64 / seconds.iter().sum::<f64>();
         match json {
-            true => print(json!({"T": t, "p50_ms": at(0.5), "p99_ms": at(0.99), "samples_per_s": throughput})),
+            true => print(json!({
+                "net": spec.plan.notation.to_string(), "T": t, "rate": spec.rate, "threads": rayon::current_num_threads(),
+                "isa": engine.instruction_set(), "runs": steps, "p50_ms": at(0.5), "p99_ms": at(0.99), "samples_per_s": throughput})),
             false => print(format!("{t:>4} {:>10.2} {:>10.2} {throughput:>12.1}", at(0.5), at(0.99))),
         }
     }

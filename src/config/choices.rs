@@ -68,11 +68,15 @@ impl InstructionSet {
     /// # Errors
     /// Usage: this machine does not have it.
     pub fn isa(self) -> Result<Isa> {
-        let mut all = Isa::available().into_iter();
-        all.find(|isa| isa.name() == self.name()).ok_or_else(|| {
+        self.among(&Isa::available())
+    }
+
+    fn among(self, available: &[Isa]) -> Result<Isa> {
+        available.iter().copied().find(|isa| isa.name() == self.name()).ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(|isa| isa.name()).collect();
             Error::usage(format!("this machine does not have {}", self.name()))
                 .option("isa")
-                .remedy(format!("a run whose bits need not be repeated can be started with --isa {}", Isa::best().name()))
+                .remedy(format!("choose {}; the last bits of a run depend on it", names.join(", ")))
         })
     }
 }
@@ -102,4 +106,16 @@ pub(super) fn height_width(text: &str) -> std::result::Result<[usize; 2], String
     let side = |s: &str| s.parse::<usize>().ok().filter(|n| (1..=limits::MAX_SIDE).contains(n));
     let both = text.split_once('x').and_then(|(h, w)| Some([side(h)?, side(w)?]));
     both.ok_or_else(|| format!("write HEIGHTxWIDTH, 1 to {} each, e.g. 32x32", limits::MAX_SIDE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_set_that_is_not_here_is_refused_with_those_that_are() {
+        assert_eq!(InstructionSet::Portable.among(&[Isa::PORTABLE]).unwrap(), Isa::PORTABLE);
+        let e = InstructionSet::Avx512.among(&[Isa::PORTABLE]).unwrap_err().to_string();
+        assert!(e.contains("--isa") && e.contains("does not have avx512") && e.contains("choose portable;"), "{e}");
+    }
 }
