@@ -80,7 +80,7 @@ impl Simd for Neon {
     #[inline(always)]
     fn prefetch(x: &Lane) {
         // SAFETY: a hint, which gives no value, changes nothing that a program can see and never faults.
-        unsafe { asm!("prfm pldl1keep, [{}]", in(reg) std::ptr::from_ref(x), options(nomem, nostack, preserves_flags)) }
+        unsafe { asm!("prfm pldl1keep, [{}]", in(reg) std::ptr::from_ref(x).addr(), options(nomem, nostack, preserves_flags)) }
     }
     #[inline(always)]
     fn splat(x: f32) -> Self::V {
