@@ -57,7 +57,7 @@ class _NetworkOptions(_TrainingOptions, _DataOptions, total=False):
     decay: Optional[float]
     relu: Optional[bool]
     engine: Optional[Literal["cpu", "reference"]]
-    isa: Optional[Literal["portable", "avx2", "avx512"]]
+    isa: Optional[Literal["portable", "neon", "avx2", "avx512"]]
 
 class _RunOptions(_NetworkOptions, total=False):
     net: Optional[str]

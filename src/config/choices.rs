@@ -53,6 +53,8 @@ named!(EngineName, "engine": Cpu = "cpu", Reference = "reference");
 pub enum InstructionSet {
     /// No particular one.
     Portable,
+    /// NEON, of every 64-bit ARM processor.
+    Neon,
     /// AVX2 with fused multiply-add.
     Avx2,
     /// AVX-512.
@@ -60,7 +62,7 @@ pub enum InstructionSet {
 }
 
 // From narrow to wide.
-named!(InstructionSet, "instruction set": Portable = "portable", Avx2 = "avx2", Avx512 = "avx512");
+named!(InstructionSet, "instruction set": Portable = "portable", Neon = "neon", Avx2 = "avx2", Avx512 = "avx512");
 
 impl InstructionSet {
     /// For the engine.

@@ -144,7 +144,7 @@ options! { |user, set|
     /// Engine: cpu (event-driven) or reference (slow, f64) [default: cpu].
     #[arg(long)]
     engine: EngineName = EngineName::Cpu, [Network];
-    /// Instruction set of the cpu engine: portable, avx2, avx512; last bits depend on it [default: the widest of this machine].
+    /// Instruction set of the cpu engine: portable, neon, avx2, avx512; last bits depend on it [default: the widest of this machine].
     #[arg(long)]
     isa: InstructionSet = InstructionSet::default(), [Network, Younger];
 }

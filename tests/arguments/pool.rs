@@ -40,7 +40,7 @@ const GOOD: &[(&str, &[&str])] = &[
     ("val-split", &["0", "0.5"]),
     ("best-on", &["validation", "test", "last"]),
     ("engine", &["cpu", "reference"]),
-    ("isa", &["portable", "avx2", "avx512"]),
+    ("isa", &["portable", "neon", "avx2", "avx512"]),
     ("config", &["config.toml", "run/config.toml", "random.toml"]),
     ("out", &["out", "run", "deep/er/out"]),
     ("resume", &["run", "out"]),

@@ -79,7 +79,7 @@ impl Cpu {
         Cpu::with_isa(Isa::best())
     }
 
-    /// For messages: `avx512`, `avx2` or `portable`.
+    /// For messages: `avx512`, `avx2`, `neon` or `portable`.
     pub fn instruction_set(&self) -> &'static str {
         self.isa.name()
     }

@@ -13,6 +13,8 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use crate::neuron::Real;
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
@@ -284,6 +286,8 @@ enum Set {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Isa {
@@ -293,6 +297,8 @@ impl Isa {
     /// All that this processor can run, slowest first.
     pub fn available() -> Vec<Isa> {
         let mut all = vec![Isa::PORTABLE];
+        #[cfg(target_arch = "aarch64")]
+        all.push(Isa(Set::Neon));
         #[cfg(target_arch = "x86_64")]
         {
             // Every feature that x86::with_avx2 and x86::with_avx512 enable.
@@ -326,6 +332,8 @@ impl Isa {
             Set::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => "neon",
         }
     }
 
@@ -340,6 +348,8 @@ impl Isa {
             // SAFETY: the same.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { x86::with_avx512(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            Set::Neon => kernel.run::<neon::Neon>(),
         }
     }
 }
