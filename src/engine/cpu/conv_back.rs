@@ -321,9 +321,10 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
             let list = lists.range(*first + c);
             let place = |r: usize| (c * k + *y0 + r) * k + *x0;
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
-            let mut sixteens = windows.corner[list].chunks(LANES).zip((0..).step_by(LANES)).map(|(sixteen, i)| {
-                (sixteen, if GRADED { &levels[i..i + sixteen.len()] } else { &[] })
-            });
+            let mut sixteens = windows.corner[list]
+                .chunks(LANES)
+                .zip((0..).step_by(LANES))
+                .map(|(sixteen, i)| (sixteen, if GRADED { &levels[i..i + sixteen.len()] } else { &[] }));
             if 2 * W * R + R < S::REGISTERS {
                 let Some(some) = sixteens.next() else { continue };
                 let mut window = Window::<S, W, R, GRADED, DOT>::load(rows, weight, place);

@@ -139,7 +139,9 @@ mod tests {
 
     #[test]
     fn units_hold_every_position_and_step_once_under_their_windows() {
-        for (h, w, k, steps) in [(14, 14, 3, 16), (4, 4, 3, 16), (33, 64, 3, 5), (1, 200, 5, 7), (9, 2, 9, 64), (40, 40, 31, 3), (1, 1, 1, 1)] {
+        for (h, w, k, steps) in
+            [(14, 14, 3, 16), (4, 4, 3, 16), (33, 64, 3, 5), (1, 200, 5, 7), (9, 2, 9, 64), (40, 40, 31, 3), (1, 1, 1, 1)]
+        {
             let (shape, pad) = (Chw::new(1, h, w), k / 2);
             let tiling = Tiling::new(shape, k, steps);
             assert!(tiling.room() <= ROOM.max(k * k), "{h}x{w}, {k}");

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 
 use super::buffer::Source;
+use super::conv_spikes::{self, Way};
+use super::conv_tiles::Tiling;
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Scratch};
-use super::conv_tiles::Tiling;
 use super::lists::{Lists, Windows, by_neuron};
 use super::param::{Param, groups};
 use super::rows::Rows;
 use super::simd::{Isa, LANES};
-use super::{conv, conv_back, conv_spikes, linear_back, linear_sparse};
+use super::{conv, conv_back, linear_back, linear_sparse};
 use crate::engine::{Cut, Layout, Need};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
@@ -118,13 +119,17 @@ fn convolutions_forward_are_plain_sums() {
             Param::from_host(&Source::default(), Layout::PerChannel(case.out), &bias),
         );
         for isa in Isa::available() {
-            let by = |rows: Rows| {
+            let by = |rows: Rows, silences: bool| {
                 let mut y = Field::stale(&Source::default(), Chw { c: case.out, ..case.shape }, x.cut, case.steps, case.steps);
-                conv_spikes::forward(isa, rows, &x, &w, &bias, &mut y);
+                conv_spikes::forward(isa, Way { rows, silences }, &x, &w, &bias, &mut y);
                 y
             };
             let chosen = conv::forward(isa, &Acts::Spikes(x.clone()), &w, &bias);
-            for (y, what) in [(by(Rows::Single), "single"), (by(Rows::Fours), "fours"), (chosen, "chosen")] {
+            let mut ways = vec![(by(Rows::Single, false), "single"), (by(Rows::Fours, false), "fours"), (chosen, "chosen")];
+            if !x.graded() {
+                ways.extend([(by(Rows::Single, true), "single silences"), (by(Rows::Fours, true), "fours of silences")]);
+            }
+            for (y, what) in ways {
                 for (b, o) in (0..case.samples).flat_map(|b| (0..case.out).map(move |o| (b, o))) {
                     let got = of_channel(&y, b, o);
                     for (t, p) in (0..case.steps).flat_map(|t| (0..case.shape.area()).map(move |p| (t, p))) {
@@ -248,8 +253,13 @@ fn work_is_in_proportion_to_spikes() {
             "{fours} additions per spike by fours, at most {}",
             by_four * filling
         );
-        let chosen = conv::choose(&Acts::Spikes(x.clone()), &Param::zeros(&Source::default(), Layout::Conv { out: 512, inp: 128, k }));
-        assert!(density == 0.2 || chosen == if density < 0.2 { Rows::Single } else { Rows::Fours }, "{chosen:?} at {density}");
+        let chosen = conv::choose(isa, &Acts::Spikes(x.clone()), &Param::zeros(&Source::default(), Layout::Conv { out: 512, inp: 128, k }));
+        assert_eq!(chosen.silences, density > 0.5);
+        let listed = density.min(1.0 - density);
+        assert!(
+            listed > 0.19 && listed < 0.21 || chosen.rows == if listed < 0.2 { Rows::Single } else { Rows::Fours },
+            "{chosen:?} at {density}"
+        );
         // Backward, a spike is visited once per block of outputs, and nothing else is.
         let tiling = Tiling::new(case.shape, k, case.steps);
         let visits: usize = (0..case.samples).map(|b| (windows.list(isa, &x, b, &tiling), windows.corner.len()).1).sum();
