@@ -319,36 +319,21 @@ impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel
         let mut pending = Pending::new(lists.range(*first).start);
         for c in 0..*channels {
             let list = lists.range(*first + c);
+            if list.is_empty() {
+                continue;
+            }
             let place = |r: usize| (c * k + *y0 + r) * k + *x0;
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
-            let mut sixteens = windows.corner[list]
-                .chunks(LANES)
-                .zip((0..).step_by(LANES))
-                .map(|(sixteen, i)| (sixteen, if GRADED { &levels[i..i + sixteen.len()] } else { &[] }));
-            if 2 * W * R + R < S::REGISTERS {
-                let Some(some) = sixteens.next() else { continue };
-                let mut window = Window::<S, W, R, GRADED, DOT>::load(rows, weight, place);
-                for (corners, levels) in std::iter::once(some).chain(sixteens) {
-                    window.walk::<DOT, false>(corners, levels, &mut pending);
-                    if DOT {
-                        pending.advance::<S>(corners.len(), dots);
-                    }
-                }
-                window.store(d_weight, place);
-            } else {
-                // Row by row, so that weights and sums stay within the registers.
-                for (corners, levels) in sixteens {
-                    for r in 0..R {
-                        let mut window = Window::<S, W, 1, GRADED, DOT>::load([rows[r]], weight, |_| place(r));
-                        match r {
-                            0 => window.walk::<DOT, false>(corners, levels, &mut pending),
-                            _ => window.walk::<DOT, true>(corners, levels, &mut pending),
-                        }
-                        window.store(d_weight, |_| place(r));
-                    }
-                    if DOT {
-                        pending.advance::<S>(corners.len(), dots);
-                    }
+            let zero = [[S::splat(0.0); W]; R];
+            let mut window = Window::<S, W, R, GRADED, DOT> { rows, taps: zero, acc: zero };
+            for r in 0..R {
+                window.taps[r] = load_all::<S, W>(weight[place(r)..].first_chunk().expect("the weight has all taps"));
+            }
+            window.walk::<DOT>(&windows.corner[list], levels, &mut pending, dots);
+            for r in 0..R {
+                let to: &mut [Lane; W] = d_weight[place(r)..].first_chunk_mut().expect("the gradient has all taps");
+                for x in 0..W {
+                    S::store(S::add(S::load(&to[x]), window.acc[r][x]), &mut to[x]);
                 }
             }
         }
@@ -365,32 +350,6 @@ struct Window<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, c
     /// Weights, and sums of their gradients.
     taps: [[S::V; W]; R],
     acc: [[S::V; W]; R],
-}
-
-impl<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Window<'a, S, W, R, GRADED, DOT> {
-    /// Weights, whose rows lie at `place`; nothing summed yet.
-    #[inline(always)]
-    fn load(rows: [&'a [Lane]; R], weight: &[Lane], place: impl Fn(usize) -> usize) -> Self {
-        let zero = [[S::splat(0.0); W]; R];
-        let mut window = Window { rows, taps: zero, acc: zero };
-        for r in 0..R {
-            if DOT {
-                window.taps[r] = load_all::<S, W>(weight[place(r)..].first_chunk().expect("the weight has all taps"));
-            }
-        }
-        window
-    }
-
-    /// Adds the sums to the gradient.
-    #[inline(always)]
-    fn store(self, d_weight: &mut [Lane], place: impl Fn(usize) -> usize) {
-        for r in 0..R {
-            let to: &mut [Lane; W] = d_weight[place(r)..].first_chunk_mut().expect("the gradient has all taps");
-            for x in 0..W {
-                S::store(S::add(S::load(&to[x]), self.acc[r][x]), &mut to[x]);
-            }
-        }
-    }
 }
 
 impl<S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Walker<S> for Window<'_, S, W, R, GRADED, DOT> {

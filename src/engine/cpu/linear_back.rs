@@ -35,7 +35,6 @@ pub struct Tile<'a> {
 
 /// dL/dW and, as far as needed, dL/dx from e = dL/dy.
 pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (Param, Option<Grad>) {
-    let (all, pairs) = (positions(x.shape()), e.samples * e.stored);
     let groups = groups(outputs(weight.layout));
     let by_group: Vec<Buffer<Lane>> = groups.par_iter().map(|&group| rows_of(e, group)).collect();
     if let (Acts::Spikes(s), false) = (x, need == Need::Everywhere)
@@ -46,6 +45,12 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
             return linear_sparse::backward(isa, s, weight, &errors, need);
         }
     }
+    by_inputs(isa, x, weight, e, &by_group, need)
+}
+
+/// [`backward`] by the spikes of each input, or by matrix products; `by_group` holds the [`rows_of`] e.
+pub(super) fn by_inputs(isa: Isa, x: &Acts, weight: &Param, e: &Field, by_group: &[Buffer<Lane>], need: Need) -> (Param, Option<Grad>) {
+    let (all, pairs, groups) = (positions(x.shape()), e.samples * e.stored, groups(outputs(weight.layout)));
     let mut d_weight = Param::stale(x.source(), weight.layout);
     let mut d_x = x.source().stale(if need == Need::Nothing { 0 } else { all * pairs });
     let tiles = cut(&mut d_weight, &mut d_x, TILE, all, pairs, &groups);
@@ -56,7 +61,7 @@ pub fn backward(isa: Isa, x: &Acts, weight: &Param, e: &Field, need: Need) -> (P
     let depth = leaves.iter().map(|leaf| leaf.slot).max().unwrap_or(0);
     let of_group = |width: usize| depth * (TILE * LANES * width + PADDING);
     let spare = if apart { groups.iter().map(|g| of_group(g.width)).sum() } else { of_group(groups[0].width) };
-    let pass = Backward { isa, x, weight, groups: &groups, e: &by_group, pairs, leaves: &leaves, pieces: &pieces, apart, depth };
+    let pass = Backward { isa, x, weight, groups: &groups, e: by_group, pairs, leaves: &leaves, pieces: &pieces, apart, depth };
     tiles.into_par_iter().for_each_init(
         || x.source().stale(spare),
         |spare, mut tile| match (x, need) {
@@ -296,13 +301,7 @@ impl<const N: usize, const GRADED: bool, const DOT: bool> Kernel for Sized<'_, N
             let row = load_all::<S, N>(row);
             let mut unit = Unit::<S, N, GRADED, DOT> { e, row, acc };
             let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
-            for (i, sixteen) in lists.index[list].chunks(LANES).enumerate() {
-                let levels = if GRADED { &levels[i * LANES..] } else { &[] };
-                unit.walk::<DOT, false>(sixteen, levels, &mut pending);
-                if DOT {
-                    pending.advance::<S>(sixteen.len(), dots);
-                }
-            }
+            unit.walk::<DOT>(&lists.index[list], levels, &mut pending, dots);
             let scale = if ended && scale != 1.0 { Some(scale) } else { None };
             for n in 0..N {
                 let mut sum = unit.acc[n];

@@ -28,6 +28,8 @@ mod pool;
 mod recompute;
 mod rows;
 mod simd;
+#[cfg(test)]
+mod sweep;
 mod tables;
 #[cfg(test)]
 mod tests;

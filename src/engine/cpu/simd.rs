@@ -51,8 +51,6 @@ pub trait Simd: Copy {
     type V: Copy;
     /// Sixteen answers.
     type M: Copy;
-    /// How many [`Simd::V`] there are registers for.
-    const REGISTERS: usize;
     /// From memory.
     fn load(x: &Lane) -> Self::V;
     /// To memory.
@@ -143,48 +141,43 @@ pub fn store_all<S: Simd, const N: usize>(vectors: &[S::V; N], to: &mut [Lane; N
 /// Vectors whose lanes are to be summed, on their way to totals that stand behind one another: sixteen at a time, because a sum
 /// alone costs as much as the products it sums.
 pub struct Pending {
-    /// One half is filled after the other.
-    vectors: [[Lane; LANES]; 2],
-    /// Vectors up to now.
+    vectors: [Lane; LANES],
     count: usize,
-    /// Where the first of the half that is being filled goes.
+    /// Where the first of them goes.
     at: usize,
 }
 
 impl Pending {
     /// None yet, the first one for total `at`.
     pub fn new(at: usize) -> Pending {
-        Pending { vectors: [[Lane::ZERO; LANES]; 2], count: 0, at }
+        Pending { vectors: [Lane::ZERO; LANES], count: 0, at }
     }
 
-    /// The place of the i-th vector to come, up to sixteen.
+    /// Free places for up to `most` vectors that follow.
     #[inline(always)]
-    pub fn place(&mut self, i: usize) -> &mut Lane {
-        let place = self.count + i;
-        &mut self.vectors[place / LANES % 2][place % LANES]
+    pub fn places(&mut self, most: usize) -> &mut [Lane] {
+        let first = self.count;
+        self.count = LANES.min(first + most);
+        &mut self.vectors[first..self.count]
     }
 
-    /// So many vectors, up to sixteen, stand in their places: adds the sums of a half that is full to their totals.
+    /// Adds the sums to their totals if all sixteen are there.
     #[inline(always)]
-    pub fn advance<S: Simd>(&mut self, count: usize, totals: &mut [f32]) {
-        let half = self.count / LANES;
-        self.count += count;
-        if self.count / LANES > half {
-            let totals: &mut [f32; LANES] = totals[self.at..].first_chunk_mut().expect("a total for each vector");
-            let mut lane = Lane(*totals);
-            S::store(S::add(S::load(&lane), S::sums(&self.vectors[half % 2])), &mut lane);
-            (*totals, self.at) = (lane.0, self.at + LANES);
+    pub fn flush_full<S: Simd>(&mut self, totals: &mut [f32]) {
+        if self.count == LANES {
+            self.flush::<S>(totals);
         }
     }
 
-    /// Adds the sums of those that are left to their totals.
+    /// Adds the sums to their totals.
     #[inline(always)]
-    pub fn flush<S: Simd>(self, totals: &mut [f32]) {
-        let totals = &mut totals[self.at..][..self.count % LANES];
+    pub fn flush<S: Simd>(&mut self, totals: &mut [f32]) {
+        let totals = &mut totals[self.at..self.at + self.count];
         let mut lane = Lane::ZERO;
         lane.0[..totals.len()].copy_from_slice(totals);
-        S::store(S::add(S::load(&lane), S::sums(&self.vectors[self.count / LANES % 2])), &mut lane);
+        S::store(S::add(S::load(&lane), S::sums(&self.vectors)), &mut lane);
         totals.copy_from_slice(&lane.0[..totals.len()]);
+        (self.at, self.count) = (self.at + self.count, 0);
     }
 }
 
@@ -193,15 +186,20 @@ pub trait Walker<S: Simd> {
     /// One spike of this level: adds e to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
     fn visit(&mut self, at: u32, level: f32) -> S::V;
 
-    /// Visits up to sixteen spikes; `levels` is empty where all are 1. If `DOT`, what they give goes to the places that are next, or, if
-    /// `MORE`, is added to what is there.
+    /// Visits a list of spikes; `levels` is empty where all are 1. If `DOT`, the sums go to `dots` behind those that are `pending`.
     #[inline(always)]
-    fn walk<const DOT: bool, const MORE: bool>(&mut self, list: &[u32], levels: &[f32], pending: &mut Pending) {
-        for (i, &at) in list.iter().enumerate() {
-            let products = self.visit(at, levels.get(i).copied().unwrap_or(1.0));
-            if DOT {
-                let place = pending.place(i);
-                S::store(if MORE { S::add(S::load(place), products) } else { products }, place);
+    fn walk<const DOT: bool>(&mut self, list: &[u32], levels: &[f32], pending: &mut Pending, dots: &mut [f32]) {
+        let mut active = list.iter().enumerate();
+        if DOT {
+            while active.len() > 0 {
+                for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
+                    S::store(self.visit(at, levels.get(i).copied().unwrap_or(1.0)), place);
+                }
+                pending.flush_full::<S>(dots);
+            }
+        } else {
+            for (i, &at) in active {
+                self.visit(at, levels.get(i).copied().unwrap_or(1.0));
             }
         }
     }
@@ -360,7 +358,6 @@ struct Portable;
 impl Simd for Portable {
     type V = [f32; LANES];
     type M = [bool; LANES];
-    const REGISTERS: usize = 4;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         x.0

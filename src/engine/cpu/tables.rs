@@ -112,8 +112,10 @@ impl<const N: usize> Kernel for Add<'_, N> {
             // One bit per four that fires.
             let mut fours = (code | code >> 1 | code >> 2 | code >> 3) & 0x1111_1111_1111_1111;
             let mut acc = load_all::<S, N>(sums);
-            for n in 0..N {
-                acc[n] = S::sub(acc[n], all[n]);
+            if self.of_silences {
+                for n in 0..N {
+                    acc[n] = S::sub(acc[n], all[n]);
+                }
             }
             while fours != 0 {
                 let at = fours.trailing_zeros() as usize;

@@ -21,11 +21,14 @@ impl Kernel for Summed {
         let (mut together, mut alone) = ([1.0; 21], [1.0; 21]);
         let mut pending = Pending::new(1);
         let mut vectors = self.0.iter().chain(&self.0).take(20);
-        for count in [3, 9, 7, 1] {
-            for i in 0..count {
-                *pending.place(i) = *vectors.next().expect("there are twenty");
+        for most in [3, 9, 7, 1] {
+            for place in pending.places(most) {
+                *place = *vectors.next().expect("there are twenty");
             }
-            pending.advance::<S>(count, &mut together);
+            pending.flush_full::<S>(&mut together);
+        }
+        for place in pending.places(3) {
+            *place = *vectors.next().expect("there are twenty");
         }
         pending.flush::<S>(&mut together);
         for (alone, lane) in alone[1..].iter_mut().zip(self.0.iter().chain(&self.0)) {

@@ -37,7 +37,6 @@ struct Avx2;
 impl Simd for Avx2 {
     type V = (__m256, __m256);
     type M = (__m256, __m256);
-    const REGISTERS: usize = 8;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         // SAFETY: AVX2 was detected; a Lane is 64 bytes, aligned to 64.
@@ -122,25 +121,30 @@ impl Simd for Avx2 {
     fn sums(vectors: &[Lane; LANES]) -> Self::V {
         // SAFETY: AVX2 was detected.
         unsafe {
-            let half = |i: usize| {
+            // As `sum` folds: 16 to 8,
+            let mut eights = [_mm256_setzero_ps(); LANES];
+            for i in 0..LANES {
                 let v = Self::load(&vectors[i]);
-                _mm256_add_ps(v.0, v.1)
-            };
-            // As `sum` folds: 8 to 4, two vectors side by side; 4 to 2, four; 2 to 1, eight. Lane 4 h + 2 b + c of the result is the sum
-            // of a vector whose number is found in the same way.
-            let four = |i: usize| {
-                let (a, b) = (half(i), half(i + 4));
-                _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b))
-            };
-            let two = |i: usize| {
-                let (a, b) = (_mm256_castps_pd(four(i)), _mm256_castps_pd(four(i + 1)));
-                _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)))
-            };
-            let one = |i: usize| {
-                let (a, b) = (two(i), two(i + 2));
-                _mm256_add_ps(_mm256_shuffle_ps::<0b10_00_10_00>(a, b), _mm256_shuffle_ps::<0b11_01_11_01>(a, b))
-            };
-            (one(0), one(8))
+                eights[i] = _mm256_add_ps(v.0, v.1);
+            }
+            // 8 to 4, two vectors side by side: i and i + 4,
+            let mut fours = [_mm256_setzero_ps(); 8];
+            for i in 0..8 {
+                let (a, b) = (eights[i / 4 * 8 + i % 4], eights[i / 4 * 8 + i % 4 + 4]);
+                fours[i] = _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+            }
+            // 4 to 2, four, and 2 to 1, eight.
+            let mut twos = [_mm256_setzero_ps(); 4];
+            for i in 0..4 {
+                let (a, b) = (_mm256_castps_pd(fours[2 * i]), _mm256_castps_pd(fours[2 * i + 1]));
+                twos[i] = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+            }
+            let mut ones = [_mm256_setzero_ps(); 2];
+            for i in 0..2 {
+                let (a, b) = (twos[2 * i], twos[2 * i + 1]);
+                ones[i] = _mm256_add_ps(_mm256_shuffle_ps::<0b10_00_10_00>(a, b), _mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+            }
+            (ones[0], ones[1])
         }
     }
     #[inline(always)]
@@ -165,7 +169,6 @@ struct Avx512;
 impl Simd for Avx512 {
     type V = __m512;
     type M = __mmask16;
-    const REGISTERS: usize = 32;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         // SAFETY: AVX-512F was detected; a Lane is 64 bytes, aligned to 64.
