@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::buffer::{Buffer, Source};
 use super::conv_spikes::{self, Way};
-use super::field::{Acts, Field, Spikes, blocks};
+use super::field::{Acts, Field, Spikes, Words, blocks};
 use super::linear_back::{by_inputs, rows_of};
 use super::param::{Param, groups};
 use super::rows::Rows;
@@ -26,7 +26,7 @@ const DENSITIES: [f64; 10] = [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 0.
 /// Independent spikes.
 fn spikes(shape: Chw, samples: usize, density: f64) -> Spikes {
     let rng = &mut Rng::at(0, Purpose::Test, 0, 0);
-    let mut plane: Buffer<_> = Source::default().zeros(samples * blocks(shape.c) * shape.area());
+    let mut plane: Buffer<Words> = Source::default().zeros(samples * blocks(shape.c) * shape.area());
     for word in plane.iter_mut().flat_map(|words| words[..shape.c.min(LANES)].iter_mut()) {
         *word = (0..STEPS).fold(0, |word, t| word | u64::from(f64::from(rng.unit()) < density) << t);
     }
