@@ -69,7 +69,7 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["train", "--isa", "sse2"], &["portable, neon, avx2, avx512"]),
         (&["train", "--memory", "lots"], &["1500M or 2G"]),
         (&["bench", "--memory", "0"], &["1500M or 2G"]),
-        (&["bench", "--isa", "sse2"], &["portable, avx2, avx512"]),
+        (&["bench", "--isa", "sse2"], &["portable, neon, avx2, avx512"]),
         (&["train", "--size", "32"], &["HEIGHTxWIDTH"]),
         (&["train", "--epochs", "many"], &["--epochs"]),
         (&["train", "-T", "0"], &["--time-steps", "1 to 64"]),

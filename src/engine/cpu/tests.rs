@@ -254,7 +254,7 @@ fn work_is_in_proportion_to_spikes() {
             by_four * filling
         );
         let chosen = conv::choose(isa, &Acts::Spikes(x.clone()), &Param::zeros(&Source::default(), Layout::Conv { out: 512, inp: 128, k }));
-        assert_eq!(chosen.silences, density > 0.5);
+        assert!(density == 0.5 || chosen.silences == (density > 0.5), "{chosen:?} at {density}");
         let listed = density.min(1.0 - density);
         assert!(
             listed > 0.19 && listed < 0.21 || chosen.rows == if listed < 0.2 { Rows::Single } else { Rows::Fours },
