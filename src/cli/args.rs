@@ -208,7 +208,7 @@ pub struct BenchArgs {
     /// Measure the latency of classifying one sample instead, at T = 1, 2, 4 … 32.
     #[arg(long)]
     pub infer: bool,
-    /// Instruction set: portable, avx2, avx512 [default: the widest of this machine].
+    /// Instruction set: portable, neon, avx2, avx512 [default: the widest of this machine].
     #[arg(long)]
     pub isa: Option<InstructionSet>,
     /// Worker threads [default: one per core].
