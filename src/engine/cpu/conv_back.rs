@@ -193,6 +193,7 @@ impl Backward<'_> {
         let Scratch { windows, dots, bordered, .. } = scratch;
         windows.list(self.isa, x, b, self.tiling);
         dots.clear();
+        dots.reserve_exact(windows.corner.len());
         dots.resize(windows.corner.len(), 0.0);
         bordered.resize(self.tiling.room(), Lane::ZERO);
         let (k, channels) = (side(self.weight), x.shape.c);

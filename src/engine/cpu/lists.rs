@@ -114,8 +114,12 @@ impl Windows {
         isa.run(Transpose { planes: &planes, area, steps: x.steps, tiling, out: masks });
         let spikes = masks.iter().map(|mask| mask.count_ones() as usize).sum();
         lists.clear();
-        lists.index.resize(spikes, 0);
-        corner.resize(spikes, 0);
+        // Exactly: growth to twice the size for a few more spikes than the last sample had is what a memory plan does not count.
+        for list in [&mut lists.index, &mut *corner] {
+            list.clear();
+            list.reserve_exact(spikes);
+            list.resize(spikes, 0);
+        }
         let mut end = 0;
         for (unit, channel) in tiling.units().flat_map(|unit| (0..lanes).map(move |channel| (unit.clone(), channel))) {
             for (n, t) in unit.steps.clone().enumerate() {
