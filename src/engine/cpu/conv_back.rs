@@ -52,6 +52,7 @@ pub struct Parts<'a> {
     isa: Isa,
     weight: &'a Param,
     taps: Buffer<Lane>,
+    tiling: Tiling,
     need: Need,
     sums: Vec<Buffer<Lane>>,
 }
@@ -60,16 +61,16 @@ impl<'a> Parts<'a> {
     /// None yet; `x` tells the kind of input.
     pub fn new(isa: Isa, x: &Acts, weight: &'a Param, need: Need) -> Parts<'a> {
         let taps = if let Acts::Spikes(_) = x { to_walk(x.source(), weight) } else { Buffer::empty() };
-        Parts { isa, weight, taps, need, sums: Vec::new() }
+        let tiling = Tiling::new(x.shape(), side(weight), x.stored());
+        Parts { isa, weight, taps, tiling, need, sums: Vec::new() }
     }
 
     /// Adds the next parts, and writes their dL/dx: to `d_x`, or if that is empty in the place of e.
     pub fn add(&mut self, x: &Acts, e: &mut Field, d_x: &mut [Lane]) {
         let (e_len, block_len) = (e.sample_len(), e.block_len());
         let sample_len = d_x.len() / e.samples;
-        let tiling = Tiling::new(x.shape(), side(self.weight), e.stored);
-        let (isa, weight, taps, need) = (self.isa, self.weight, &self.taps, self.need);
-        let pass = Backward { isa, weight, taps, tiling: &tiling, stored: e.stored, block_len, need };
+        let (isa, weight, taps, tiling, need) = (self.isa, self.weight, &self.taps, &self.tiling, self.need);
+        let pass = Backward { isa, weight, taps, tiling, stored: e.stored, block_len, need };
         let (mut e_rest, mut d_x_rest) = (&mut e.data[..], d_x);
         let mut split = |leaf: Leaf| {
             let e = e_rest.split_off_mut(..leaf.samples.len() * e_len).expect("e has all samples");

@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv::side;
-use super::field::{Field, Spikes, Words, blocks, live_lanes};
+use super::field::{Field, MOSTLY, Spikes, Words, blocks, live_lanes};
 use super::param::{Group, Param, groups, outputs};
 use super::rows::{self, Add, Make, ROWS, RowLists, Rows, Run, Slice, TOGETHER, WAYS};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd};
@@ -21,16 +21,12 @@ const LEAST: usize = 1 << 10;
 /// Tasks that a layer is cut into at least, where it has the blocks.
 const TASKS: usize = 8;
 
-/// Share of spikes above which the silent inputs are listed, and their weights taken away from the sum of all. Sums at the border have
-/// inputs that do not exist, which are not listed either way.
-const MOSTLY: f64 = 0.5;
-
 /// How the spikes of a layer are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// Single rows or fours.
     pub rows: Rows,
-    /// Whether silences are listed, not spikes.
+    /// Whether silences are listed, not spikes. At the border, inputs that do not exist are not listed either way.
     pub silences: bool,
 }
 

@@ -50,8 +50,13 @@ pub struct Unit<'a> {
     tile: &'a Tile,
     /// Its steps.
     pub steps: Range<usize>,
+}
+
+impl Unit<'_> {
     /// Its words among those of a channel at one step.
-    pub words: Range<usize>,
+    pub fn words(&self) -> Range<usize> {
+        self.tile.words.clone()
+    }
 }
 
 /// `len` cut into as few equal parts of at most `most` as there can be: their length.
@@ -96,7 +101,7 @@ impl Tiling {
     /// What is walked one after the other.
     pub fn units(&self) -> impl Iterator<Item = Unit<'_>> {
         let chunks = (0..self.steps).step_by(self.together).map(|first| first..self.steps.min(first + self.together));
-        chunks.flat_map(|steps| self.tiles.iter().map(move |tile| Unit { tile, steps: steps.clone(), words: tile.words.clone() }))
+        chunks.flat_map(|steps| self.tiles.iter().map(move |tile| Unit { tile, steps: steps.clone() }))
     }
 
     /// The sixteen positions from place `first` of all words on, as far as there are.
@@ -151,7 +156,7 @@ mod tests {
             let mut bordered = vec![Lane([f32::NAN; LANES]); tiling.room()];
             for unit in tiling.units() {
                 tiling.border(&unit, &e, &mut bordered);
-                let places = unit.words.start * WORD..unit.words.end * WORD;
+                let places = unit.words().start * WORD..unit.words().end * WORD;
                 for (n, place) in (0..unit.steps.len()).flat_map(|n| places.clone().map(move |place| (n, place))) {
                     let (position, corner) = tiling.at(place, n);
                     if position == NONE {

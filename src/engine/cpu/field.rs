@@ -20,6 +20,9 @@ pub type Words = [u64; LANES];
 /// Positions of words that a task counts, or numbers that it copies, at least.
 const COUNTED: usize = 1 << 12;
 
+/// Share of spikes above which forward passes add what is silent, and take it away from the sum of all: there are fewer silences.
+pub const MOSTLY: f64 = 0.5;
+
 /// Number of 16-lane blocks that hold `channels`.
 pub fn blocks(channels: usize) -> usize {
     channels.div_ceil(LANES)

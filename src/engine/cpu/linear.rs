@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::buffer::Buffer;
 use super::dense::{matmul, row_major};
-use super::field::{Acts, Field, Spikes, blocks};
+use super::field::{Acts, Field, MOSTLY, Spikes, blocks};
 use super::lists::{ByPosition, Lists};
 use super::param::{Group, Param, groups, outputs};
 use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut, load_all, store_all};
@@ -22,9 +22,6 @@ use crate::shape::Chw;
 pub const TILE: usize = 8;
 /// (sample, step) pairs whose spikes are listed together.
 pub const PAIRS: usize = 512;
-
-/// Share of spikes above which silences are looked up: there are fewer of them.
-const MOSTLY: f64 = 0.5;
 
 /// Share of spikes above which few pairs, or graded spikes, are multiplied instead of gathered: gathering costs in proportion to the
 /// spikes at about half the rate of a dense product, and unpacking takes the rest of the gain.

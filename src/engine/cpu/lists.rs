@@ -124,7 +124,7 @@ impl Windows {
         for (unit, channel) in tiling.units().flat_map(|unit| (0..lanes).map(move |channel| (unit.clone(), channel))) {
             for (n, t) in unit.steps.clone().enumerate() {
                 let masks = &masks[(t * lanes + channel) * words..][..words];
-                for word in unit.words.clone() {
+                for word in unit.words() {
                     let mut mask = masks[word];
                     while mask != 0 {
                         let (position, window) = tiling.at(word * WORD + mask.trailing_zeros() as usize, n);
