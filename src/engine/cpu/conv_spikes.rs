@@ -14,8 +14,9 @@ use crate::shape::Chw;
 
 /// Rows that are copied at once: there are seldom more.
 const COPIED: usize = 32;
-/// Positions and steps whose lists are made together: lists and sums of a slice stay in L2. Few in tests, so that they come in parts.
-const LISTED: usize = if cfg!(test) { 1 << 6 } else { 1 << 11 };
+/// Positions and steps whose lists are made together: lists and sums of a slice stay in L2. Few in tests, so that they come in parts, but
+/// not where a release build takes times (`sweep.rs`).
+const LISTED: usize = if cfg!(all(test, debug_assertions)) { 1 << 6 } else { 1 << 11 };
 /// Fewer positions and steps are not worth a task of their own.
 const LEAST: usize = 1 << 10;
 /// Tasks that a layer is cut into at least, where it has the blocks.
