@@ -9,13 +9,15 @@ mod choices;
 mod declare;
 mod defaults;
 mod options;
+mod recipe;
 
 use std::path::{Path, PathBuf};
 
-pub use choices::{BestOn, EngineName, InstructionSet, NormMode, on_off};
+pub use choices::{BestOn, EngineName, InstructionSet, NormMode, minutes, on_off};
 pub use declare::Mark;
 pub use defaults::defaults_table;
 pub use options::{Config, Options};
+pub use recipe::Recipe;
 
 use crate::data::{Preparation, sets};
 use crate::error::{Error, Result};
@@ -113,7 +115,7 @@ impl Config {
         match self.rule {
             Rule::BpsaBpta => {
                 let across = neuron::error(self.rule.surrogate(self.alpha), self.decay, self.threshold, self.threshold, true, 0.0, 1.0);
-                across.powi(self.time_steps as i32 - 1)
+                across.powi(self.time_steps.most() as i32 - 1)
             }
             _ => 0.0,
         }
@@ -124,10 +126,15 @@ impl Config {
         Method { tssl_rate: None, ..self.method(epoch) }
     }
 
-    /// Whether the network after `epoch` may be chosen as the best: not while the `ann` warm-up makes it another kind of network,
-    /// unless the whole run is one.
+    /// Whether the network after `epoch` may be chosen as the best: not at another T than the last, and not while the `ann` warm-up makes it
+    /// another kind of network, unless the whole run is one.
     pub fn is_candidate(&self, epoch: usize) -> bool {
-        !self.warm_up.is_ann(epoch) || self.warm_up.is_ann(self.epochs - 1)
+        self.time_steps.at(epoch) == self.time_steps.last() && (!self.warm_up.is_ann(epoch) || self.warm_up.is_ann(self.epochs - 1))
+    }
+
+    /// That of the trained network: its T, whatever curriculum it was trained by.
+    pub fn at_last_steps(self) -> Config {
+        Config { time_steps: self.time_steps.last().into(), ..self }
     }
 
     /// Names of the options in which `self` and `other` differ; where the data and its cache lie does not count, nor how often

@@ -16,7 +16,8 @@
 //! - [`engine`]: what a device must be able to do; [`engine::reference`] does it literally in f64, [`engine::cpu`] event by event.
 //! - [`memory`]: what a training step will take, and which layers are recomputed to take less.
 //! - [`tensors`]: the tensors of a network by name, shape and place.
-//! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`]: what is minimised, and how fast.
+//! - [`network`]: the layers over that contract, walked forward and back. [`loss`], [`schedule`], [`curriculum`]: what is minimised, how
+//!   fast, and at which T.
 //! - [`probe`]: the membrane potentials of a pass, for pictures and statistics.
 //! - [`credit`]: how much gradient each layer gets, and on which way it came.
 //! - [`config`]: everything a run is, as one value. [`engines`]: from the name of an engine in it to the engine.
@@ -40,6 +41,7 @@
 pub struct Readme;
 
 pub use config::{Config, Options};
+pub use curriculum::TimeSteps;
 pub use data::{Dataset, DatasetName, LoadOptions, Split, sets};
 pub use engine::cpu::Cpu;
 pub use engine::reference::Reference;
@@ -60,6 +62,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod config;
 pub mod credit;
+pub mod curriculum;
 pub mod data;
 pub mod doctor;
 pub mod engine;

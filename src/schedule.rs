@@ -22,6 +22,8 @@ pub enum Schedule {
     },
     /// The released code: five epochs of lr/(5-e), then one half cosine to 0.
     RampCosine,
+    /// One half cosine to 0 over the whole run.
+    Cosine,
     /// No change.
     Constant,
 }
@@ -35,6 +37,7 @@ impl Schedule {
         let cosine = |done: f64, length: f64| 0.5 * (1.0 + (std::f64::consts::PI * done / length).cos());
         match self {
             Schedule::Constant => 1.0,
+            Schedule::Cosine => cosine(epoch as f64 + part, epochs as f64),
             Schedule::RampCosine if epoch < RAMP => 1.0 / (RAMP - epoch) as f64,
             Schedule::RampCosine => cosine((epoch - RAMP) as f64 + part, (epochs - RAMP) as f64),
             Schedule::Restarts { first, mult } => {
@@ -64,6 +67,7 @@ impl fmt::Display for Schedule {
         match self {
             Schedule::Restarts { first, mult } => write!(f, "restarts:{first}:{mult}"),
             Schedule::RampCosine => write!(f, "ramp-cosine"),
+            Schedule::Cosine => write!(f, "cosine"),
             Schedule::Constant => write!(f, "constant"),
         }
     }
@@ -77,6 +81,7 @@ impl FromStr for Schedule {
         let number = |text: &str| text.parse::<usize>().ok().filter(|n| (1..=limits::MAX_EPOCHS).contains(n));
         let found = match parts[..] {
             ["constant"] => Some(Schedule::Constant),
+            ["cosine"] => Some(Schedule::Cosine),
             ["ramp-cosine"] => Some(Schedule::RampCosine),
             ["restarts", first] => number(first).map(|first| Schedule::Restarts { first, mult: 1 }),
             ["restarts", first, mult] => number(first).zip(number(mult)).map(|(first, mult)| Schedule::Restarts { first, mult }),
@@ -84,7 +89,7 @@ impl FromStr for Schedule {
         };
         found.ok_or_else(|| {
             Error::usage(format!("'{s}' is not a schedule"))
-                .remedy("choose restarts:EPOCHS, restarts:EPOCHS:FACTOR, ramp-cosine or constant")
+                .remedy("choose cosine, restarts:EPOCHS, restarts:EPOCHS:FACTOR, ramp-cosine or constant")
         })
     }
 }
@@ -199,14 +204,14 @@ mod tests {
 
     #[test]
     fn texts_round_trip() {
-        for text in ["restarts:10:2", "ramp-cosine", "constant"] {
+        for text in ["restarts:10:2", "cosine", "ramp-cosine", "constant"] {
             assert_eq!(text.parse::<Schedule>().unwrap().to_string(), text);
         }
         assert_eq!("restarts:7".parse::<Schedule>().unwrap().to_string(), "restarts:7:1");
         for text in ["none", "ann:3", "tssl:1"] {
             assert_eq!(text.parse::<WarmUp>().unwrap().to_string(), text);
         }
-        for bad in ["", "restarts", "restarts:0", "restarts:1:0", "cosine", "restarts:1:2:3"] {
+        for bad in ["", "restarts", "restarts:0", "restarts:1:0", "cosine:3", "restarts:1:2:3"] {
             assert!(bad.parse::<Schedule>().is_err(), "{bad}");
         }
         for bad in ["", "ann", "ann:0", "tssl:-1", "ann:1:2", "none:1"] {

@@ -189,6 +189,9 @@ impl Dataset for Spoilt {
     fn steps(&self) -> Option<usize> {
         None
     }
+    fn in_steps(&self, _: usize) -> Option<&dyn Dataset> {
+        Some(self)
+    }
     fn classes(&self) -> &[String] {
         &self.set.classes
     }
@@ -227,7 +230,7 @@ impl Observer for Silent {
 fn config(rule: Rule, warm_up: WarmUp) -> Config {
     let options = Options {
         net: Some("3C3-MP4-10Voting".into()),
-        time_steps: Some(2),
+        time_steps: Some(2.into()),
         batch: Some(8),
         epochs: Some(2),
         rule: Some(rule),

@@ -34,7 +34,7 @@ const NETS: [(&str, &str); 8] = [
 ];
 
 fn config() -> Config {
-    Options { time_steps: Some(7), ..Options::default() }.complete().unwrap()
+    Options { time_steps: Some(7.into()), ..Options::default() }.complete().unwrap()
 }
 
 /// A network whose neurons fire, with statistics that are not 0 and 1.

@@ -59,7 +59,7 @@ fn three_frameworks_run_the_portable_graph_as_we_do() {
         Err(why) => return println!("{why}"),
     };
     let dir = tiny::scratch();
-    let config = Options { time_steps: Some(STEPS), ..Options::default() }.complete().unwrap();
+    let config = Options { time_steps: Some(STEPS.into()), ..Options::default() }.complete().unwrap();
     let mut compared = 0;
     for (i, (net, shape)) in NETS.into_iter().enumerate() {
         let path = dir.path().join(format!("{i}.nir"));

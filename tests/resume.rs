@@ -8,6 +8,7 @@ use spiketrain::checkpoint;
 use spiketrain::config::{Config, Options};
 use spiketrain::credit::{CreditLine, LayerCredit};
 use spiketrain::data::frame_set::{FrameSet, FrameSplit};
+use spiketrain::data::stages::Stages;
 use spiketrain::data::{self, Dataset, ImageSet, LoadOptions, Resize, sets};
 use spiketrain::engine::Engine;
 use spiketrain::engine::cpu::Cpu;
@@ -27,7 +28,7 @@ const EPOCHS: usize = 3;
 fn options() -> Options {
     Options {
         net: Some("5C3-MP2-DP-7C3-AP2-9FC-DP-{n}Voting".into()),
-        time_steps: Some(4),
+        time_steps: Some(4.into()),
         batch: Some(16),
         epochs: Some(EPOCHS),
         warm_up: Some(WarmUp::Ann(1)),
@@ -75,11 +76,15 @@ impl FrameSource for Corners {
 }
 
 fn corners(broken: usize) -> FrameSet {
+    corners_in(STEPS, broken)
+}
+
+fn corners_in(steps: usize, broken: usize) -> FrameSet {
     let split = |at: std::ops::Range<u32>| FrameSplit { labels: at.clone().map(|i| (i % 4) as u16).collect(), at: at.collect() };
     FrameSet {
         name: sets::EVENTS,
         sensor: Sensor { width: SIDE, height: SIDE },
-        steps: STEPS,
+        steps,
         classes: ["a", "b", "c", "d"].map(String::from).to_vec(),
         train: split(0..60),
         test: split(60..80),
@@ -341,6 +346,34 @@ fn a_run_begins_with_the_weights_it_is_given_and_so_it_does_when_it_begins_anew(
     assert!(e.exit_code() == 2 && e.to_string().contains("train the same network"), "{e}");
 }
 
+/// The run's folder after every stop, for pictures and for frames that are cut anew for every T.
+#[test]
+fn a_curriculum_over_t_resumes_to_the_bit_and_its_last_t_is_the_networks() {
+    let curriculum = || Some("2:1,3:1,4:2".parse().unwrap());
+    let pictures = Options { time_steps: curriculum(), epochs: None, warm_up: Some(WarmUp::Tssl(1)), ..options() }.complete().unwrap();
+    let frames = Config { time_steps: curriculum().unwrap(), epochs: 4, ..frames_config() };
+    let staged = Stages::new([2, 3, STEPS].map(|steps| corners_in(steps, usize::MAX)).to_vec());
+    let (glyphs, parent) = (glyphs(), tempfile::tempdir().unwrap());
+    for (name, config, data) in [("pictures", pictures, &glyphs as &dyn Dataset), ("frames", frames, &staged)] {
+        let path = |what: String| parent.path().join(format!("{name}-{what}"));
+        let whole = finished(session(&Cpu::new(), &config, data, &path("whole".into()), u64::MAX));
+        assert_eq!((whole.time_steps, whole.curriculum.as_deref(), whole.epochs), (4, Some("2:1,3:1,4:2"), 4));
+        assert!(whole.best_epoch >= 3, "an epoch at another T was chosen: {}", whole.best_epoch);
+        let (metrics, _, _) = timeless(&path("whole".into()));
+        let steps: Vec<u64> = metrics.iter().filter_map(|line| line["T"].as_u64()).collect();
+        assert_eq!(steps, [2, 3, 4, 4]);
+        let last = metrics.iter().rfind(|line| line["T"].is_u64()).unwrap()["step"].as_u64().unwrap();
+        for at in 1..last {
+            let path = path(format!("stopped-{at}"));
+            assert!(matches!(session(&Cpu::new(), &config, data, &path, at), Outcome::Stopped(_)));
+            finished(session(&Cpu::new(), &config, data, &path, u64::MAX));
+            assert_eq!(timeless(&path), timeless(&parent.path().join(format!("{name}-whole"))), "{name} stopped after step {at}");
+        }
+    }
+    let e = Session::new(Config { time_steps: "5:1,4:2".parse().unwrap(), ..frames_config() }, &staged, None).err().unwrap();
+    assert!(e.to_string().contains("cut into 4 frames"), "{e}");
+}
+
 #[test]
 fn a_sample_that_cannot_be_read_stops_the_step_and_is_named() {
     let (config, data, parent) = (frames_config(), corners(59), tempfile::tempdir().unwrap());
@@ -352,7 +385,7 @@ fn a_sample_that_cannot_be_read_stops_the_step_and_is_named() {
     let e = train::run_in(&folder, &mut trainer, &Stop::default(), &mut watch).unwrap_err();
     assert_eq!(e.exit_code(), 2);
     assert!(e.place.contains("epoch 1") && e.place.contains("frames.cache: sample "), "{e}");
-    let other = Session::new(Config { time_steps: 5, ..config }, &data, None).err().unwrap();
+    let other = Session::new(Config { time_steps: 5.into(), ..config }, &data, None).err().unwrap();
     assert!(other.to_string().contains("cut into 4 frames"), "{other}");
 }
 
@@ -417,7 +450,7 @@ fn a_checkpoint_of_another_run_is_refused() {
         let e = Session::new(config, data, None).unwrap().restore(&Cpu::new(), newest(&path)).err().unwrap();
         assert!(e.exit_code() == 2 && words.iter().all(|w| e.to_string().contains(w)), "{e}");
     };
-    refused(Config { rule: Rule::Stbp, time_steps: 5, ..config.clone() }, &data, &["rule", "time-steps"]);
+    refused(Config { rule: Rule::Stbp, time_steps: 5.into(), ..config.clone() }, &data, &["rule", "time-steps"]);
     refused(Config { net: "5C3-{n}Voting".into(), ..config.clone() }, &data, &["other options: net"]);
     let other = data::load(sets::GLYPHS, &LoadOptions { seed: 2, train_limit: Some(90), test_limit: Some(20), ..Default::default() });
     refused(config.clone(), &other.unwrap(), &["data set glyphs is not the one"]);

@@ -69,7 +69,7 @@ fn in_process() {
     let data = data::load(sets::GLYPHS, &limits).unwrap();
     let options = Options {
         net: Some("5C3-MP4-DP-17C3-AP2-9FC-DP-{n}Voting".into()),
-        time_steps: Some(4),
+        time_steps: Some(4.into()),
         batch: Some(16),
         epochs: Some(2),
         val_split: Some(0.2),

@@ -143,6 +143,9 @@ impl Dataset for Arrays {
     fn steps(&self) -> Option<usize> {
         self.train.samples.steps
     }
+    fn in_steps(&self, steps: usize) -> Option<&dyn Dataset> {
+        self.steps().is_none_or(|own| own == steps).then_some(self as &dyn Dataset)
+    }
     fn classes(&self) -> &[String] {
         &self.classes
     }

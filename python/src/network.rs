@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 use spiketrain::config::{Config, Options};
+use spiketrain::curriculum::TimeSteps;
 use spiketrain::data::{Dataset, Split};
 use spiketrain::engine::{Batch, DropMask, Engine};
 use spiketrain::error::{Error, Result};
@@ -142,7 +143,7 @@ impl Network {
         let (count, frames) = (samples.count, samples.steps.is_some());
         let (steps, rates, counts, trains) = py
             .detach(|| {
-                let steps = samples.time_steps(T, self.net.config().time_steps)?;
+                let steps = samples.time_steps(T, self.net.config().time_steps.last())?;
                 // A picture need be seen once by neurons that keep nothing.
                 let steps = if self.net.method().ann && !frames { 1 } else { steps };
                 let batch = samples.into_batch(plan.shape, steps)?;
@@ -186,7 +187,7 @@ impl Network {
         let samples = Samples::read(x, shape)?;
         let targets = arrays::labels(labels, samples.count, classes)?;
         let count = samples.count;
-        let steps = samples.time_steps(T, self.net.config().time_steps).map_err(exception)?;
+        let steps = samples.time_steps(T, self.net.config().time_steps.last()).map_err(exception)?;
         self.check_memory(&samples, steps).map_err(exception)?;
         let (method, loss, seed) = (self.net.method(), self.net.config().loss, self.net.config().seed);
         let (value, out, grads) = py
@@ -233,7 +234,7 @@ impl Network {
         let said = options(keywords)?;
         check_in_memory(&said).map_err(exception)?;
         let data = self.arrays(x, labels, test.as_ref())?;
-        let own = Options { time_steps: data.steps().or(self.options.time_steps), ..self.options.clone() };
+        let own = Options { time_steps: data.steps().map(TimeSteps::from).or(self.options.time_steps.clone()), ..self.options.clone() };
         let config = said.or(own).complete().map_err(exception)?;
         let stop = Stop::default();
         let Done { result, raised } = wait(py, &stop, callback.as_ref(), |reports| {
@@ -256,7 +257,7 @@ impl Network {
         batch: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let data = self.arrays(x, labels, None)?;
-        let said = Options { time_steps: T.or(data.steps()), batch, ..Options::default() };
+        let said = Options { time_steps: T.or(data.steps()).map(TimeSteps::from), batch, ..Options::default() };
         let config = said.or(self.options.clone()).complete().map_err(exception)?;
         let stop = Stop::default();
         let Done { result, raised } = wait(py, &stop, None, |_| self.net.evaluate(&config, &data, Split::Train, &stop))?;
@@ -297,7 +298,7 @@ impl Network {
 
     /// Refuses a training pass that does not fit into memory.
     fn check_memory(&self, samples: &Samples, steps: usize) -> Result<()> {
-        let config = Config { batch: samples.count, time_steps: steps, credit_every: Some(0), ..self.net.config().clone() };
+        let config = Config { batch: samples.count, time_steps: steps.into(), credit_every: Some(0), ..self.net.config().clone() };
         let nothing = Labelled { samples: Samples { steps: samples.steps, ..Samples::default() }, labels: Vec::new() };
         within(&config, &Arrays::new(self.net.plan().shape, Vec::new(), nothing, None)?, self.net.plan(), None).map(|_| ())
     }

@@ -16,6 +16,7 @@ pub use train::{RunArgs, TrainArgs};
 
 use crate::bench::Inputs;
 use crate::config::{InstructionSet, on_off};
+use crate::data::DatasetName;
 use crate::events::Sensor;
 use crate::memory;
 use crate::neuron::Rule;
@@ -43,6 +44,8 @@ pub enum Command {
     Study(Box<StudyArgs>),
     /// The paper's tables and figures with the data at hand.
     Reproduce(Box<ReproduceArgs>),
+    /// Named sets of defaults: ours, the paper's, the authors' scripts; what each reaches, and in how long.
+    Recipes(RecipesArgs),
     /// Watch a run while it trains, from another terminal.
     Watch(WatchArgs),
     /// Accuracy, loss and firing rates of a checkpoint on its data set.
@@ -220,6 +223,12 @@ pub struct BenchArgs {
     /// Print one JSON object instead.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct RecipesArgs {
+    /// Show what the recipes of this data set consist of.
+    pub dataset: Option<DatasetName>,
 }
 
 #[derive(Args)]

@@ -99,7 +99,7 @@ impl Source<'_> {
     /// Batches of the test set, evenly spread; or random inputs.
     fn batches(&self, size: usize) -> Result<Box<dyn Iterator<Item = Result<Labelled>> + '_>> {
         let Some(data) = self.data else {
-            let (shape, steps) = (self.net.plan().shape, self.net.config().time_steps);
+            let (shape, steps) = (self.net.plan().shape, self.net.config().time_steps.last());
             let direct = !self.net.config().dataset.is_events();
             let starts = (0..self.samples).step_by(size);
             return Ok(Box::new(starts.map(move |at| {
@@ -135,7 +135,7 @@ impl Source<'_> {
 
     /// The network beside what was read back.
     fn compare(&self, back: &Back) -> Result<Agreement> {
-        let size = agree::batch_size(self.net.plan(), self.net.config().time_steps);
+        let size = agree::batch_size(self.net.plan(), self.net.config().time_steps.last());
         agree::compare(
             &self.names(),
             (&mut |b| agree::answers(&self.net, b), &mut *self.answers(back)),

@@ -58,7 +58,7 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
         "decay {}, threshold {}, T {}, data set {}\n{} written; use it with eval, predict, export or train --init",
         config.decay,
         config.threshold,
-        config.time_steps,
+        config.time_steps.last(),
         config.dataset,
         a.out.display()
     ));

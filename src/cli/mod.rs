@@ -12,6 +12,8 @@ mod net;
 mod predict;
 mod prepare;
 mod progress;
+mod recipes;
+mod rehearse;
 mod report;
 mod reproduce;
 mod simulate;
@@ -89,6 +91,7 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Train(a) => train::run(*a),
         Command::Study(a) => study::run(&a),
         Command::Reproduce(a) => reproduce::run(&a),
+        Command::Recipes(a) => recipes::run(&a),
         Command::Eval(a) => eval::run_eval(&a),
         Command::Predict(a) => predict::run(&a),
         Command::Export(a) => export::run(&a),

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::curriculum::TimeSteps;
 use crate::train::trainer::Tally;
 use crate::train::{EpochLine, Observer};
 
@@ -16,6 +17,8 @@ pub struct Terminal {
     plain: bool,
     /// When the last line was written.
     last: Instant,
+    /// T by epoch, if it is not always the same: lines say it then.
+    curriculum: Option<TimeSteps>,
 }
 
 impl Terminal {
@@ -27,7 +30,12 @@ impl Terminal {
             bar.set_style(style.progress_chars("=> "));
         }
         let plain = bar.is_hidden();
-        Terminal { bar, plain, last: Instant::now() }
+        Terminal { bar, plain, last: Instant::now(), curriculum: None }
+    }
+
+    /// For a run whose T changes.
+    pub fn follow(&mut self, steps: &TimeSteps) {
+        self.curriculum = steps.epochs().map(|_| steps.clone());
     }
 
     /// Takes the bar away, so that others may print.
@@ -75,11 +83,16 @@ impl Observer for Terminal {
     fn epoch(&mut self, l: &EpochLine, epochs: usize) {
         let percent = |v: Option<f64>| v.map_or("-".to_string(), |a| format!("{:.2} %", 100.0 * a));
         let validation = l.validation_accuracy.map_or(String::new(), |a| format!("  validation {:.2} %", 100.0 * a));
+        let done = l.epoch.max(1) as usize;
+        let (steps, left) = match &self.curriculum {
+            None => (String::new(), epochs.saturating_sub(done) as f64),
+            Some(steps) => (format!("  at T {}", steps.at(done - 1)), steps.sum(done..epochs) / steps.at(done - 1) as f64),
+        };
         let phase = if l.warm_up == "none" { String::new() } else { format!("  ({} warm-up)", l.warm_up) };
-        let left = Duration::from_secs_f64(l.seconds * (epochs as f64 - l.epoch as f64));
+        let left = Duration::from_secs_f64(l.seconds * left);
         let rates = l.test_firing_rates.as_ref().unwrap_or(&l.firing_rates);
         self.line(&format!(
-            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}  rates {} %  {:.0} samples/s  {:.0} s, {} left{phase}",
+            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}  rates {} %  {:.0} samples/s  {:.0} s, {} left{steps}{phase}",
             l.epoch,
             l.loss,
             percent(Some(l.train_accuracy)),

@@ -19,9 +19,6 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
         return Ok(0);
     };
     let exhibit = exhibit(name)?;
-    if !(a.budget.is_finite() && a.budget > 0.0) {
-        return Err(Error::usage(format!("{} minutes", a.budget)).option("budget").remedy("give the minutes you have, e.g. --budget 60"));
-    }
     set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let sets = match said.dataset {

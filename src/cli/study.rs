@@ -3,7 +3,7 @@
 use super::args::{RunArgs, StudyArgs, StudyCommand, StudyOptions};
 use super::progress::Terminal;
 use super::train::{handle_signals, load};
-use super::{print, say, set_threads};
+use super::{print, rehearse, say, set_threads};
 use crate::config::{Config, Options};
 use crate::data::Dataset;
 use crate::error::Result;
@@ -24,7 +24,10 @@ pub fn run(a: &StudyArgs) -> Result<u8> {
 
 fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Result<u8> {
     set_threads(a.run.options.threads)?;
-    let study = Study::new(kind, options(&a.run)?, &a.rules, steps, alphas, a.tune)?;
+    let study = Study::new(kind, options(&a.run)?, &a.rules, steps, alphas, &a.tune)?;
+    if a.dry_run {
+        return rehearse::study(&study, a.seeds, a.run.options.memory);
+    }
     let folder = a.out.clone().unwrap_or_else(|| default_folder(kind, &study.options));
     say(format!("study {} of {} cells and {} seeds in {}", kind.name(), study.cells.len(), a.seeds, folder.display()));
     let stop = handle_signals()?;

@@ -3,22 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::TrainArgs;
-use super::net::{memory_lines, table, thousands};
+use super::net::thousands;
 use super::progress::Terminal;
-use super::{print, set_threads};
+use super::{print, rehearse, say, set_threads};
 use crate::config::{BestOn, Config};
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, Split, verify};
 use crate::engine::Engine;
-use crate::engine::memory::samples_on_host;
 use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
-use crate::train::budget::load_of;
-use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, Trainer, credit, open};
+use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, credit, open};
 
 /// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
 const LARGE_GROWTH: f64 = 100.0;
@@ -29,25 +26,43 @@ pub fn run(a: TrainArgs) -> Result<u8> {
     let said = a.run.options()?;
     let (start, config) = match &a.resume {
         Some(_) if a.run.config.is_some() || a.out.is_some() || a.dry_run => return Err(open::takes_options_from_its_folder()),
-        Some(folder) => open::resumed(folder, said).map(|(folder, config)| (Start::Resumed(folder), config))?,
-        None => (Start::New(a.out), open::fresh(said, a.run.config.as_deref())?),
+        Some(folder) => open::resumed(folder, said.clone()).map(|(folder, config)| (Start::Resumed(folder), config))?,
+        None => (Start::New(a.out), open::fresh(said.clone(), a.run.config.as_deref())?),
     };
-    let data = load(&config)?;
-    let session = Session::new(config, &*data, a.run.options.memory)?;
+    let (data, memory) = (if a.dry_run { load_by(&config, open::rehearsed)? } else { load(&config)? }, a.run.options.memory);
+    let config = match a.budget {
+        None => config,
+        Some(minutes) => {
+            let (fitted, seconds) = rehearse::within(minutes, &config, &*data, memory)?;
+            let config = open::fresh(fitted.or(said), a.run.config.as_deref())?;
+            say(format!("{} epochs, T {}: about {:.1} of {minutes:.1} minutes", config.epochs, config.time_steps, seconds / 60.0));
+            config
+        }
+    };
+    let session = Session::new(config, &*data, memory)?;
+    if a.dry_run {
+        describe(&session, &mut Terminal::new());
+        return rehearse::dry_run(&session, memory);
+    }
     let (engine, isa) = (session.config.engine, session.config.isa);
-    with_engine(engine, isa, Training { session, start: if a.dry_run { None } else { Some(start) } })?
+    with_engine(engine, isa, Training { session, start })?
 }
 
-/// What a session begins with; a dry run does not start.
+/// What a session begins with.
 struct Training<'a> {
     session: Session<'a>,
-    start: Option<Start>,
+    start: Start,
 }
 
 /// Loads the data set of a configuration before the user's eyes.
 pub fn load(c: &Config) -> Result<Box<dyn Dataset>> {
+    load_by(c, open::dataset)
+}
+
+/// The same, by this way of loading.
+pub(super) fn load_by(c: &Config, open: fn(&Config, &mut dyn verify::Observer) -> Result<Box<dyn Dataset>>) -> Result<Box<dyn Dataset>> {
     let mut watch = super::data::Terminal::new();
-    let set = open::dataset(c, &mut watch);
+    let set = open(c, &mut watch);
     watch.clear();
     set
 }
@@ -57,9 +72,8 @@ impl Work for Training<'_> {
 
     fn on<E: Engine + 'static>(self, engine: E) -> Result<u8> {
         let mut watch = Terminal::new();
-        describe(&self.session, engine.name(), &mut watch);
-        let Some(start) = self.start else { return dry_run(&mut self.session.begin(&engine)?) };
-        let (mut trainer, folder) = self.session.start(&engine, start, &mut watch)?;
+        describe(&self.session, &mut watch);
+        let (mut trainer, folder) = self.session.start(&engine, self.start, &mut watch)?;
         let path = folder.path().display();
         watch.note(&format!("run folder {path}  (Ctrl-C saves and stops; go on with: spiketrain train --resume {path})"));
         let stop = handle_signals()?;
@@ -79,8 +93,9 @@ impl Work for Training<'_> {
     }
 }
 
-fn describe(session: &Session, engine: &str, watch: &mut Terminal) {
+fn describe(session: &Session, watch: &mut Terminal) {
     let (c, plan) = (&session.config, &session.plan);
+    watch.follow(&c.time_steps);
     let held_out = if session.validation.is_empty() { String::new() } else { format!(", {} validation", session.validation.len()) };
     watch.note(&format!(
         "{}{}: {} training{held_out}, {} test samples, {} classes, {}",
@@ -96,11 +111,12 @@ fn describe(session: &Session, engine: &str, watch: &mut Terminal) {
     }
     session.data.notes().iter().for_each(|n| watch.note(&format!("  note: {n}")));
     let name = session.preset.map_or(String::new(), |p| format!("{p} = "));
-    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), engine));
+    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), c.engine.name()));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
     let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(
-        "rule {}{alpha}{relu}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
+        "recipe {}: rule {}{alpha}{relu}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
+        c.recipe.name(),
         c.rule.name(),
         c.time_steps,
         c.batch,
@@ -114,7 +130,8 @@ fn describe(session: &Session, engine: &str, watch: &mut Terminal) {
     if growth > LARGE_GROWTH {
         watch.note(&format!(
             "note: with α {} an error can grow {growth:.0} times on its way back over {} spikes in a row, which slows the beginning; the authors' code has --alpha 0.2",
-            c.alpha, c.time_steps
+            c.alpha,
+            c.time_steps.most()
         ));
     }
     if session.dropped_samples() > 0 {
@@ -144,48 +161,12 @@ fn frames_line(c: &Config) -> String {
         (drop, noise) => format!(", {drop} of the events left out and {noise} added per count in training"),
     };
     format!(
-        "frames: {} slices by {}, resize {}, augmentation: {}{disturbed}",
+        "frames: T {} by {}, resize {}, augmentation: {}{disturbed}",
         c.time_steps,
         c.split_by.name(),
         c.resize.name(),
         c.preparation(2).augmentation()
     )
-}
-
-/// Plan, memory, disk, and the time of an epoch from two real steps.
-fn dry_run<E: Engine>(trainer: &mut Trainer<E>) -> Result<u8> {
-    let (c, plan) = (&trainer.config, &trainer.net.plan);
-    print(table(plan));
-    print(memory_lines((trainer.engine.name(), trainer.engine.memory()), plan, &load_of(c, trainer.data), &trainer.net.recompute));
-    print(format!("  the data set               {:>8.1} MB", trainer.data.bytes() as f64 / 1e6));
-    print(format!("  the batch made ahead       {:>8.1} MB", samples_on_host(plan, &load_of(c, trainer.data)) as f64 / 1e6));
-    let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
-    print(format!(
-        "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",
-        mb(3 * plan.parameters()),
-        mb(plan.parameters())
-    ));
-    let per_epoch = trainer.steps_per_epoch();
-    // The phase most epochs are in: after the warm-up.
-    let epoch = trainer.config.warm_up.epochs().min(trainer.config.epochs - 1);
-    let order = trainer.order(epoch);
-    let mut seconds = Vec::new();
-    for indices in order.chunks(trainer.config.batch).take(per_epoch.min(3)) {
-        let started = Instant::now();
-        trainer.step(epoch, indices, trainer.config.lr)?;
-        seconds.push(started.elapsed().as_secs_f64());
-    }
-    // The first step also pays for touching fresh memory.
-    let timed = if seconds.len() > 2 { &seconds[1..] } else { &seconds[..] };
-    let step = timed.iter().sum::<f64>() / timed.len() as f64;
-    print(format!(
-        "time: {step:.3} s per step at the firing rates of untrained weights, {:.0} s per epoch of {per_epoch} steps without evaluation, about {} for {} epochs",
-        step * per_epoch as f64,
-        indicatif::HumanDuration(std::time::Duration::from_secs_f64(step * (per_epoch * trainer.config.epochs) as f64)),
-        trainer.config.epochs
-    ));
-    print("nothing was written");
-    Ok(0)
 }
 
 /// SIGINT and SIGTERM ask to stop after the step; a second one ends the process at once.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{BestOn, Config};
+use crate::curriculum::TimeSteps;
 use crate::data::Resize;
 use crate::error::{Error, Result};
 use crate::frames::SplitBy;
@@ -44,6 +45,11 @@ fn out_of_range(option: &str, value: impl std::fmt::Display, range: &str) -> Err
     Error::usage(format!("{value} is out of range")).option(option).remedy(format!("choose {range}"))
 }
 
+/// Every T and its epochs.
+pub(super) fn steps(option: &str, steps: &TimeSteps) -> Result<()> {
+    steps.check(option)
+}
+
 /// A name that config.toml can hold.
 pub(super) fn utf8(_: &str, name: &Path) -> Result<()> {
     let what = "the name of this folder or file is not UTF-8, and cannot be written to config.toml";
@@ -57,6 +63,11 @@ impl Config {
             return Err(Error::usage("there are no validation samples to choose on")
                 .option_as("best-on", "validation")
                 .remedy("add --val-split 0.1"));
+        }
+        if let Some(epochs) = self.time_steps.epochs().filter(|&epochs| epochs != self.epochs) {
+            return Err(Error::usage(format!("the curriculum has {epochs} epochs, the run {}", self.epochs))
+                .option_as("time-steps", &self.time_steps)
+                .remedy("leave --epochs out"));
         }
         let set = self.dataset;
         let own = if set.is_events() { &self.events_dir } else { &self.images_dir };

@@ -103,6 +103,26 @@ pub fn on_off(text: &str) -> std::result::Result<bool, String> {
     }
 }
 
+/// Minutes of a time such as `30m`, `2h`, `1h30m`, `90s`; a bare number is minutes.
+///
+/// # Errors
+/// It is none, or not above 0.
+pub fn minutes(text: &str) -> std::result::Result<f64, String> {
+    let bare = text.parse::<f64>().ok();
+    let with_units = || {
+        let (mut rest, mut sum) = (text, 0.0);
+        for (unit, minutes) in [('h', 60.0), ('m', 1.0), ('s', 1.0 / 60.0)] {
+            if let Some((number, behind)) = rest.split_once(unit) {
+                sum += minutes * number.parse::<f64>().ok().filter(|n| *n >= 0.0)?;
+                rest = behind;
+            }
+        }
+        rest.is_empty().then_some(sum)
+    };
+    let found = bare.or_else(with_units).filter(|m| m.is_finite() && *m > 0.0);
+    found.ok_or_else(|| "write a time such as 30m, 2h, 1h30m or 90s; a number is minutes".to_string())
+}
+
 /// `HEIGHTxWIDTH`.
 pub(super) fn height_width(text: &str) -> std::result::Result<[usize; 2], String> {
     let side = |s: &str| s.parse::<usize>().ok().filter(|n| (1..=limits::MAX_SIDE).contains(n));
@@ -113,6 +133,16 @@ pub(super) fn height_width(text: &str) -> std::result::Result<[usize; 2], String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, wanted) in [("30", 30.0), ("30m", 30.0), ("2h", 120.0), ("1h30m", 90.0), ("90s", 1.5), ("0.5h", 30.0), ("1h1m30s", 61.5)] {
+            assert_eq!(minutes(text), Ok(wanted), "{text}");
+        }
+        for text in ["", "0", "-1", "m", "30x", "inf", "nan", "1m1h", "0m", "1h-5m"] {
+            assert!(minutes(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_instruction_set_that_is_not_here_is_refused_with_those_that_are() {

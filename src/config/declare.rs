@@ -54,11 +54,11 @@ macro_rules! said {
 }
 
 /// An entry is: help and clap's attributes; then `name: type = default, in check, [marks];`. Without a default the option stays one
-/// in a run's configuration. A default may look at `$user`, what was said, and at `$set`, the data set. A check takes
+/// in a run's configuration. A default may look at `$user`, what was said, at `$set`, the data set, and at `$recipe`, its defaults. A check takes
 /// the option's name and its value (`check.rs`). The marks say where the option counts. `session { … }` is for options of one session, in no file and in no configuration; they stand
 /// where the help shows them.
 macro_rules! options {
-    (|$user:ident, $set:ident|
+    (|$user:ident, $set:ident, $recipe:ident|
     $(
         $(#[$($attribute:tt)*])*
         $field:ident: $t:ty $(= $default:expr)? $(, in $check:expr)?, [$($mark:ident),+]
@@ -129,6 +129,7 @@ macro_rules! options {
             /// With the defaults of a data set.
             pub(super) fn filled(&self, $set: DatasetName) -> Result<Config> {
                 let $user = self;
+                let $recipe = $user.recipe.unwrap_or_default().defaults($set)?;
                 Ok(Config { $($field: kept!(self.$field.clone() $(, $default)?),)* })
             }
         }

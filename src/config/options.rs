@@ -6,9 +6,12 @@
 
 use std::path::PathBuf;
 
-use super::check::{above, below, utf8, whole, within, writable};
+use super::check::{above, below, steps, utf8, whole, within, writable};
 use super::choices::{BestOn, EngineName, InstructionSet, NormMode, height_width, on_off};
 use super::declare::{Mark, kept, kept_type, options, said};
+use super::recipe::Recipe;
+use crate::curriculum::TimeSteps;
+use crate::data::sets::Defaults;
 use crate::data::{DatasetName, Resize};
 use crate::error::Result;
 use crate::frames::SplitBy;
@@ -18,11 +21,14 @@ use crate::memory;
 use crate::neuron::{Lif, Rule};
 use crate::schedule::{Schedule, WarmUp};
 
-options! { |user, set|
+options! { |user, set, recipe|
     // The command line reads `--dataset NAME [DIR]`, which says a folder too, by itself (cli/args/train.rs).
     /// Data set.
     #[arg(skip)]
     dataset: DatasetName = set, [Data];
+    /// Where what is not said comes from: standard (ours), paper, released (the authors' scripts); see `spiketrain recipes` [default: standard].
+    #[arg(long)]
+    recipe: Recipe = Recipe::default(), [Training, Younger];
     /// Folder that holds mnist/, cifar10/, … [default: $SPIKETRAIN_DATA, else ~/.local/share/spiketrain].
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf, in utf8, [Data, Place];
@@ -46,55 +52,55 @@ options! { |user, set|
     grey: bool = false, [Data];
     /// Network: small, middle, large, released-…, or a notation such as 16C3-MP2-256FC-DP-10Voting.
     #[arg(long, value_name = "NET")]
-    net: String = set.defaults.net.to_string(), [Network];
+    net: String = recipe.net.to_string(), [Network];
     /// Begin with the weights and statistics of this checkpoint, of a run or imported, instead of fresh ones.
     #[arg(long, value_name = "CHECKPOINT")]
     init: PathBuf, in utf8, [Training];
-    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: bpsa+bpta].
+    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: see below].
     #[arg(long)]
-    rule: Rule = Rule::BpsaBpta, [Learning];
+    rule: Rule = recipe.rule.parse()?, [Learning];
     /// Share of the error that crosses a spike under bpsa+bpta [default: see below].
     #[arg(long)]
-    alpha: f64 = set.defaults.alpha, in within(0.0, 10.0), [Learning];
+    alpha: f64 = recipe.alpha, in within(0.0, 10.0), [Learning];
     /// Firing threshold u_th [default: see below].
     #[arg(long)]
-    threshold: f64 = set.defaults.threshold, in above(0.0, 1e3), [Network];
+    threshold: f64 = recipe.threshold, in above(0.0, 1e3), [Network];
     /// Decay λ of the membrane potential per step [default: 0.9].
     #[arg(long)]
     decay: f64 = Lif::default().decay, in within(0.0, 1.0), [Network];
-    /// Time steps T, 1 to 64.
-    #[arg(short = 'T', long)]
-    time_steps: usize = set.defaults.time_steps, in whole(1, limits::MAX_TIME_STEPS), [Network, Frames];
+    /// Time steps T, 1 to 64; or a curriculum T:EPOCHS,…, such as 2:8,4:6,16:4: the network's T is the last.
+    #[arg(short = 'T', long, value_name = "T|T:EPOCHS,…")]
+    time_steps: TimeSteps = recipe.time_steps.parse::<TimeSteps>()?.fitted(epochs_of(user, &recipe)), in steps, [Network, Frames];
     /// Samples per step.
     #[arg(short, long)]
-    batch: usize = set.defaults.batch, in whole(1, limits::MAX_BATCH), [Learning, Training];
-    /// Passes over the training set.
+    batch: usize = recipe.batch, in whole(1, limits::MAX_BATCH), [Learning, Training];
+    /// Passes over the training set; a curriculum says them itself.
     #[arg(long)]
-    epochs: usize = set.defaults.epochs, in whole(1, limits::MAX_EPOCHS), [Learning, Training];
-    /// Base learning rate of AdamW [default: 0.001].
+    epochs: usize = epochs_of(user, &recipe), in whole(1, limits::MAX_EPOCHS), [Learning, Training];
+    /// Base learning rate of AdamW [default: see below; it depends on the rule].
     #[arg(long)]
-    lr: f64 = 1e-3, in above(0.0, 10.0), [Learning, Training];
+    lr: f64 = lr_of(user, &recipe)?, in above(0.0, 10.0), [Learning, Training];
     /// Weight decay of AdamW [default: 0.0001].
     #[arg(long)]
     weight_decay: f64 = 1e-4, in within(0.0, 1.0), [Learning, Training];
-    /// Learning-rate schedule: restarts:EPOCHS[:FACTOR] (cosine with warm restarts), ramp-cosine, constant.
+    /// Learning-rate schedule: cosine, restarts:EPOCHS[:FACTOR] (cosine with warm restarts), ramp-cosine, constant.
     #[arg(long)]
-    schedule: Schedule = set.defaults.schedule.parse()?, [Learning, Training];
+    schedule: Schedule = recipe.schedule.parse()?, [Learning, Training];
     /// First epochs: none, ann:N (neurons pass their input on) or tssl:N (quiet layers get a smooth surrogate).
     #[arg(long)]
-    warm_up: WarmUp = shorter(set.defaults.warm_up.parse()?, user.epochs.unwrap_or(set.defaults.epochs)), [Learning, Training];
-    /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: per-step].
+    warm_up: WarmUp = shorter(recipe.warm_up.parse()?, epochs_of(user, &recipe)), [Learning, Training];
+    /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: see below].
     #[arg(long)]
-    bn: NormMode = NormMode::PerStep, [Learning];
+    bn: NormMode = recipe.bn.parse()?, [Learning];
     /// ReLU between the currents and the neurons, on or off: off for networks that shall leave through NIR, which has none [default: on].
     #[arg(long, value_parser = on_off, value_name = "on|off")]
     relu: bool = true, [Network, Younger];
     /// Loss on firing rates: mse or ce [default: see below].
     #[arg(long)]
-    loss: Loss = set.defaults.loss.parse()?, [Learning];
+    loss: Loss = recipe.loss.parse()?, [Learning];
     /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
-    augment: bool = set.defaults.augment, [Network];
+    augment: bool = recipe.augment, [Network];
     /// Cut recordings into T frames by number (of events) or time [default: number].
     #[arg(long)]
     split_by: SplitBy = SplitBy::Number, [Frames, Younger];
@@ -147,6 +153,18 @@ options! { |user, set|
     /// Instruction set of the cpu engine: portable, neon, avx2, avx512; last bits depend on it [default: the widest of this machine].
     #[arg(long)]
     isa: InstructionSet = InstructionSet::default(), [Network, Younger];
+}
+
+/// Those that are said, by themselves or by a curriculum.
+fn epochs_of(user: &Options, recipe: &Defaults) -> usize {
+    user.epochs.or(user.time_steps.as_ref().and_then(TimeSteps::epochs)).unwrap_or(recipe.epochs)
+}
+
+/// The best one of the rule that is said, or of the recipe's.
+fn lr_of(user: &Options, recipe: &Defaults) -> Result<f64> {
+    let rule = user.rule.map_or_else(|| recipe.rule.parse(), Ok)?;
+    let [sparse, window] = recipe.lr;
+    Ok(if matches!(rule, Rule::Bpsa | Rule::BpsaBpta) { sparse } else { window })
 }
 
 /// A default warm-up never takes more than a third of a short run.

@@ -1,7 +1,9 @@
 use super::*;
+use crate::curriculum::TimeSteps;
 use crate::data::{DatasetName, Resize, sets};
 use crate::frames::SplitBy;
 use crate::loss::Loss;
+use crate::schedule::{Schedule, WarmUp};
 
 /// A run's config.toml as it was written before there were sets of events.
 const OLD: &str = r#"
@@ -117,7 +119,7 @@ fn choices_have_the_same_names_in_files_as_on_the_command_line() {
 fn errors_grow_by_what_equation_10_multiplies_them_with() {
     let growth = |o: Options| o.complete().unwrap().largest_growth();
     let all =
-        |rule, time_steps, alpha| Options { rule: Some(rule), time_steps: Some(time_steps), alpha: Some(alpha), ..Options::default() };
+        |rule, time_steps, alpha| Options { rule: Some(rule), time_steps: Some(TimeSteps::Same(time_steps)), alpha: Some(alpha), ..Options::default() };
     // λα/u_th = 0.9 · 0.8 / 0.5 = 1.44; to the 15th: 237.
     assert!((growth(all(Rule::BpsaBpta, 16, 0.8)) - 237.4).abs() < 0.1);
     assert!((growth(all(Rule::BpsaBpta, 2, 0.8)) - 1.44).abs() < 1e-12);
@@ -129,9 +131,43 @@ fn every_set_has_defaults_that_survive_a_file() {
     for dataset in sets::ALL {
         let config = options(dataset).complete().unwrap();
         assert_eq!(Config::from_toml(&config.to_toml().unwrap()).unwrap(), config);
-        // The paper's α on every set but our own, which was made to be learned in minutes.
-        assert_eq!(config.alpha, if dataset == sets::MOTIONS { 0.2 } else { 0.8 });
+        for recipe in Recipe::ALL {
+            let Ok(config) = (Options { recipe: Some(recipe), ..options(dataset) }).complete() else {
+                assert!(dataset.authors.is_none() && recipe != Recipe::Standard, "{recipe:?} of {dataset}");
+                continue;
+            };
+            assert_eq!(Config::from_toml(&config.to_toml().unwrap()).unwrap(), config);
+            let theirs = [(Recipe::Paper, 0.8), (Recipe::Released, 0.2)];
+            assert!(theirs.iter().all(|&(name, alpha)| recipe != name || config.alpha == alpha && config.bn == NormMode::PerStep));
+        }
     }
+}
+
+#[test]
+fn a_recipe_gives_what_is_not_said() {
+    let paper = Options { recipe: Some(Recipe::Paper), lr: Some(0.1), ..options(sets::MNIST) }.complete().unwrap();
+    assert_eq!((paper.net.as_str(), paper.epochs, paper.time_steps, paper.lr), ("small", 300, 16.into(), 0.1));
+    let released = Options { recipe: Some(Recipe::Released), ..options(sets::CIFAR10) }.complete().unwrap();
+    assert_eq!((released.epochs, released.warm_up, released.schedule), (500, WarmUp::Ann(80), Schedule::RampCosine));
+    let e = Options { recipe: Some(Recipe::Paper), ..options(sets::FASHION_MNIST) }.complete().unwrap_err().to_string();
+    assert!(e.contains("--recipe paper") && e.contains("mnist, cifar10, nmnist"), "{e}");
+    let rate = |rule: Rule| Options { rule: Some(rule), ..options(sets::MNIST) }.complete().unwrap().lr;
+    assert_eq!([rate(Rule::BpsaBpta), rate(Rule::Stbp)], sets::MNIST.defaults.lr);
+}
+
+#[test]
+fn a_curriculum_says_its_epochs() {
+    let complete = |steps: &str, epochs: Option<usize>| {
+        let time_steps = (!steps.is_empty()).then(|| steps.parse().unwrap());
+        Options { time_steps, epochs, ..options(sets::MNIST) }.complete()
+    };
+    let run = complete("2:4,4:6", None).unwrap();
+    assert_eq!((run.epochs, run.at_last_steps().time_steps), (10, 4.into()));
+    let e = complete("2:4,4:6", Some(11)).unwrap_err().to_string();
+    assert!(e.contains("--time-steps 2:4,4:6") && e.contains("leave --epochs out"), "{e}");
+    assert_eq!(complete("8", Some(3)).unwrap().time_steps, 8.into());
+    // The recipe's own shares are kept.
+    assert_eq!(complete("", Some(3)).unwrap().time_steps.epochs(), sets::MNIST.defaults.time_steps.contains(':').then_some(3));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::augment::{Draw, Reading, Resize, disturb};
 use super::frame_set::{FrameSet, FrameSplit};
-use super::sets::Recipe;
+use super::sets::Treatment;
 use super::{DatasetName, Samples};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
@@ -50,12 +50,12 @@ impl Preparation {
         }
     }
 
-    /// The preparation that suits a set, augmentation included ([`Recipe`]).
+    /// The preparation that suits a set, augmentation included ([`Treatment`]).
     pub fn of(name: DatasetName, channels: usize) -> Self {
         let recipe = &name.preparation;
         let scaled = Self::scale_only(channels);
         let [mean, std] = recipe.normalized.map_or([scaled.mean, scaled.std], |of| of.map(Vec::from));
-        let Recipe { crop_pad, flip, rotate, resize, .. } = *recipe;
+        let Treatment { crop_pad, flip, rotate, resize, .. } = *recipe;
         Preparation { mean, std, crop_pad, flip, rotate, resize, event_drop: 0.0, event_noise: 0.0 }
     }
 

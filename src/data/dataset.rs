@@ -23,6 +23,8 @@ pub trait Dataset: Send + Sync {
     fn shape(&self, prep: &Preparation) -> Chw;
     /// T of the frames of events; `None` for pictures, which serve any T. This alone tells frames from pictures.
     fn steps(&self) -> Option<usize>;
+    /// The same samples at this T; `None` if there are no frames of it. Pictures serve any.
+    fn in_steps(&self, steps: usize) -> Option<&dyn Dataset>;
     /// Names of the classes; a label is an index into them.
     fn classes(&self) -> &[String];
     /// `[N]` of a split.
@@ -57,6 +59,9 @@ impl Dataset for ImageSet {
     }
     fn steps(&self) -> Option<usize> {
         None
+    }
+    fn in_steps(&self, _: usize) -> Option<&dyn Dataset> {
+        Some(self)
     }
     fn classes(&self) -> &[String] {
         &self.classes
@@ -96,6 +101,9 @@ impl Dataset for FrameSet {
     }
     fn steps(&self) -> Option<usize> {
         Some(self.steps)
+    }
+    fn in_steps(&self, steps: usize) -> Option<&dyn Dataset> {
+        (self.steps == steps).then_some(self as &dyn Dataset)
     }
     fn classes(&self) -> &[String] {
         &self.classes

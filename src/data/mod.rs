@@ -23,6 +23,7 @@ pub mod pictures;
 pub mod recordings;
 pub mod sets;
 mod source;
+pub mod stages;
 mod strokes;
 pub mod verify;
 pub mod zip;

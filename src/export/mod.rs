@@ -80,7 +80,7 @@ pub fn about(model: &Model, config: &Config) -> About {
         ("decay", model.lif.decay.to_string()),
         ("threshold", model.lif.threshold.to_string()),
         ("relu", if model.has_relu() { "on" } else { "off" }.to_string()),
-        ("time_steps", config.time_steps.to_string()),
+        ("time_steps", config.time_steps.last().to_string()),
         ("format", "pt".to_string()),
     ];
     pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
@@ -95,7 +95,7 @@ pub fn write(storage: &dyn Storage, path: &Path, model: &Model, config: &Config,
         Format::Nir => nir::write(storage, path, &graph::of(model, profile)?),
         Format::Safetensors => tensors::write_safetensors(storage, path, model, &about(model, config)),
         Format::Npz => tensors::write_npz(storage, path, model, &about(model, config)),
-        Format::C => c::write(storage, path, &Integer::of(model)?, config.time_steps),
+        Format::C => c::write(storage, path, &Integer::of(model)?, config.time_steps.last()),
     }
 }
 

@@ -158,14 +158,14 @@ fn by_steps(runs: &[Run]) -> Result<Option<Figure>> {
             rules.push(r)
         }
     });
-    let mut steps: Vec<usize> = runs.iter().map(|r| r.config.time_steps).collect();
+    let mut steps: Vec<usize> = runs.iter().map(|r| r.config.time_steps.last()).collect();
     steps.sort_unstable();
     steps.dedup();
     if steps.len() < 2 {
         return Ok(None);
     }
     let at = |name: &str, t: usize| {
-        let same = runs.iter().filter(|r| rule(r) == name && r.config.time_steps == t);
+        let same = runs.iter().filter(|r| rule(r) == name && r.config.time_steps.last() == t);
         Stat::of(same.filter_map(|r| Some(100.0 * last_test(r)?.0)))
     };
     let mut table = Table::new(std::iter::once("T".to_string()).chain(rules.iter().cloned()));

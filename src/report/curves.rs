@@ -67,6 +67,12 @@ fn warm_up(run: &Run) -> Option<(f64, f64, String)> {
     Some((warm.first()?.epoch as f64, warm.last()?.epoch as f64, warm[0].warm_up.clone()))
 }
 
+/// T by epoch, if it was not always the same.
+fn stages(run: &Run) -> String {
+    let steps = &run.config.time_steps;
+    if steps.epochs().is_none() { String::new() } else { format!(" T:epochs {steps}: what stands at another T is of that network.") }
+}
+
 /// Accuracy, loss and learning rate; one run with all it measured, or several beside each other.
 ///
 /// # Errors
@@ -75,6 +81,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
     let mut section = Section::new("curves", "Curves by epoch");
     let shaded = if let [run] = runs { warm_up(run) } else { None };
     let warm = shaded.as_ref().map_or(String::new(), |(from, to, kind)| format!(" Shaded: {kind} warm-up, epochs {from} to {to}."));
+    let warm = if let [run] = runs { warm + &stages(run) } else { warm };
     let chart = |y: &str, series: Vec<Series>| Lines { x: "epoch".into(), y: y.into(), series, shaded: shaded.clone(), ..Lines::default() };
     let each = |of: Of| {
         let mean = |(name, group): (String, Vec<&Run>)| Series::mean(name, &group.iter().map(|r| series("", r, of)).collect::<Vec<_>>());

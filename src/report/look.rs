@@ -179,7 +179,7 @@ impl Look {
             simulated: data.simulated(),
             classes: data.classes().to_vec(),
             layers: plan.blocks.iter().zip(states).map(layers).collect(),
-            steps: config.time_steps,
+            steps: config.time_steps.last(),
             threshold: looked.method.lif.threshold,
             samples,
             confusion,
@@ -209,7 +209,7 @@ impl Looked<'_> {
     fn states(&self, indices: &[u32]) -> Result<Vec<(usize, usize)>> {
         let blocks = &self.net.plan().blocks;
         let largest = blocks.iter().map(|b| b.output.len()).max().unwrap_or(1);
-        let at_once = (HOST_VALUES / (largest * self.net.config().time_steps)).clamp(1, STATE_SAMPLES);
+        let at_once = (HOST_VALUES / (largest * self.net.config().time_steps.last())).clamp(1, STATE_SAMPLES);
         let mut ever: Vec<Vec<bool>> = blocks.iter().map(|b| vec![false; b.output.len()]).collect();
         let mut always: Vec<Vec<bool>> = blocks.iter().map(|b| vec![true; b.output.len()]).collect();
         for chunk in indices.chunks(at_once) {
@@ -241,7 +241,7 @@ impl Looked<'_> {
     }
 
     fn sample(&self, index: u32) -> Result<Sample> {
-        let (blocks, steps) = (&self.net.plan().blocks, self.net.config().time_steps);
+        let (blocks, steps) = (&self.net.plan().blocks, self.net.config().time_steps.last());
         let traced = blocks.len().saturating_sub(2);
         let Labelled { batch, labels } = self.feed.plain(Split::Test, &[index], false)?;
         let (mut rasters, mut traces) = (Vec::new(), Vec::new());

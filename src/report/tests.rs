@@ -32,6 +32,7 @@ fn numbers_have_four_digits() {
 
 fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
     EpochLine {
+        time_steps: None,
         epoch,
         step: epoch,
         warm_up: "none".into(),
@@ -98,7 +99,7 @@ fn every_trouble_is_said_in_words_and_health_is_not() {
         ),
         (run("r", Options { best_on: Some(BestOn::Test), ..Options::default() }, healthy()), vec!["chosen on the test set"]),
         (
-            run("r", Options { dataset: Some(crate::data::sets::MOTIONS), time_steps: Some(8), ..Options::default() }, healthy()),
+            run("r", Options { dataset: Some(crate::data::sets::MOTIONS), time_steps: Some(8.into()), ..Options::default() }, healthy()),
             vec!["simulated"],
         ),
         (

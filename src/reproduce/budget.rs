@@ -1,7 +1,6 @@
 //! What fits into the minutes one has.
 
 use std::path::Path;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +11,7 @@ use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::Result;
 use crate::study::run::{read_json, write_json};
-use crate::train::Session;
+use crate::train::pace::{self, Pace};
 
 /// Below this many passes a run says nothing; then samples are left out instead.
 const FEWEST_EPOCHS: usize = 5;
@@ -77,7 +76,8 @@ pub fn of(folder: &Path, minutes: f64, slowest: &Config, data: &dyn Dataset, run
     if let Some(budget) = read_json::<Budget>(&file)?.filter(|b| b.minutes == minutes) {
         return Ok(budget);
     }
-    let seconds = with_engine(slowest.engine, slowest.isa, Timed { config: slowest, data })??;
+    let pace = with_engine(slowest.engine, slowest.isa, Timed { config: slowest, data })??;
+    let seconds = pace.at(slowest.time_steps.last()).training;
     let counts = [Split::Train, Split::Test].map(|s| data.labels(s).len());
     let affordable = 60.0 * minutes * SLACK / runs / seconds;
     let budget = fit(minutes, affordable, slowest.batch, counts);
@@ -109,29 +109,11 @@ struct Timed<'a> {
 }
 
 impl Work for Timed<'_> {
-    type Out = Result<f64>;
+    type Out = Result<Pace>;
 
-    fn on<E: Engine>(self, engine: E) -> Result<f64> {
-        seconds_per_sample(&engine, self.config, self.data)
+    fn on<E: Engine>(self, engine: E) -> Result<Pace> {
+        pace::measure(&engine, self.config, self.data, None, 0.0)
     }
-}
-
-/// Of training, at the firing rates of untrained weights, which are higher than later ones.
-fn seconds_per_sample<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset) -> Result<f64> {
-    let mut trainer = Session::new(config.clone(), data, None)?.begin(engine)?;
-    let order = trainer.order(0);
-    let epoch = config.warm_up.epochs().min(config.epochs - 1);
-    let (mut seconds, mut samples) = (0.0, 0);
-    for (i, indices) in order.chunks(config.batch).take(3).enumerate() {
-        let started = Instant::now();
-        trainer.step(epoch, indices, config.lr)?;
-        // The first step also pays for touching fresh memory.
-        if i > 0 || order.len() <= config.batch {
-            seconds += started.elapsed().as_secs_f64();
-            samples += indices.len();
-        }
-    }
-    Ok(seconds / samples as f64)
 }
 
 #[cfg(test)]

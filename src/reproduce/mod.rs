@@ -85,7 +85,7 @@ pub fn run(
         Extent::Full => (options, format!("full run: {EPOCHS} epochs"), "full".to_string()),
         Extent::Minutes(minutes) => {
             let name = format!("{minutes}min");
-            let runs = seeds as f64 * weight(&sketch, slowest.time_steps)?;
+            let runs = seeds as f64 * weight(&sketch, slowest.time_steps.most())?;
             let home = folder.join(format!("{}-{set}-{name}", e.name));
             let budget = budget::of(&home, minutes, &slowest, &*data, runs)?;
             (said_or(said, &budget, options), budget.words(), name)
@@ -106,19 +106,19 @@ fn said_or(said: &Options, budget: &Budget, protocol: Options) -> Options {
 }
 
 fn study(e: &Exhibit, options: Options) -> Result<Study> {
-    Study::new(e.kind, options, e.rules, &LATENCY_STEPS, &[], false)
+    Study::new(e.kind, options, e.rules, &LATENCY_STEPS, &[], &[])
 }
 
 /// The run that takes longest: stbp's, at the most steps.
 fn slowest(study: &Study) -> Result<Config> {
     let configs = study.cells.iter().map(|c| study.config(c, 1)).collect::<Result<Vec<_>>>()?;
-    let cost = |c: &Config| (c.time_steps, c.rule == Rule::Stbp);
+    let cost = |c: &Config| (c.time_steps.most(), c.rule == Rule::Stbp);
     configs.into_iter().max_by_key(cost).ok_or_else(|| Error::bug("a study without cells"))
 }
 
 /// How many of the slowest runs take as long as one of every cell.
 fn weight(study: &Study, most: usize) -> Result<f64> {
-    let steps = study.cells.iter().map(|c| study.config(c, 1).map(|c| c.time_steps as f64 / most as f64)).collect::<Result<Vec<_>>>()?;
+    let steps = study.cells.iter().map(|c| study.config(c, 1).map(|c| c.time_steps.most() as f64 / most as f64)).collect::<Result<Vec<_>>>()?;
     Ok(steps.iter().sum())
 }
 

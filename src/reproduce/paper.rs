@@ -3,7 +3,7 @@
 //! Where the paper prints two numbers for one thing, both stand here. Tables 6, 8 and 9 and the figures are numbered as in the paper;
 //! the numbers 2 to 5 and 7 are given to its accuracy tables in the order in which it presents the data sets.
 
-use crate::config::Options;
+use crate::config::{Options, Recipe};
 use crate::data::DatasetName;
 use crate::data::sets::{CIFAR10, DVS_CIFAR10, DVS_GESTURE, MNIST, NMNIST};
 use crate::neuron::Rule;
@@ -112,7 +112,8 @@ pub const LATENCY_STEPS: [usize; 4] = [4, 8, 16, 32];
 pub fn protocol(set: DatasetName, kind: Kind) -> Options {
     Options {
         dataset: Some(set),
-        time_steps: (kind != Kind::Latency).then_some(TIME_STEPS),
+        recipe: Some(Recipe::Paper),
+        time_steps: (kind != Kind::Latency).then(|| TIME_STEPS.into()),
         epochs: Some(EPOCHS),
         alpha: Some(ALPHA),
         val_split: Some(0.0),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/study.toml          what is studied: a folder holds one study, and goes on with it
-//! DIR/tune/…              runs that α and warm-up were chosen by, on a validation split
+//! DIR/tune/…              runs that warm-up, α and learning rate were chosen by, on a validation split
 //! DIR/runs/<cell>-s<seed> a run folder each, without optimiser state once it is finished; cost.json beside result.json
 //! DIR/study.json          every figure; also as table.md and table.csv
 //! ```
@@ -26,6 +26,7 @@ use crate::schedule::WarmUp;
 use crate::storage::{self, Disk};
 use run::{Finished, Surroundings};
 pub use stats::Stat;
+use tune::Tune;
 
 /// The share of the training set that a study holds out to choose on, where nothing else is said.
 pub const VALIDATION_SHARE: f64 = 0.1;
@@ -79,7 +80,8 @@ pub struct Study {
     /// The question.
     pub kind: Kind,
     /// Whether α and warm-up are chosen on the validation split first.
-    pub tune: bool,
+    #[serde(deserialize_with = "tune::in_file")]
+    pub tune: Vec<Tune>,
     /// What all runs share.
     pub options: Options,
     /// The answers.
@@ -102,7 +104,7 @@ impl Study {
     ///
     /// # Errors
     /// Usage: an option that the study itself sets, or a list that is empty or holds what a run refuses.
-    pub fn new(kind: Kind, options: Options, rules: &[Rule], steps: &[usize], alphas: &[f64], tune: bool) -> Result<Study> {
+    pub fn new(kind: Kind, options: Options, rules: &[Rule], steps: &[usize], alphas: &[f64], tune: &[Tune]) -> Result<Study> {
         let own = [
             ("rule", options.rule.is_some()),
             ("T", kind == Kind::Latency && options.time_steps.is_some()),
@@ -119,7 +121,7 @@ impl Study {
             Kind::Energy => of_rules().chain([without_spikes(&options)?]).collect(),
             Kind::Latency => {
                 let of_steps = |t: usize| {
-                    move |c: Cell| Cell { name: format!("{} T{t}", c.name), options: Options { time_steps: Some(t), ..c.options } }
+                    move |c: Cell| Cell { name: format!("{} T{t}", c.name), options: Options { time_steps: Some(t.into()), ..c.options } }
                 };
                 steps.iter().flat_map(|&t| of_rules().map(of_steps(t))).collect()
             }
@@ -142,8 +144,8 @@ impl Study {
         } else {
             options
         };
-        let study = Study { kind, tune, options, cells };
-        if tune && study.config(&study.cells[0], 1)?.val_split == 0.0 {
+        let study = Study { kind, tune: tune.to_vec(), options, cells };
+        if !tune.is_empty() && study.config(&study.cells[0], 1)?.val_split == 0.0 {
             return Err(Error::usage("there are no validation samples to choose on").option("tune").remedy("add --val-split 0.1"));
         }
         study.cells.iter().try_for_each(|c| study.config(c, 1).map(|_| ()))?;
@@ -167,12 +169,12 @@ impl Study {
         let first = self.options.seed.unwrap_or(1);
         self.config(&self.cells[0], first.saturating_add(seeds.saturating_sub(1)))?;
         let _lock = self.claim(folder)?;
-        let choices = match self.tune {
-            true => match tune::choose(self, folder, around)? {
+        let choices = match self.tune.is_empty() {
+            false => match tune::choose(self, folder, around)? {
                 Some(choices) => choices,
                 None => return Ok(None),
             },
-            false => Vec::new(),
+            true => Vec::new(),
         };
         let (all, mut rows) = (self.cells.len() as u64 * seeds, Vec::new());
         for (i, cell) in (0u64..).zip(&self.cells) {

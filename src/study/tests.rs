@@ -1,3 +1,4 @@
+use super::tune::Tune;
 use super::*;
 use crate::data::{self, Dataset, LoadOptions};
 use crate::train::trainer::Tally;
@@ -28,7 +29,7 @@ impl Observer for Watch {
 fn options() -> Options {
     Options {
         net: Some("6C3-MP2-10Voting".to_string()),
-        time_steps: Some(3),
+        time_steps: Some(3.into()),
         batch: Some(16),
         epochs: Some(2),
         train_limit: Some(80),
@@ -38,7 +39,7 @@ fn options() -> Options {
 }
 
 fn ablation(options: Options) -> Study {
-    Study::new(Kind::Ablation, options, &[Rule::Stbp, Rule::BpsaBpta], &[], &[], false).unwrap()
+    Study::new(Kind::Ablation, options, &[Rule::Stbp, Rule::BpsaBpta], &[], &[], &[]).unwrap()
 }
 
 /// Runs a study, asked to stop after so many steps; how many steps it took besides.
@@ -93,7 +94,7 @@ fn another_study_or_something_else_in_the_folder_is_refused_and_left_alone() {
     let other = ablation(Options { lr: Some(0.5), ..options() });
     let e = run(&other, &folder, 1, None).0.unwrap_err();
     assert!(e.what.contains("another study: --lr"), "{e}");
-    let alpha = Study::new(Kind::Alpha, options(), &[], &[], &[0.2], false).unwrap();
+    let alpha = Study::new(Kind::Alpha, options(), &[], &[], &[0.2], &[]).unwrap();
     assert!(run(&alpha, &folder, 1, None).0.unwrap_err().what.contains("its cells, its kind"));
     assert_eq!(std::fs::read(folder.join("study.toml")).unwrap(), before);
     let foreign = dir.path().join("foreign");
@@ -108,7 +109,7 @@ fn another_study_or_something_else_in_the_folder_is_refused_and_left_alone() {
 fn what_cannot_be_studied_is_said_before_anything_is_written() {
     let all = &[Rule::Stbp, Rule::Bpsa][..];
     let with =
-        |kind, options, steps: &[usize], alphas: &[f64]| Study::new(kind, options, all, steps, alphas, false).unwrap_err().to_string();
+        |kind, options, steps: &[usize], alphas: &[f64]| Study::new(kind, options, all, steps, alphas, &[]).unwrap_err().to_string();
     assert!(with(Kind::Latency, Options { time_steps: None, ..options() }, &[4, 0], &[]).starts_with("--time-steps"));
     assert!(with(Kind::Latency, options(), &[4], &[]).contains("--steps"));
     assert!(with(Kind::Latency, Options { time_steps: None, ..options() }, &[4, 4], &[]).contains("twice"));
@@ -116,14 +117,14 @@ fn what_cannot_be_studied_is_said_before_anything_is_written() {
     assert!(with(Kind::Alpha, options(), &[], &[-1.0]).starts_with("--alpha"));
     assert!(with(Kind::Ablation, Options { rule: Some(Rule::Bpsa), ..options() }, &[], &[]).contains("--rules"));
     let blind = Options { val_split: Some(0.0), ..options() };
-    let e = Study::new(Kind::Ablation, blind, all, &[], &[], true).unwrap_err();
+    let e = Study::new(Kind::Ablation, blind, all, &[], &[], &[Tune::WarmUp]).unwrap_err();
     assert!(e.to_string().contains("--val-split"), "{e}");
 }
 
 #[test]
 fn warm_up_and_alpha_are_chosen_on_the_validation_split_and_said() {
     let dir = tempfile::tempdir().unwrap();
-    let study = Study::new(Kind::Ablation, options(), &[Rule::Bpsa, Rule::BpsaBpta], &[], &[], true).unwrap();
+    let study = Study::new(Kind::Ablation, options(), &[Rule::Bpsa, Rule::BpsaBpta], &[], &[], &[Tune::WarmUp]).unwrap();
     let (rows, _, notes) = run(&study, dir.path(), 1, None);
     let rows = rows.unwrap().unwrap();
     assert!(rows[0].chosen.starts_with("warm-up ") && !rows[0].chosen.contains('α'), "{}", rows[0].chosen);
@@ -140,7 +141,7 @@ fn warm_up_and_alpha_are_chosen_on_the_validation_split_and_said() {
 #[test]
 fn the_last_word_of_anytime_is_the_accuracy_and_energy_counts_the_spikes() {
     let dir = tempfile::tempdir().unwrap();
-    let study = Study::new(Kind::Energy, options(), &[Rule::Stbp], &[], &[], false).unwrap();
+    let study = Study::new(Kind::Energy, options(), &[Rule::Stbp], &[], &[], &[]).unwrap();
     let rows = run(&study, dir.path(), 1, None).0.unwrap().unwrap();
     let (spiking, ann) = (&rows[0].runs[0], &rows[1].runs[0]);
     assert_eq!(spiking.cost.anytime.len(), 3);

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 /// What a training step of `c` on `data` consists of.
 pub fn load_of(c: &Config, data: &dyn Dataset) -> Load {
     let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
-    Load { steps: c.time_steps, batch: c.batch, direct: data.steps().is_none(), everywhere }
+    Load { steps: c.time_steps.most(), batch: c.batch, direct: data.steps().is_none(), everywhere }
 }
 
 /// How a run keeps within its memory.
@@ -56,6 +56,6 @@ pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>)
     let who = if room.limited { "this process may take only" } else { "this machine has only" };
     Err(Error::memory(format!("a step needs about {} MB, {who} {} MB more", mb(needs(c.batch)), mb(room.bytes)))
         .option_as("batch", c.batch)
-        .option_as("T", c.time_steps)
+        .option_as("T", c.time_steps.most())
         .remedy(advice))
 }

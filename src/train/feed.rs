@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// Samples of a data set as the network of a configuration reads them.
 #[derive(Clone)]
 pub struct Feed<'a> {
+    /// At every T that it has.
+    whole: &'a dyn Dataset,
+    /// At `time_steps`.
     data: &'a dyn Dataset,
     prep: Preparation,
     time_steps: usize,
@@ -27,18 +30,25 @@ pub struct Labelled {
 }
 
 impl<'a> Feed<'a> {
-    /// Samples of `data` prepared as `config` says.
+    /// Samples of `data` prepared as `config` says, at the network's T.
     ///
     /// # Errors
-    /// Usage: the set's frames were cut into another number of steps.
+    /// Usage: the set's frames were cut into other numbers of steps than those of the configuration.
     pub fn new(config: &Config, data: &'a dyn Dataset) -> Result<Feed<'a>> {
-        if let Some(steps) = data.steps().filter(|t| *t != config.time_steps) {
+        if config.time_steps.all().into_iter().any(|steps| data.in_steps(steps).is_none()) {
+            let steps = data.steps().unwrap_or(config.time_steps.last());
             return Err(Error::usage(format!("the recordings of {} are cut into {steps} frames", data.name()))
-                .option_as("T", config.time_steps)
+                .option_as("T", &config.time_steps)
                 .remedy(format!("choose -T {steps}, or load them with another T")));
         }
-        let prep = preparation(config, data);
-        Ok(Feed { data, prep, time_steps: config.time_steps, seed: config.seed })
+        let feed = Feed { whole: data, data, prep: preparation(config, data), time_steps: config.time_steps.last(), seed: config.seed };
+        Ok(feed.in_steps(config.time_steps.last()))
+    }
+
+    /// The same samples at another T of the configuration.
+    pub fn in_steps(&self, steps: usize) -> Feed<'a> {
+        let data = self.whole.in_steps(steps).unwrap_or(self.whole);
+        Feed { data, time_steps: steps, ..self.clone() }
     }
 
     /// Training samples for `epoch`, augmented; in the `ann` warm-up (`ann`) a static image needs one step only.

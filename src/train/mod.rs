@@ -7,6 +7,7 @@ pub mod feed;
 pub mod keep;
 pub mod live;
 pub mod open;
+pub mod pace;
 pub mod record;
 pub mod save;
 pub mod session;
@@ -109,7 +110,7 @@ fn steps<E: Engine>(
     let done = trainer.progress.step as usize - epoch * per_epoch;
     let order = trainer.order(epoch);
     let chunks = order.chunks(trainer.config.batch).take(per_epoch).skip(done);
-    let (feed, ann) = (trainer.feed.clone(), trainer.config.method(epoch).ann);
+    let (feed, ann) = (trainer.feed_of(epoch), trainer.config.method(epoch).ann);
     thread::scope(|scope| {
         let batches = ahead(scope, chunks, move |indices| feed.training(epoch, indices, ann))?;
         for i in done..per_epoch {
@@ -203,6 +204,7 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
     let line = EpochLine {
         epoch: epoch as u64 + 1,
         step: trainer.progress.step,
+        time_steps: Some(trainer.config.time_steps.at(epoch)),
         warm_up: warm_up_name(trainer, epoch).to_string(),
         loss: tally.loss / seen,
         train_accuracy: tally.correct as f64 / seen,

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Mark, Options};
 use crate::data::recordings::{self, EventOptions};
-use crate::data::{self, Dataset, LoadOptions, verify};
+use crate::curriculum::TimeSteps;
+use crate::data::frame_set::FrameSet;
+use crate::data::stages::Stages;
+use crate::data::{self, Dataset, DatasetName, LoadOptions, verify};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::notation::PRESETS;
@@ -30,7 +33,17 @@ pub fn fresh(said: Options, file: Option<&Path>) -> Result<Config> {
     let file = file.map(Options::read).transpose()?.unwrap_or_default();
     // A run chosen on its validation split says so in its file; another split wants another choice.
     let file = if said.val_split.is_some() { Options { best_on: None, ..file } } else { file };
+    let file = one_length(&said, file);
     absolute(said.or(file))?.complete()
+}
+
+/// What a file says, without the epochs that a curriculum contradicts which is said, or the other way round.
+fn one_length(said: &Options, file: Options) -> Options {
+    match (said.epochs, said.time_steps.as_ref().and_then(TimeSteps::epochs)) {
+        (None, Some(_)) => Options { epochs: None, ..file },
+        (Some(epochs), None) => Options { time_steps: file.time_steps.map(|steps| steps.fitted(epochs)), ..file },
+        _ => file,
+    }
 }
 
 /// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew.
@@ -58,10 +71,26 @@ pub fn takes_options_from_its_folder() -> Error {
 /// # Errors
 /// As [`data::load`] and [`recordings::load`].
 pub fn dataset(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
+    dataset_by(c, recordings::load, watch)
+}
+
+/// The data set of a configuration for a rehearsal: of recordings that are not prepared the first few stand for all.
+///
+/// # Errors
+/// As [`data::load`] and [`recordings::rehearse`].
+pub fn rehearsed(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
+    dataset_by(c, recordings::rehearse, watch)
+}
+
+type LoadFrames = fn(DatasetName, &EventOptions, &mut dyn verify::Observer) -> Result<FrameSet>;
+
+fn dataset_by(c: &Config, load: LoadFrames, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
     // A study keeps a data set as long as these options stay; so others must not reach it.
     let c = &c.of_data().complete()?;
     if c.dataset.is_events() {
-        return Ok(Box::new(recordings::load(c.dataset, &event_options(c), watch)?));
+        let in_steps = |steps: usize| load(c.dataset, &event_options(c, steps), watch);
+        let mut sets = stages(&c.time_steps).into_iter().map(in_steps).collect::<Result<Vec<_>>>()?;
+        return Ok(if sets.len() == 1 { Box::new(sets.remove(0)) } else { Box::new(Stages::new(sets)) });
     }
     let options = LoadOptions {
         data_dir: c.data_dir.clone(),
@@ -76,14 +105,22 @@ pub fn dataset(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn D
     Ok(Box::new(data::load(c.dataset, &options)?))
 }
 
-fn event_options(c: &Config) -> EventOptions {
+/// Every T, that of the network last.
+fn stages(steps: &TimeSteps) -> Vec<usize> {
+    let mut all = steps.all();
+    all.retain(|&t| t != steps.last());
+    all.push(steps.last());
+    all
+}
+
+fn event_options(c: &Config, steps: usize) -> EventOptions {
     // What has more pixels than fit is refused with the other sizes that are out of range.
     let side = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
     EventOptions {
         data_dir: c.data_dir.clone(),
         folder: c.events_dir.clone(),
         size: c.size.map(|[w, h]| Sensor { width: side(w), height: side(h) }),
-        steps: c.time_steps,
+        steps,
         split_by: c.split_by,
         allow_partial: c.allow_partial,
         strict: c.strict,

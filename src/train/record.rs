@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::trainer::Trainer;
-use crate::config::BestOn;
+use crate::config::{BestOn, Recipe};
 use crate::data::Split;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -16,6 +16,9 @@ pub struct EpochLine {
     pub epoch: u64,
     /// Optimiser steps so far.
     pub step: u64,
+    /// T of the epoch, of training and of what was evaluated after it; absent in files of the first version, whose T is the run's.
+    #[serde(rename = "T", default, skip_serializing_if = "Option::is_none")]
+    pub time_steps: Option<usize>,
     /// `ann`, `tssl` or `none`.
     pub warm_up: String,
     /// Mean training loss of the epoch, measured while training.
@@ -60,6 +63,12 @@ pub struct RunResult {
     pub alpha: f64,
     #[serde(rename = "T")]
     pub time_steps: usize,
+    /// T and epochs of every stage it was trained by, if T was not always the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curriculum: Option<String>,
+    /// Where its options came from that were not said.
+    #[serde(default)]
+    pub recipe: Recipe,
     pub batch: usize,
     pub seed: u64,
     pub epochs: usize,
@@ -113,7 +122,9 @@ impl RunResult {
             net: c.net.clone(),
             rule: c.rule.name().to_string(),
             alpha: c.alpha,
-            time_steps: c.time_steps,
+            time_steps: c.time_steps.last(),
+            curriculum: c.time_steps.epochs().map(|_| c.time_steps.to_string()),
+            recipe: c.recipe,
             batch: c.batch,
             seed: c.seed,
             epochs: c.epochs,

@@ -74,7 +74,7 @@ pub struct Trainer<'a, E: Engine> {
     pub config: Config,
     /// The samples.
     pub data: &'a dyn Dataset,
-    /// Batches of them.
+    /// Batches of them, at the network's T ([`Trainer::feed_of`]).
     pub feed: Feed<'a>,
     /// Indices trained on.
     pub train: Vec<u32>,
@@ -90,7 +90,7 @@ pub struct Trainer<'a, E: Engine> {
     pub progress: Progress,
 }
 
-impl<E: Engine> Trainer<'_, E> {
+impl<'a, E: Engine> Trainer<'a, E> {
     /// Optimiser steps of one epoch: a last batch too small for statistics is dropped.
     pub fn steps_per_epoch(&self) -> usize {
         let (whole, rest) = (self.train.len() / self.config.batch, self.train.len() % self.config.batch);
@@ -101,6 +101,11 @@ impl<E: Engine> Trainer<'_, E> {
     pub fn order(&self, epoch: usize) -> Vec<u32> {
         let p = Rng::at(self.config.seed, Purpose::Order, epoch as u64, 0).permutation(self.train.len());
         p.into_iter().map(|i| self.train[i as usize]).collect()
+    }
+
+    /// Samples at the T of `epoch`.
+    pub fn feed_of(&self, epoch: usize) -> Feed<'a> {
+        self.feed.in_steps(self.config.time_steps.at(epoch))
     }
 
     /// Learning rate of step `i` of `epoch`.
@@ -114,7 +119,7 @@ impl<E: Engine> Trainer<'_, E> {
     /// Diverged: something is not finite; names layer and step. Storage or Format: a sample cannot be read.
     pub fn step(&mut self, epoch: usize, indices: &[u32], lr: f64) -> Result<()> {
         let started = Instant::now();
-        let batch = self.feed.training(epoch, indices, self.config.method(epoch).ann);
+        let batch = self.feed_of(epoch).training(epoch, indices, self.config.method(epoch).ann);
         self.learn(epoch, batch, lr, started)
     }
 
@@ -146,7 +151,7 @@ impl<E: Engine> Trainer<'_, E> {
     pub fn training_rates(&self) -> Vec<f64> {
         // In the `ann` warm-up, where an image has one step only, nothing spikes.
         let t = &self.progress.tally;
-        let seen = (t.samples * self.config.time_steps as u64).max(1) as f64;
+        let seen = (t.samples * self.config.time_steps.at(self.progress.epoch) as u64).max(1) as f64;
         t.spikes.iter().zip(&self.net.plan.blocks).map(|(&s, b)| s as f64 / seen / b.output.len() as f64).collect()
     }
 
@@ -176,7 +181,7 @@ impl<E: Engine> Trainer<'_, E> {
         if samples.1.is_empty() {
             return Ok(None);
         }
-        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), &self.feed, samples, stop)
+        evaluate(self.engine, &self.net, &self.config, &self.config.evaluation(epoch), &self.feed_of(epoch), samples, stop)
     }
 
     /// SHA-256 (hex) over parameters and running statistics, block by block: weight, bias, γ, β, mean, variance.

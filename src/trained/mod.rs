@@ -58,7 +58,7 @@ impl Trained {
     /// # Errors
     /// Format: configuration, notation and tensors do not fit each other.
     pub fn from_checkpoint(mut c: Checkpoint) -> Result<Trained> {
-        let config = Config::from_toml(&c.header.config_toml)?;
+        let config = Config::from_toml(&c.header.config_toml)?.at_last_steps();
         let config = Config { isa: isa_here(config.isa), ..config };
         let notation: Notation = c.header.network.parse()?;
         if notation.classes() != c.header.classes.len() {
@@ -170,7 +170,7 @@ impl Trained {
     pub fn facts(&self, data: &dyn Dataset, e: &Evaluation) -> Result<Value> {
         let (c, (mean, weighted)) = (&self.config, mean_rates(self.plan(), &e.firing_rates));
         Ok(json!({
-            "dataset": c.dataset, "dataset_simulated": data.simulated(), "net": c.net, "T": c.time_steps, "step": self.step(),
+            "dataset": c.dataset, "dataset_simulated": data.simulated(), "net": c.net, "T": c.time_steps.last(), "step": self.step(),
             "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
             "mean_firing_rate": mean, "weighted_firing_rate": weighted, "weights_sha256": self.weights_sha256()?,
         }))

@@ -68,7 +68,7 @@ impl Trained {
         let notes = resized_from.map(|(h, w)| format!("resized from {h}x{w} to {}x{}", shape.h, shape.w));
         Ok(Sample {
             input: Input::Direct(assemble(&samples, shape, &[0], &self.preparation(), None)),
-            steps: if self.method().ann { 1 } else { self.config.time_steps },
+            steps: if self.method().ann { 1 } else { self.config.time_steps.last() },
             notes: notes.into_iter().collect(),
             source: Source::Picture { resized_from },
         })
@@ -90,7 +90,7 @@ impl Trained {
         if let Some(own) = recording.sensor.filter(|own| *own != sensor) {
             notes.push(format!("of a {}x{} sensor, the network's is {}x{}", own.width, own.height, sensor.width, sensor.height));
         }
-        let (counts, quality) = frames::counts(&recording.events, sensor, config.time_steps, config.split_by);
+        let (counts, quality) = frames::counts(&recording.events, sensor, config.time_steps.last(), config.split_by);
         let quality = Quality { invalid: recording.invalid, ..quality };
         quality.check(config.strict).map_err(|e| e.at(name))?;
         if quality.bad() > 0 {
@@ -98,7 +98,7 @@ impl Trained {
         }
         Ok(Sample {
             input: Input::Frames(prepare_frames(&counts, sensor, &prep)),
-            steps: config.time_steps,
+            steps: config.time_steps.last(),
             notes,
             source: Source::Recording { events: quality.events, bad: quality.bad() },
         })

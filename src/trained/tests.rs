@@ -4,7 +4,7 @@ use crate::data::{self, LoadOptions, sets};
 use crate::storage::Disk;
 
 fn config(engine: EngineName) -> Config {
-    Options { engine: Some(engine), time_steps: Some(2), batch: Some(4), ..Options::default() }.complete().unwrap()
+    Options { engine: Some(engine), time_steps: Some(2.into()), batch: Some(4), ..Options::default() }.complete().unwrap()
 }
 
 fn plan(net: &str, shape: &str) -> Plan {

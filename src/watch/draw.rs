@@ -93,7 +93,7 @@ impl View<'_> {
         let full = (l.step * CELLS / l.steps.max(1)).min(CELLS) as usize;
         let left = self.run.seconds_left().map_or("? left".to_string(), |s| format!("about {} left", seconds(s)));
         Line::from(vec![
-            Span::from(format!("epoch {}/{} ", l.epoch, l.epochs)),
+            Span::from(format!("epoch {}/{}{} ", l.epoch, l.epochs, self.at_steps(l.epoch))),
             Span::from("█".repeat(full)).cyan(),
             Span::from("░".repeat(CELLS as usize - full)).dim(),
             Span::from(format!(
@@ -105,6 +105,12 @@ impl View<'_> {
                 percent(l.accuracy)
             )),
         ])
+    }
+
+    /// T of an epoch, if it is not always the same.
+    fn at_steps(&self, epoch: u64) -> String {
+        let steps = &self.run.config.time_steps;
+        steps.epochs().map_or(String::new(), |_| format!(" at T {}", steps.at(epoch.saturating_sub(1) as usize)))
     }
 
     /// The same in a few short lines.

@@ -109,9 +109,12 @@ impl Run {
     pub fn seconds_left(&self) -> Option<f64> {
         let live = self.live.as_ref().filter(|_| self.result.is_none())?;
         let done = live.step as f64 / live.steps.max(1) as f64;
-        // An epoch with its evaluation; without one, what its steps will take.
-        let epoch = self.metrics.epochs.last().and_then(|l| l.seconds).unwrap_or(live.seconds / done.max(1e-9));
-        let left = (epoch - live.seconds).max(0.0) + epoch * live.epochs.saturating_sub(live.epoch) as f64;
+        let (steps, now) = (&self.config.time_steps, live.epoch.saturating_sub(1) as usize);
+        let whole = |epoch: usize| steps.sum(epoch..epoch + 1);
+        // The last epoch with its evaluation, as long as this one is expected to be; without one, what its steps will take.
+        let last = self.metrics.epochs.last().and_then(|l| l.seconds);
+        let epoch = last.map_or(live.seconds / done.max(1e-9), |last| last * whole(now) / whole(now.saturating_sub(1)));
+        let left = (epoch - live.seconds).max(0.0) + epoch * steps.sum(now + 1..live.epochs as usize) / whole(now);
         left.is_finite().then_some(left)
     }
 

@@ -81,7 +81,7 @@ impl Tiny {
             dataset: Some(sets::EVENTS),
             events_dir: Some("halves".into()),
             net: Some("3C3-MP2-DP-4FC-2Voting".into()),
-            time_steps: Some(STEPS),
+            time_steps: Some(STEPS.into()),
             resize: Some(Resize::Sum),
             batch: Some(4),
             epochs: Some(epochs),

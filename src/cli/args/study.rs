@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::RunArgs;
+use crate::config::minutes;
 use crate::neuron::Rule;
+use crate::study::tune::Tune;
 
 #[derive(Args)]
 pub struct StudyArgs {
@@ -39,9 +41,12 @@ pub struct StudyOptions {
     /// Rules to compare.
     #[arg(long, value_name = "RULE,…", value_delimiter = ',', default_values = ["stbp", "bpsa", "bpsa+bpta"])]
     pub rules: Vec<Rule>,
-    /// Choose warm-up and α on the validation split first (up to 12 further runs per T).
+    /// Show the time of every cell and of the whole; write nothing.
     #[arg(long)]
-    pub tune: bool,
+    pub dry_run: bool,
+    /// Choose on the validation split first: warm-up (with α, up to 12 further runs per T), lr (4 runs per rule and T), or both.
+    #[arg(long, value_name = "WHAT,…", value_delimiter = ',', num_args = 0..=1, default_missing_value = "warm-up")]
+    pub tune: Vec<Tune>,
 }
 
 #[derive(Args)]
@@ -69,8 +74,8 @@ pub struct AlphaOptions {
 pub struct ReproduceArgs {
     /// table2 … table9, fig5 or fig6; without it, what there is.
     pub what: Option<String>,
-    /// Minutes for everything: fewer epochs, and if need be fewer samples. Every line says so.
-    #[arg(long, value_name = "MINUTES", default_value_t = 60.0, conflicts_with = "full")]
+    /// Time for everything, e.g. 90m or 2h (a number is minutes): fewer epochs, and if need be fewer samples. Every line says so.
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = minutes, conflicts_with = "full")]
     pub budget: f64,
     /// The paper's 300 epochs on all samples.
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Options, defaults_table};
+use crate::config::{Options, defaults_table, minutes};
 use crate::data::{DatasetName, sets};
 use crate::error::{Error, Result};
 
@@ -35,11 +35,14 @@ pub struct TrainArgs {
     /// Show plan, memory, disk and time per epoch from two real steps; write nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Take as many epochs as fit into this time, e.g. 30m, 2h or 1h30m (a number is minutes): timed first, then written to config.toml.
+    #[arg(long, value_name = "TIME", value_parser = minutes, conflicts_with_all = ["epochs", "resume"])]
+    pub budget: Option<f64>,
 }
 
 fn train_help() -> String {
     format!(
-        "Defaults by data set:\n{}\nA warm-up by default takes at most a third of a run. The paper trains 300 epochs at T = 16.",
+        "Defaults of the recipe `standard` by data set; all others: spiketrain recipes DATASET\n{}\nA warm-up by default takes at most a third of a run. The paper's protocol is --recipe paper.",
         defaults_table()
     )
 }

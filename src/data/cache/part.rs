@@ -38,6 +38,12 @@ impl Block {
         Block { sample, quality, duration, counts: bytes }
     }
 
+    /// The counts of so many cells, as they were given.
+    pub fn decoded(&self, cells: usize) -> Option<Vec<u16>> {
+        let mut counts = vec![0; cells];
+        block::decode(&self.counts, &mut counts).map(|()| counts)
+    }
+
     fn head(&self) -> [u8; HEAD] {
         let mut out = [0; HEAD];
         out[..4].copy_from_slice(&self.sample.to_le_bytes());

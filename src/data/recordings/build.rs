@@ -36,8 +36,8 @@ struct Job {
 }
 
 /// A recording that waits to be written.
-struct Done {
-    blocks: Vec<Block>,
+pub(super) struct Done {
+    pub blocks: Vec<Block>,
     events: u64,
     notes: Vec<String>,
 }
@@ -147,7 +147,7 @@ fn write_all(
 }
 
 /// The samples of one recording.
-fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<Event>) -> Result<Done> {
+pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer: &mut Vec<Event>) -> Result<Done> {
     let planned = &plan.recordings[number];
     if planned.samples.is_empty() {
         return Ok(Done { blocks: Vec::new(), events: 0, notes: Vec::new() });

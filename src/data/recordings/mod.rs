@@ -11,6 +11,7 @@ pub(super) mod dvs_gesture;
 pub(super) mod folder;
 mod listing;
 pub(super) mod nmnist;
+mod peek;
 mod plan;
 mod prepared;
 mod supply;
@@ -126,6 +127,28 @@ pub fn load(name: DatasetName, options: &EventOptions, watch: &mut dyn Observer)
     let prepared = prepare(name, options, false, watch)?;
     prepared.quality.check(options.strict).map_err(|e| e.at(format!("data set {name}")))?;
     Ok(prepared.into_set(options))
+}
+
+/// The frames of a set for a rehearsal, which writes nothing: those that are prepared, or else the first few, which stand for all.
+///
+/// # Errors
+/// As [`load`], but that nothing can fail to be written.
+pub fn rehearse(name: DatasetName, options: &EventOptions, watch: &mut dyn Observer) -> Result<FrameSet> {
+    let Some(layout) = name.recordings() else { return load(name, options, watch) };
+    check(options)?;
+    check_limits(options.train_limit, options.test_limit)?;
+    let (folder, roots) = roots(name, layout, options)?;
+    let files = listing::find(&folder, &roots)?;
+    let simulated = is_simulated(&folder)?;
+    let key = listing::key(&options.decisive(name, simulated), &files);
+    let mut notes = Vec::new();
+    if let Some(cache) = open(&cache_path(name, options, &folder)?, &key, false, &mut notes)? {
+        return Ok(Prepared::new(cache, None, notes).into_set(options));
+    }
+    let cut = Cut { steps: options.steps, by: options.split_by, turned: layout.turned };
+    let mut set = peek::peek(name, &(layout.plan)(&folder, files, options, watch)?, cut, simulated)?;
+    prepared::limit(&mut set, options);
+    Ok(set)
 }
 
 /// Opens the prepared frames of a set, or builds them; if `verify`, every block of frames that are there is checked.

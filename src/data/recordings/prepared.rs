@@ -86,7 +86,7 @@ impl Prepared {
 
 /// Applies the limits, says so, and tells limited sets from whole ones. Recordings often lie class by class, so a limit takes the
 /// classes in turn: the first of each, the second of each…
-fn limit(set: &mut FrameSet, options: &EventOptions) {
+pub(super) fn limit(set: &mut FrameSet, options: &EventOptions) {
     let splits = [(&mut set.train, options.train_limit, "train"), (&mut set.test, options.test_limit, "test")];
     for (samples, limit, split) in splits {
         let have = samples.labels.len();

@@ -1,6 +1,6 @@
 //! DVS-Gesture.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::catalog::Checksum::Md5;
 use crate::data::catalog::{Set, archive, folder};
 use crate::data::recordings::dvs_gesture;
@@ -23,6 +23,7 @@ pub const DVS_GESTURE: DatasetName = DatasetName::new(&Descriptor {
     title: FILES.title,
     origin: Origin::Published(&FILES),
     source: Source::Recordings(dvs_gesture::LAYOUT),
-    preparation: Recipe { rotate: 5.0, resize: Resize::Nearest, ..Recipe::cropped(16) },
-    defaults: Defaults { net: "large", batch: 16, epochs: 70, augment: true, ..Defaults::USUAL },
+    preparation: Treatment { rotate: 5.0, resize: Resize::Nearest, ..Treatment::cropped(16) },
+    defaults: Defaults { net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting", batch: 16, time_steps: "4:24,16:16", epochs: 40, augment: true, ..Defaults::USUAL },
+    authors: Some(Authors { net: "large", batch: 16, augment: true, script: ("released-dvs", "16", 300, "none") }),
 });

@@ -1,6 +1,6 @@
 //! The user's own recordings.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::DatasetName;
 use crate::data::recordings::folder;
 
@@ -10,6 +10,7 @@ pub const EVENTS: DatasetName = DatasetName::new(&Descriptor {
     title: "your own event recordings, a folder per class: --dataset events DIR",
     origin: Origin::Own,
     source: Source::Recordings(folder::LAYOUT),
-    preparation: Recipe::cropped(4),
-    defaults: Defaults { net: "32C3-MP2-64C3-MP2-64C3-AP2-256FC-{n}Voting", batch: 16, ..Defaults::USUAL },
+    preparation: Treatment::cropped(4),
+    defaults: Defaults { batch: 16, time_steps: "4:12,8:8", epochs: 20, ..Defaults::USUAL },
+    authors: None,
 });

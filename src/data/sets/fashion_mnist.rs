@@ -1,6 +1,6 @@
 //! Fashion-MNIST.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::catalog::Checksum::{Md5, Unknown};
 use crate::data::catalog::{Set, published, unpacked};
 use crate::data::{DatasetName, idx};
@@ -33,6 +33,7 @@ pub const FASHION_MNIST: DatasetName = DatasetName::new(&Descriptor {
     title: FILES.title,
     origin: Origin::Published(&FILES),
     source: Source::Pictures(|options| idx::load(FASHION_MNIST, &FILES, CLASSES, options)),
-    preparation: Recipe { flip: true, ..Recipe::cropped(4) },
-    defaults: Defaults { net: "small", batch: 128, ..Defaults::USUAL },
+    preparation: Treatment { flip: true, ..Treatment::cropped(4) },
+    defaults: Defaults { net: "32C3-MP2-64C3-MP2-256FC-DP-{n}Voting", ..Defaults::USUAL },
+    authors: None,
 });

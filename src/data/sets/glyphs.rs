@@ -1,6 +1,6 @@
 //! Glyphs.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::{DatasetName, glyphs};
 
 /// Digits drawn by this program, 1x28x28: nothing to download.
@@ -9,13 +9,14 @@ pub const GLYPHS: DatasetName = DatasetName::new(&Descriptor {
     title: "digits drawn by the program, {n}, 1x28x28",
     origin: Origin::Drawn([glyphs::DEFAULT_TRAIN, glyphs::DEFAULT_TEST]),
     source: Source::Pictures(glyphs::load),
-    preparation: Recipe::cropped(2),
+    preparation: Treatment::cropped(2),
     defaults: Defaults {
         net: "16C3-MP2-32C3-MP2-128FC-{n}Voting",
-        time_steps: 4,
+        time_steps: "4",
         epochs: 12,
         warm_up: "ann:1",
         schedule: "restarts:12",
-        ..Defaults::USUAL
+        ..Defaults::PAPER
     },
+    authors: None,
 });

@@ -1,6 +1,6 @@
 //! MNIST.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::catalog::Checksum::{Md5, Sha256};
 use crate::data::catalog::{Set, published, unpacked};
 use crate::data::{DatasetName, idx};
@@ -33,6 +33,7 @@ pub const MNIST: DatasetName = DatasetName::new(&Descriptor {
     title: FILES.title,
     origin: Origin::Published(&FILES),
     source: Source::Pictures(|options| idx::load(MNIST, &FILES, CLASSES, options)),
-    preparation: Recipe::cropped(2),
-    defaults: Defaults { net: "small", batch: 128, ..Defaults::USUAL },
+    preparation: Treatment::cropped(2),
+    defaults: Defaults { net: "16C3-MP2-32C3-MP2-256FC-DP-{n}Voting", ..Defaults::USUAL },
+    authors: Some(Authors { net: "small", batch: 128, augment: false, script: ("released-mnist", "16", 300, "none") }),
 });

@@ -1,6 +1,6 @@
 //! Motions.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::{DatasetName, motions};
 
 /// Movements drawn by this program that differ in time only: nothing to download.
@@ -10,10 +10,10 @@ pub const MOTIONS: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Drawn([motions::DEFAULT_TRAIN, motions::DEFAULT_TEST]),
     source: Source::Frames(|o| motions::load(o.train_limit, o.test_limit, o.steps, o.seed)),
     // A mirror would make another class of a motion.
-    preparation: Recipe::cropped(2),
+    preparation: Treatment::cropped(2),
     defaults: Defaults {
         net: "AP4-512FC-{n}Voting",
-        time_steps: 8,
+        time_steps: "8",
         batch: 32,
         epochs: 20,
         warm_up: "tssl:6",
@@ -22,6 +22,7 @@ pub const MOTIONS: DatasetName = DatasetName::new(&Descriptor {
         alpha: 0.2,
         threshold: 0.3,
         loss: "ce",
-        ..Defaults::USUAL
+        ..Defaults::PAPER
     },
+    authors: None,
 });

@@ -1,6 +1,6 @@
 //! N-MNIST.
 
-use super::{Defaults, Descriptor, Origin, Recipe, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
 use crate::data::DatasetName;
 use crate::data::catalog::Checksum::Md5;
 use crate::data::catalog::{Set, archive, folder};
@@ -28,6 +28,7 @@ pub const NMNIST: DatasetName = DatasetName::new(&Descriptor {
     title: FILES.title,
     origin: Origin::Published(&FILES),
     source: Source::Recordings(nmnist::LAYOUT),
-    preparation: Recipe::cropped(2),
-    defaults: Defaults::USUAL,
+    preparation: Treatment::cropped(2),
+    defaults: Defaults { net: "16C3-MP2-32C3-MP2-64C3-AP2-256FC-{n}Voting", time_steps: "4:6,8:4", ..Defaults::USUAL },
+    authors: Some(Authors { net: "middle", batch: 64, augment: false, script: ("released-nmnist", "16", 300, "none") }),
 });

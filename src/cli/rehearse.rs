@@ -1,0 +1,143 @@
+//! What a run or a study will take, before it begins: `--dry-run` and `--budget`.
+
+use std::time::Duration;
+
+use indicatif::{HumanDuration, ProgressBar};
+
+use super::net::{memory_lines, table};
+use super::print;
+use super::train::load_by;
+use crate::config::{Config, Options};
+use crate::data::Dataset;
+use crate::engine::Engine;
+use crate::engine::memory::samples_on_host;
+use crate::engines::{self, Work, with_engine};
+use crate::error::Result;
+use crate::study::Study;
+use crate::study::table::Table;
+use crate::train::budget::load_of;
+use crate::train::pace::{self, Pace, Samples};
+use crate::train::{Session, open};
+
+/// Samples of a timed step, at most: enough to see what one costs, few enough to take seconds.
+const TIMED_BATCH: usize = 16;
+/// Share of a budget that is spent on learning before it is divided, as firing rates fall at first.
+const LEARNING: f64 = 0.03;
+/// What is left of a budget for all that is no step and no evaluation, and for what speed varies by.
+const SLACK: f64 = 0.95;
+
+/// Something that takes a moment, with a sign of life.
+fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let bar = ProgressBar::new_spinner().with_message(what.to_string());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let done = work();
+    bar.finish_and_clear();
+    done
+}
+
+/// Timed steps of a configuration.
+struct Timed<'a> {
+    config: &'a Config,
+    data: &'a dyn Dataset,
+    memory: Option<usize>,
+    learning: f64,
+}
+
+impl Work for Timed<'_> {
+    type Out = Result<Pace>;
+
+    fn on<E: Engine>(self, engine: E) -> Result<Pace> {
+        pace::measure(&engine, self.config, self.data, self.memory, self.learning)
+    }
+}
+
+/// The options that keep a run of `config` within so many minutes, and the seconds it will take.
+///
+/// # Errors
+/// As a training step's; Usage: not even one epoch fits.
+pub fn within(minutes: f64, config: &Config, data: &dyn Dataset, memory: Option<usize>) -> Result<(Options, f64)> {
+    let samples = Samples::of(&Session::new(config.clone(), data, memory)?);
+    let seconds = 60.0 * minutes;
+    let timed = Timed { config, data, memory, learning: LEARNING * seconds };
+    let pace = waiting("learning for a moment, to see how long a step takes", || with_engine(config.engine, config.isa, timed))??;
+    pace.fit(config, SLACK * (1.0 - LEARNING) * seconds, samples)
+}
+
+/// What two steps of a small batch say of every T, and the seconds of the whole run.
+fn time(session: &Session, memory: Option<usize>) -> Result<(Pace, f64)> {
+    let c = &session.config;
+    let few = Config { batch: c.batch.min(TIMED_BATCH), ..c.clone() };
+    let timed = Timed { config: &few, data: session.data, memory, learning: 0.0 };
+    let pace = waiting("two steps", || with_engine(c.engine, c.isa, timed))??;
+    let all = pace.seconds(&c.time_steps, c.epochs, c.eval_every, Samples::of(session));
+    Ok((pace, all))
+}
+
+/// Prints the time of every cell of a study, and of all; writes nothing.
+///
+/// # Errors
+/// As a training step's.
+pub fn study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<u8> {
+    let (mut rows, mut whole, mut loaded) = (Vec::new(), 0.0, None);
+    for cell in &study.cells {
+        let config = study.config(cell, study.options.seed.unwrap_or(1))?;
+        let key = config.of_data();
+        let data = match loaded.take().filter(|(of, _)| *of == key) {
+            Some((_, data)) => data,
+            None => load_by(&config, open::rehearsed)?,
+        };
+        let session = Session::new(config, &*data, memory)?;
+        let seconds = time(&session, memory)?.1;
+        whole += seconds * seeds as f64;
+        let c = &session.config;
+        rows.push(vec![cell.name.clone(), c.time_steps.to_string(), c.epochs.to_string(), words(seconds), words(seconds * seeds as f64)]);
+        loaded = Some((key, data));
+    }
+    let head = ["cell", "T", "epochs", "a run", "all its runs"].map(str::to_string).to_vec();
+    print(Table { title: format!("{} cells, {seeds} seeds, at the firing rates of untrained weights:", rows.len()), head, rows }.text());
+    let tuned = if study.tune.is_empty() { "" } else { ", without the runs that --tune chooses by" };
+    print(format!("about {} in all{tuned}; nothing was written", words(whole)));
+    Ok(0)
+}
+
+fn words(seconds: f64) -> String {
+    HumanDuration(Duration::from_secs_f64(seconds)).to_string()
+}
+
+/// Prints plan, memory, disk and time of a session that does not start.
+///
+/// # Errors
+/// As a training step's.
+pub fn dry_run(session: &Session, memory: Option<usize>) -> Result<u8> {
+    let (c, plan) = (&session.config, &session.plan);
+    let (engine, load) = (engines::memory(c.engine), load_of(c, session.data));
+    print(table(plan));
+    print(memory_lines((c.engine.name(), engine), plan, &load, &session.budget.recompute));
+    print(format!("  the data set               {:>8.1} MB", session.data.bytes() as f64 / 1e6));
+    print(format!("  the batch made ahead       {:>8.1} MB", samples_on_host(plan, &load) as f64 / 1e6));
+    let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
+    print(format!(
+        "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",
+        mb(3 * plan.parameters()),
+        mb(plan.parameters())
+    ));
+    let (pace, all) = time(session, memory)?;
+    let (samples, per_epoch) = (Samples::of(session), session.train.len().div_ceil(c.batch));
+    for p in &pace.0 {
+        let epoch = p.training * samples.training as f64;
+        print(format!(
+            "time at T {}: {:.2} ms a sample, {:.0} s per epoch of {per_epoch} steps, {:.0} s per evaluation",
+            p.steps,
+            1e3 * p.training,
+            epoch,
+            p.evaluation * samples.evaluated as f64
+        ));
+    }
+    print(format!(
+        "about {} for {} epochs, at the firing rates of untrained weights, which are higher than later ones",
+        words(all),
+        c.epochs
+    ));
+    print("nothing was written");
+    Ok(0)
+}

@@ -1,0 +1,68 @@
+//! The first recordings of a set that is not prepared, for a rehearsal of training: nothing is written.
+
+use std::sync::Arc;
+
+use super::build::{Cut, frames};
+use super::plan::Plan;
+use crate::data::DatasetName;
+use crate::data::frame_set::{FrameSet, FrameSplit};
+use crate::error::{Error, Result};
+use crate::frames::{FrameSource, cells};
+
+/// Samples that are looked at: a small batch.
+const SAMPLES: usize = 16;
+
+/// Frames of a few samples, which stand for all.
+struct Few(Vec<Vec<u16>>);
+
+impl FrameSource for Few {
+    fn read(&self, index: usize, counts: &mut [u16]) -> Result<()> {
+        counts.copy_from_slice(&self.0[index % self.0.len()]);
+        Ok(())
+    }
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|counts| size_of_val(&counts[..])).sum()
+    }
+}
+
+/// The set with all its labels, and the frames of its first samples in the place of all.
+pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) -> Result<FrameSet> {
+    let (mut few, mut failed, mut buffer) = (Vec::new(), None, Vec::new());
+    plan.supply.each(0, &mut |number, bytes| match frames(plan, cut, number, &bytes, &mut buffer) {
+        Ok(done) => {
+            few.extend(done.blocks.iter().filter_map(|block| block.decoded(cells(plan.sensor, cut.steps))));
+            few.len() < SAMPLES
+        }
+        Err(e) => {
+            failed = Some(e);
+            false
+        }
+    })?;
+    if let Some(e) = failed {
+        return Err(e);
+    }
+    if few.is_empty() {
+        return Err(Error::usage("no recording holds a sample"));
+    }
+    let (mut train, mut test) = (FrameSplit::default(), FrameSplit::default());
+    for (at, sample) in (0..).zip(&plan.samples) {
+        let split = if sample.place.test { &mut test } else { &mut train };
+        split.labels.push(sample.place.label);
+        split.at.push(at);
+    }
+    let recordings = plan.recordings.len();
+    let mut notes = plan.notes.clone();
+    notes.push(format!("not prepared yet: the first {} samples of {recordings} recordings stand for all", few.len()));
+    Ok(FrameSet {
+        name,
+        sensor: plan.sensor,
+        steps: cut.steps,
+        classes: plan.classes.clone(),
+        train,
+        test,
+        source: Arc::new(Few(few)),
+        simulated,
+        notes,
+        fingerprint: plan.split_hash(),
+    })
+}
