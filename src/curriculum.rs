@@ -240,7 +240,9 @@ mod tests {
             let e = bad.parse::<TimeSteps>().unwrap_err().to_string();
             assert!(e.contains("2:8,4:6,16:4"), "{bad}: {e}");
         }
-        for (bad, says) in [("0", "1 to 64"), ("65", "1 to 64"), ("2:3,65:1", "1 to 64"), ("2:0", "0 epochs"), ("2:1000000,4:1000000", "epochs")] {
+        for (bad, says) in
+            [("0", "1 to 64"), ("65", "1 to 64"), ("2:3,65:1", "1 to 64"), ("2:0", "0 epochs"), ("2:1000000,4:1000000", "epochs")]
+        {
             let e = read(bad).check("time-steps").unwrap_err().to_string();
             assert!(e.contains(says) && e.contains("time-steps"), "{bad}: {e}");
         }

@@ -62,7 +62,7 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["train", "--dataset", "images", "nowhere"], &["nowhere"]),
         (&["train", "--rule", "stdp"], &["stbp, stbp-detached, bpsa, bpsa+bpta"]),
         (&["train", "--warm-up", "ann"], &["ann:EPOCHS"]),
-        (&["train", "--schedule", "cosine"], &["ramp-cosine"]),
+        (&["train", "--schedule", "cosines"], &["ramp-cosine"]),
         (&["train", "--bn", "none"], &["per-step, merged"]),
         (&["train", "--loss", "hinge"], &["mse, ce"]),
         (&["train", "--engine", "cuda"], &["cpu, reference"]),
@@ -252,7 +252,7 @@ fn recordings_of_the_user_are_a_data_set() {
     let with = |more: &[&'static str]| [&train[..], &["--resize=sum", "--event-drop=0.1"], more].concat();
     let (code, out, err) = spiketrain(dir.path(), &with(&["--out=run", "--cache=prepared"]));
     assert!(
-        code == 0 && err.contains("32 training, 8 test samples, 2 classes, 2x8x8") && err.contains("4 slices by number, resize sum"),
+        code == 0 && err.contains("32 training, 8 test samples, 2 classes, 2x8x8") && err.contains("frames: T 4 by number, resize sum"),
         "{out}{err}"
     );
     let result = json(&dir.path().join("run/result.json"));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use spiketrain::cli;
 use spiketrain::config::defaults_table;
@@ -36,6 +37,49 @@ fn every_command_is_understood() {
     }
     println!("{tried} commands");
     assert!(tried >= 9);
+}
+
+/// With few samples, where a command really trains.
+const FEW: [(&str, &str); 6] = [
+    ("--train-limit", "64"),
+    ("--test-limit", "20"),
+    ("--net", "4C3-MP4-10Voting"),
+    ("--time-steps", "2"),
+    ("--epochs", "1"),
+    ("--batch", "16"),
+];
+
+/// In one folder, one after the other, as a reader would: what trains into a folder that later commands use does so on few samples, other
+/// training is rehearsed, and what needs files that a reader has to bring is left out.
+#[test]
+fn every_command_works_as_printed() {
+    let Ok(data) = std::env::var("SPIKETRAIN_TEST_DATA") else {
+        println!("SKIPPED: SPIKETRAIN_TEST_DATA names no folder of data sets");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for line in code("sh") {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let ["spiketrain", command, rest @ ..] = &words[..] else { continue };
+        let extra: Vec<&str> = match (*command, rest) {
+            ("train", _) if rest.contains(&"--resume") => vec![],
+            ("train", _) if rest.contains(&"--out") => {
+                let few = FEW.iter().filter(|(option, _)| !(words.contains(option) || words.contains(&"-T") && *option == "--time-steps"));
+                few.flat_map(|(option, value)| [*option, *value]).chain(["--allow-partial", "--cache", "cache"]).collect()
+            }
+            ("train" | "study", _) => ["--dry-run", "--allow-partial"].into_iter().filter(|option| !words.contains(option)).collect(),
+            ("doctor" | "net" | "recipes" | "eval" | "report", _) | ("data", ["list"]) | ("reproduce", []) => vec![],
+            ("export", _) if !rest.contains(&"c") => vec![],
+            _ => continue,
+        };
+        let mut process = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
+        let run = process.args(&words[1..]).args(&extra).current_dir(dir.path()).env("SPIKETRAIN_DATA", &data).output().unwrap();
+        assert!(run.status.success(), "{line}: {}", String::from_utf8_lossy(&run.stderr));
+        tried += 1;
+    }
+    println!("{tried} commands");
+    assert!(tried >= 18);
 }
 
 #[test]

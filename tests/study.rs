@@ -53,7 +53,7 @@ fn wrong_studies_are_answered_with_what_to_do() {
         (&["study", "ablation", "--dataset", "nmnist", "--data-dir", "nowhere"], "remedy: "),
         (&["study", "ablation", "--tune", "--val-split", "0"], "--val-split"),
         (&["reproduce", "table99"], "choose table2"),
-        (&["reproduce", "table2", "--budget", "0"], "give the minutes you have"),
+        (&["reproduce", "table2", "--budget", "0"], "write a time such as 30m"),
         (&["reproduce", "table2", "--full", "--budget", "5"], "cannot be used with"),
         (&["reproduce", "table2", "--dataset", "cifar10"], "table2 is not about cifar10"),
         (&["reproduce", "table8", "--data-dir", "nowhere"], "DvsGesture.tar.gz"),

@@ -31,7 +31,12 @@ fn of(set: DatasetName) -> impl Iterator<Item = (Recipe, Defaults)> {
 fn outcome(d: &Defaults) -> String {
     match d.measured {
         None => "not measured".to_string(),
-        Some(m) => format!("{:.2} % in {:.0} min{}", m.test, m.minutes.ceil(), if m.of.is_empty() { String::new() } else { format!(" ({})", m.of) }),
+        Some(m) => format!(
+            "{:.2} % in {:.0} min{}",
+            m.test,
+            m.minutes.ceil(),
+            if m.of.is_empty() { String::new() } else { format!(" ({})", m.of) }
+        ),
     }
 }
 

@@ -51,22 +51,29 @@ impl Work for Timed<'_> {
     }
 }
 
-/// The options that keep a run of `config` within so many minutes, and the seconds it will take.
+/// The options that keep a run of `config` within so many minutes, and the seconds it will take; `quick`: by the firing rates of untrained
+/// weights, in seconds.
 ///
 /// # Errors
 /// As a training step's; Usage: not even one epoch fits.
-pub fn within(minutes: f64, config: &Config, data: &dyn Dataset, memory: Option<usize>) -> Result<(Options, f64)> {
+pub fn within(minutes: f64, config: &Config, data: &dyn Dataset, memory: Option<usize>, quick: bool) -> Result<(Options, f64)> {
     let samples = Samples::of(&Session::new(config.clone(), data, memory)?);
-    let seconds = 60.0 * minutes;
-    let timed = Timed { config, data, memory, learning: LEARNING * seconds };
+    let (seconds, learning) = (60.0 * minutes, if quick { 0.0 } else { LEARNING });
+    let timed_with = if quick { few(config) } else { config.clone() };
+    let timed = Timed { config: &timed_with, data, memory, learning: learning * seconds };
     let pace = waiting("learning for a moment, to see how long a step takes", || with_engine(config.engine, config.isa, timed))??;
-    pace.fit(config, SLACK * (1.0 - LEARNING) * seconds, samples)
+    pace.fit(config, SLACK * (1.0 - learning) * seconds, samples)
+}
+
+/// With a smaller batch, where the one of the run is large.
+fn few(c: &Config) -> Config {
+    Config { batch: c.batch.min(TIMED_BATCH), ..c.clone() }
 }
 
 /// What two steps of a small batch say of every T, and the seconds of the whole run.
 fn time(session: &Session, memory: Option<usize>) -> Result<(Pace, f64)> {
     let c = &session.config;
-    let few = Config { batch: c.batch.min(TIMED_BATCH), ..c.clone() };
+    let few = few(c);
     let timed = Timed { config: &few, data: session.data, memory, learning: 0.0 };
     let pace = waiting("two steps", || with_engine(c.engine, c.isa, timed))??;
     let all = pace.seconds(&c.time_steps, c.epochs, c.eval_every, Samples::of(session));

@@ -33,7 +33,7 @@ pub fn run(a: TrainArgs) -> Result<u8> {
     let config = match a.budget {
         None => config,
         Some(minutes) => {
-            let (fitted, seconds) = rehearse::within(minutes, &config, &*data, memory)?;
+            let (fitted, seconds) = rehearse::within(minutes, &config, &*data, memory, a.dry_run)?;
             let config = open::fresh(fitted.or(said), a.run.config.as_deref())?;
             say(format!("{} epochs, T {}: about {:.1} of {minutes:.1} minutes", config.epochs, config.time_steps, seconds / 60.0));
             config

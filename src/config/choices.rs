@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn times_are_read() {
-        for (text, wanted) in [("30", 30.0), ("30m", 30.0), ("2h", 120.0), ("1h30m", 90.0), ("90s", 1.5), ("0.5h", 30.0), ("1h1m30s", 61.5)] {
+        for (text, wanted) in [("30", 30.0), ("30m", 30.0), ("2h", 120.0), ("1h30m", 90.0), ("90s", 1.5), ("0.5h", 30.0), ("1h1m30s", 61.5)]
+        {
             assert_eq!(minutes(text), Ok(wanted), "{text}");
         }
         for text in ["", "0", "-1", "m", "30x", "inf", "nan", "1m1h", "0m", "1h-5m"] {

@@ -118,8 +118,12 @@ fn choices_have_the_same_names_in_files_as_on_the_command_line() {
 #[test]
 fn errors_grow_by_what_equation_10_multiplies_them_with() {
     let growth = |o: Options| o.complete().unwrap().largest_growth();
-    let all =
-        |rule, time_steps, alpha| Options { rule: Some(rule), time_steps: Some(TimeSteps::Same(time_steps)), alpha: Some(alpha), ..Options::default() };
+    let all = |rule, time_steps, alpha| Options {
+        rule: Some(rule),
+        time_steps: Some(TimeSteps::Same(time_steps)),
+        alpha: Some(alpha),
+        ..Options::default()
+    };
     // λα/u_th = 0.9 · 0.8 / 0.5 = 1.44; to the 15th: 237.
     assert!((growth(all(Rule::BpsaBpta, 16, 0.8)) - 237.4).abs() < 0.1);
     assert!((growth(all(Rule::BpsaBpta, 2, 0.8)) - 1.44).abs() < 1e-12);

@@ -118,7 +118,8 @@ fn slowest(study: &Study) -> Result<Config> {
 
 /// How many of the slowest runs take as long as one of every cell.
 fn weight(study: &Study, most: usize) -> Result<f64> {
-    let steps = study.cells.iter().map(|c| study.config(c, 1).map(|c| c.time_steps.most() as f64 / most as f64)).collect::<Result<Vec<_>>>()?;
+    let steps =
+        study.cells.iter().map(|c| study.config(c, 1).map(|c| c.time_steps.most() as f64 / most as f64)).collect::<Result<Vec<_>>>()?;
     Ok(steps.iter().sum())
 }
 

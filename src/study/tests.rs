@@ -108,8 +108,7 @@ fn another_study_or_something_else_in_the_folder_is_refused_and_left_alone() {
 #[test]
 fn what_cannot_be_studied_is_said_before_anything_is_written() {
     let all = &[Rule::Stbp, Rule::Bpsa][..];
-    let with =
-        |kind, options, steps: &[usize], alphas: &[f64]| Study::new(kind, options, all, steps, alphas, &[]).unwrap_err().to_string();
+    let with = |kind, options, steps: &[usize], alphas: &[f64]| Study::new(kind, options, all, steps, alphas, &[]).unwrap_err().to_string();
     assert!(with(Kind::Latency, Options { time_steps: None, ..options() }, &[4, 0], &[]).starts_with("--time-steps"));
     assert!(with(Kind::Latency, options(), &[4], &[]).contains("--steps"));
     assert!(with(Kind::Latency, Options { time_steps: None, ..options() }, &[4, 4], &[]).contains("twice"));

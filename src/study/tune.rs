@@ -43,7 +43,13 @@ pub(super) fn in_file<'de, D: Deserializer<'de>>(file: D) -> std::result::Result
         List(Vec<Tune>),
     }
     Ok(match InFile::deserialize(file)? {
-        InFile::First(tune) => if tune { vec![Tune::WarmUp] } else { Vec::new() },
+        InFile::First(tune) => {
+            if tune {
+                vec![Tune::WarmUp]
+            } else {
+                Vec::new()
+            }
+        }
         InFile::List(list) => list,
     })
 }

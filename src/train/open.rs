@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Mark, Options};
-use crate::data::recordings::{self, EventOptions};
 use crate::curriculum::TimeSteps;
 use crate::data::frame_set::FrameSet;
+use crate::data::recordings::{self, EventOptions};
 use crate::data::stages::Stages;
 use crate::data::{self, Dataset, DatasetName, LoadOptions, verify};
 use crate::error::{Error, Result};

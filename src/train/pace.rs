@@ -124,7 +124,7 @@ impl Pace {
         if epochs == 0 {
             let needed = seconds(1);
             let part = (samples.training as f64 * budget / needed).floor().max(config.batch as f64);
-            return Err(Error::usage(format!("one epoch takes about {:.1} minutes, the budget is {:.1}", needed / 60.0, budget / 60.0))
+            return Err(Error::usage(format!("one epoch takes about {needed:.0} seconds, the budget leaves {budget:.0}"))
                 .option("budget")
                 .remedy(format!("give more, or take fewer samples, e.g. --train-limit {part}, or fewer time steps")));
         }

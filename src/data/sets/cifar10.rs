@@ -1,6 +1,6 @@
 //! CIFAR10.
 
-use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::{Md5, Sha256};
 use crate::data::catalog::{Checksum, Set, SetFile, published, unpacked};
 use crate::data::{DatasetName, cifar};
@@ -41,6 +41,12 @@ pub const CIFAR10: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Published(&FILES),
     source: Source::Pictures(|options| cifar::load(CIFAR10, &FILES, options)),
     preparation: Treatment { normalized: Some([[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]]), flip: true, ..Treatment::cropped(4) },
-    defaults: Defaults { net: "32C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting", epochs: 30, time_steps: "2:20,4:10", augment: true, ..Defaults::USUAL },
+    defaults: Defaults {
+        net: "32C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting",
+        epochs: 30,
+        time_steps: "2:20,4:10",
+        augment: true,
+        ..Defaults::USUAL
+    },
     authors: Some(Authors { net: "middle", batch: 128, augment: true, script: ("released-cifar10", "8", 500, "ann:80") }),
 });

@@ -1,6 +1,6 @@
 //! DVS-CIFAR10.
 
-use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::Unknown;
 use crate::data::catalog::{Set, archive};
 use crate::data::recordings::dvs_cifar10;
@@ -35,6 +35,13 @@ pub const DVS_CIFAR10: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Published(&FILES),
     source: Source::Recordings(dvs_cifar10::LAYOUT),
     preparation: Treatment { flip: true, rotate: 15.0, resize: Resize::Nearest, ..Treatment::cropped(16) },
-    defaults: Defaults { net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting", batch: 32, time_steps: "4:18,8:12", epochs: 30, augment: true, ..Defaults::USUAL },
+    defaults: Defaults {
+        net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting",
+        batch: 32,
+        time_steps: "4:18,8:12",
+        epochs: 30,
+        augment: true,
+        ..Defaults::USUAL
+    },
     authors: Some(Authors { net: "large", batch: 64, augment: true, script: ("released-dvs", "16", 300, "none") }),
 });

@@ -1,6 +1,6 @@
 //! DVS-Gesture.
 
-use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::Md5;
 use crate::data::catalog::{Set, archive, folder};
 use crate::data::recordings::dvs_gesture;
@@ -24,6 +24,13 @@ pub const DVS_GESTURE: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Published(&FILES),
     source: Source::Recordings(dvs_gesture::LAYOUT),
     preparation: Treatment { rotate: 5.0, resize: Resize::Nearest, ..Treatment::cropped(16) },
-    defaults: Defaults { net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting", batch: 16, time_steps: "4:24,16:16", epochs: 40, augment: true, ..Defaults::USUAL },
+    defaults: Defaults {
+        net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting",
+        batch: 16,
+        time_steps: "4:24,16:16",
+        epochs: 40,
+        augment: true,
+        ..Defaults::USUAL
+    },
     authors: Some(Authors { net: "large", batch: 16, augment: true, script: ("released-dvs", "16", 300, "none") }),
 });

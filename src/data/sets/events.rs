@@ -1,6 +1,6 @@
 //! The user's own recordings.
 
-use super::{Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::DatasetName;
 use crate::data::recordings::folder;
 

@@ -1,6 +1,6 @@
 //! Fashion-MNIST.
 
-use super::{Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::{Md5, Unknown};
 use crate::data::catalog::{Set, published, unpacked};
 use crate::data::{DatasetName, idx};

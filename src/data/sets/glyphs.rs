@@ -1,6 +1,6 @@
 //! Glyphs.
 
-use super::{Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::{DatasetName, glyphs};
 
 /// Digits drawn by this program, 1x28x28: nothing to download.

@@ -1,6 +1,6 @@
 //! The user's own pictures.
 
-use super::{Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::{DatasetName, pictures};
 
 /// The user's own pictures: a folder per class.

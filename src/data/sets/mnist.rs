@@ -1,6 +1,6 @@
 //! MNIST.
 
-use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::{Md5, Sha256};
 use crate::data::catalog::{Set, published, unpacked};
 use crate::data::{DatasetName, idx};

@@ -1,6 +1,6 @@
 //! Motions.
 
-use super::{Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::{DatasetName, motions};
 
 /// Movements drawn by this program that differ in time only: nothing to download.

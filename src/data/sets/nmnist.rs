@@ -1,6 +1,6 @@
 //! N-MNIST.
 
-use super::{Authors, Defaults, Descriptor, Origin, Treatment, Source};
+use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
 use crate::data::DatasetName;
 use crate::data::catalog::Checksum::Md5;
 use crate::data::catalog::{Set, archive, folder};
