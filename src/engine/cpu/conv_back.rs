@@ -1,21 +1,20 @@
 //! Convolution backward: one walk over the input's spikes for both gradients, or matrix products on the dense path.
 //!
-//! The walk: for one input channel, the weights of its taps to 16 outputs and the accumulators of their gradients stay in
-//! registers. Each spike reads the rows of e under its taps once: they are added to the accumulators (dL/dW) and multiplied
-//! with the weights (dL/dx at the spike). The walk has weights of its own order, `[block of outputs][C][K²]`, so that what a
-//! channel needs lies together; in the order of [`Param`] its taps would meet in the same few sets of the caches.
+//! The walk ([`conv_walk`](super::conv_walk)) has weights of its own order, `[block of outputs][C][K²]`, so that what a channel needs lies
+//! together; in the order of [`Param`] its taps would meet in the same few sets of the caches.
 
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Source};
 use super::conv::{interleave, multiply_back, side};
 use super::conv_tiles::Tiling;
+use super::conv_walk::Walk;
 use super::dense::{TILE, Unfold};
 use super::field::{Acts, Field, Spikes, blocks};
 use super::grad::{Grad, Order};
 use super::lists::{PER_WINDOW, Windows};
 use super::param::{Add, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, load_all};
+use super::simd::{Isa, LANES, Lane};
 use crate::engine::parts::{Leaf, tree};
 use crate::engine::{Layout, Need};
 use crate::shape::Chw;
@@ -258,121 +257,5 @@ fn scatter(x: &Spikes, scratch: &Scratch, d_x: &mut [Lane]) {
         for i in lists.range(list) {
             block[lists.index[i] as usize].0[c % LANES] = scratch.dots[i];
         }
-    }
-}
-
-/// One block of outputs and one unit.
-struct Walk<'a> {
-    windows: &'a Windows,
-    dots: &'a mut [f32],
-    bordered: &'a [Lane],
-    channels: usize,
-    /// The list of the unit's first channel.
-    first: usize,
-    /// `[C][K²]` of one block of outputs.
-    weight: &'a [Lane],
-    d_weight: &'a mut [Lane],
-    k: usize,
-    /// Positions per row of the bordered e.
-    pitch: usize,
-    /// Row and column, in the window under a spike, where this pass begins.
-    at: (usize, usize),
-}
-
-impl Walk<'_> {
-    /// Large kernels in several passes.
-    fn all(mut self, isa: Isa, graded: bool, dot: bool) {
-        match self.k {
-            1 => self.run::<1, 1>(isa, graded, dot),
-            3 => self.run::<3, 3>(isa, graded, dot),
-            5 => (0..5).for_each(|y| self.at((y, 0)).run::<5, 1>(isa, graded, dot)),
-            7 => (0..7).for_each(|y| self.at((y, 0)).run::<7, 1>(isa, graded, dot)),
-            k => (0..k * k).for_each(|tap| self.at((tap / k, tap % k)).run::<1, 1>(isa, graded, dot)),
-        }
-    }
-
-    fn at(&mut self, at: (usize, usize)) -> &mut Self {
-        self.at = at;
-        self
-    }
-
-    /// A pass over `W` columns and `R` rows of the window.
-    fn run<const W: usize, const R: usize>(&mut self, isa: Isa, graded: bool, dot: bool) {
-        match (graded, dot) {
-            (false, false) => isa.run(Taps::<'_, '_, W, R, false, false>(self)),
-            (false, true) => isa.run(Taps::<'_, '_, W, R, false, true>(self)),
-            (true, false) => isa.run(Taps::<'_, '_, W, R, true, false>(self)),
-            (true, true) => isa.run(Taps::<'_, '_, W, R, true, true>(self)),
-        }
-    }
-}
-
-struct Taps<'a, 'b, const W: usize, const R: usize, const GRADED: bool, const DOT: bool>(&'a mut Walk<'b>);
-
-impl<const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Kernel for Taps<'_, '_, W, R, GRADED, DOT> {
-    type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Walk { windows, dots, bordered, channels, first, weight, d_weight, k, pitch, at: (y0, x0) } = self.0;
-        let (k, shift, lists) = (*k, *y0 * *pitch + *x0, &windows.lists);
-        // Cut to one length, so that one comparison guards a whole window.
-        let reach = bordered.len() - shift - (R - 1) * *pitch;
-        let rows: [&[Lane]; R] = std::array::from_fn(|r| &bordered[shift + r * *pitch..][..reach]);
-        let mut pending = Pending::new(lists.range(*first).start);
-        for c in 0..*channels {
-            let list = lists.range(*first + c);
-            if list.is_empty() {
-                continue;
-            }
-            let place = |r: usize| (c * k + *y0 + r) * k + *x0;
-            let levels = if GRADED { &lists.level[list.clone()] } else { &[] };
-            let zero = [[S::splat(0.0); W]; R];
-            let mut window = Window::<S, W, R, GRADED, DOT> { rows, taps: zero, acc: zero };
-            for r in 0..R {
-                window.taps[r] = load_all::<S, W>(weight[place(r)..].first_chunk().expect("the weight has all taps"));
-            }
-            window.walk::<DOT>(&windows.corner[list], levels, &mut pending, dots);
-            for r in 0..R {
-                let to: &mut [Lane; W] = d_weight[place(r)..].first_chunk_mut().expect("the gradient has all taps");
-                for x in 0..W {
-                    S::store(S::add(S::load(&to[x]), window.acc[r][x]), &mut to[x]);
-                }
-            }
-        }
-        if DOT {
-            pending.flush::<S>(dots);
-        }
-    }
-}
-
-/// What an input channel keeps in registers while its spikes are walked.
-struct Window<'a, S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> {
-    /// The bordered e from each row of the window on.
-    rows: [&'a [Lane]; R],
-    /// Weights, and sums of their gradients.
-    taps: [[S::V; W]; R],
-    acc: [[S::V; W]; R],
-}
-
-impl<S: Simd, const W: usize, const R: usize, const GRADED: bool, const DOT: bool> Walker<S> for Window<'_, S, W, R, GRADED, DOT> {
-    #[inline(always)]
-    fn visit(&mut self, corner: u32, level: f32) -> S::V {
-        // A chain of products per row: one chain of all would be waited for.
-        let mut dot = [S::splat(0.0); R];
-        for r in 0..R {
-            let row: &[Lane; W] = self.rows[r][corner as usize..].first_chunk().expect("the border keeps windows inside");
-            for x in 0..W {
-                let e = S::load(&row[x]);
-                self.acc[r][x] = if GRADED { S::fma(S::splat(level), e, self.acc[r][x]) } else { S::add(self.acc[r][x], e) };
-                if DOT {
-                    dot[r] = S::fma(e, self.taps[r][x], dot[r]);
-                }
-            }
-        }
-        let mut sum = dot[0];
-        for r in 1..R {
-            sum = S::add(sum, dot[r]);
-        }
-        sum
     }
 }

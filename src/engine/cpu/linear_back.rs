@@ -14,7 +14,8 @@ use super::linear::{PAIRS, TILE, positions, reals};
 use super::linear_sparse;
 use super::lists::{Lists, by_neuron};
 use super::param::{Group, Param, groups, outputs};
-use super::simd::{Isa, Kernel, LANES, Lane, Pending, Simd, Walker, floats, floats_mut, load_all};
+use super::simd::{Isa, Kernel, LANES, Lane, Simd, floats, floats_mut, load_all};
+use super::walk::{Pending, Walker};
 use crate::engine::Need;
 use crate::engine::parts::{Leaf, PARTS};
 

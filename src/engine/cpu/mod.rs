@@ -2,7 +2,7 @@
 //!
 //! Under bpsa and bpsa+bpta a layer's forward pass, its weight gradient and its input gradient all cost in proportion to the
 //! spikes of its input (method, section 2). Where they live: `field` (values and spike words), `lists` (spikes as work
-//! lists), `conv`, `conv_spikes` and `rows`, `conv_back`, `linear`, `tables`, `linear_back` and `linear_sparse`
+//! lists), `conv`, `conv_spikes` and `rows`, `conv_back`, `conv_walk` and `walk`, `linear`, `tables`, `linear_back` and `linear_sparse`
 //! (kernels over lists, with `dense` beside them for reals), `pool` (word arithmetic), `fire` and `fire_back` (norm, neuron), `grad` (gradients that are spread only when read), `simd` (instruction sets).
 //!
 //! Results depend on data only: work is cut by shape, sums over a batch by samples ([`super::parts`]), so that any number of threads
@@ -13,6 +13,7 @@ mod conv;
 mod conv_back;
 mod conv_spikes;
 mod conv_tiles;
+mod conv_walk;
 mod dense;
 mod field;
 mod fire;
@@ -34,6 +35,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod vote;
+mod walk;
 
 pub use field::{Acts, Field, Spikes};
 pub use grad::Grad;

@@ -51,6 +51,8 @@ pub trait Simd: Copy {
     type V: Copy;
     /// Sixteen answers.
     type M: Copy;
+    /// How many [`Simd::V`] its registers hold.
+    const REGISTERS: usize;
     /// From memory.
     fn load(x: &Lane) -> Self::V;
     /// To memory.
@@ -135,73 +137,6 @@ pub fn prefetch<S: Simd, const N: usize>(lanes: &[Lane], first: usize) {
 pub fn store_all<S: Simd, const N: usize>(vectors: &[S::V; N], to: &mut [Lane; N]) {
     for n in 0..N {
         S::store(vectors[n], &mut to[n]);
-    }
-}
-
-/// Vectors whose lanes are to be summed, on their way to totals that stand behind one another: sixteen at a time, because a sum
-/// alone costs as much as the products it sums.
-pub struct Pending {
-    vectors: [Lane; LANES],
-    count: usize,
-    /// Where the first of them goes.
-    at: usize,
-}
-
-impl Pending {
-    /// None yet, the first one for total `at`.
-    pub fn new(at: usize) -> Pending {
-        Pending { vectors: [Lane::ZERO; LANES], count: 0, at }
-    }
-
-    /// Free places for up to `most` vectors that follow.
-    #[inline(always)]
-    pub fn places(&mut self, most: usize) -> &mut [Lane] {
-        let first = self.count;
-        self.count = LANES.min(first + most);
-        &mut self.vectors[first..self.count]
-    }
-
-    /// Adds the sums to their totals if all sixteen are there.
-    #[inline(always)]
-    pub fn flush_full<S: Simd>(&mut self, totals: &mut [f32]) {
-        if self.count == LANES {
-            self.flush::<S>(totals);
-        }
-    }
-
-    /// Adds the sums to their totals.
-    #[inline(always)]
-    pub fn flush<S: Simd>(&mut self, totals: &mut [f32]) {
-        let totals = &mut totals[self.at..self.at + self.count];
-        let mut lane = Lane::ZERO;
-        lane.0[..totals.len()].copy_from_slice(totals);
-        S::store(S::add(S::load(&lane), S::sums(&self.vectors)), &mut lane);
-        totals.copy_from_slice(&lane.0[..totals.len()]);
-        (self.at, self.count) = (self.at + self.count, 0);
-    }
-}
-
-/// What keeps weights and sums of their gradients in registers while the spikes of an input are walked.
-pub trait Walker<S: Simd> {
-    /// One spike of this level: adds e to dL/dW; gives the products of e and the weights, whose sum is dL/dx.
-    fn visit(&mut self, at: u32, level: f32) -> S::V;
-
-    /// Visits a list of spikes; `levels` is empty where all are 1. If `DOT`, the sums go to `dots` behind those that are `pending`.
-    #[inline(always)]
-    fn walk<const DOT: bool>(&mut self, list: &[u32], levels: &[f32], pending: &mut Pending, dots: &mut [f32]) {
-        let mut active = list.iter().enumerate();
-        if DOT {
-            while active.len() > 0 {
-                for (place, (i, &at)) in pending.places(active.len()).iter_mut().zip(&mut active) {
-                    S::store(self.visit(at, levels.get(i).copied().unwrap_or(1.0)), place);
-                }
-                pending.flush_full::<S>(dots);
-            }
-        } else {
-            for (i, &at) in active {
-                self.visit(at, levels.get(i).copied().unwrap_or(1.0));
-            }
-        }
     }
 }
 
@@ -358,6 +293,8 @@ struct Portable;
 impl Simd for Portable {
     type V = [f32; LANES];
     type M = [bool; LANES];
+    /// As x86-64 has them in any case: sixteen of four lanes.
+    const REGISTERS: usize = 4;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         x.0

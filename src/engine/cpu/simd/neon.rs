@@ -60,6 +60,7 @@ pub struct Neon;
 impl Simd for Neon {
     type V = Quarters;
     type M = [uint32x4_t; 4];
+    const REGISTERS: usize = 8;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         let from = x.0.as_ptr();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::cpu::walk::Pending;
 
 struct Turned([Lane; LANES]);
 

@@ -37,6 +37,7 @@ struct Avx2;
 impl Simd for Avx2 {
     type V = (__m256, __m256);
     type M = (__m256, __m256);
+    const REGISTERS: usize = 8;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         // SAFETY: AVX2 was detected; a Lane is 64 bytes, aligned to 64.
@@ -169,6 +170,7 @@ struct Avx512;
 impl Simd for Avx512 {
     type V = __m512;
     type M = __mmask16;
+    const REGISTERS: usize = 32;
     #[inline(always)]
     fn load(x: &Lane) -> Self::V {
         // SAFETY: AVX-512F was detected; a Lane is 64 bytes, aligned to 64.
