@@ -31,9 +31,15 @@ fn a_rehearsal_says_the_time_of_every_t_and_writes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let glyphs = &["train", "-T", "2:3,4:2", "--train-limit", "300", "--test-limit", "50", "--dry-run"];
     let said = done(spiketrain(dir.path(), dir.path(), glyphs));
-    for words in
-        ["time at T 2:", "time at T 4:", "for 5 epochs", "nothing was written", "recipe standard", "memory of a training step at T = 4"]
-    {
+    for words in [
+        "time at T 2 in the warm-up:",
+        "time at T 2:",
+        "time at T 4:",
+        "for 5 epochs",
+        "nothing was written",
+        "recipe standard",
+        "memory of a training step at T = 4",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
     let study = &[

@@ -76,7 +76,7 @@ fn time(session: &Session, memory: Option<usize>) -> Result<(Pace, f64)> {
     let few = few(c);
     let timed = Timed { config: &few, data: session.data, memory, learning: 0.0 };
     let pace = waiting("two steps", || with_engine(c.engine, c.isa, timed))??;
-    let all = pace.seconds(&c.time_steps, c.epochs, c.eval_every, Samples::of(session));
+    let all = pace.whole(c, Samples::of(session));
     Ok((pace, all))
 }
 
@@ -133,8 +133,9 @@ pub fn dry_run(session: &Session, memory: Option<usize>) -> Result<u8> {
     for p in &pace.0 {
         let epoch = p.training * samples.training as f64;
         print(format!(
-            "time at T {}: {:.2} ms a sample, {:.0} s per epoch of {per_epoch} steps, {:.0} s per evaluation",
-            p.steps,
+            "time at T {}{}: {:.2} ms a sample, {:.0} s per epoch of {per_epoch} steps, {:.0} s per evaluation",
+            p.phase.steps,
+            if p.phase.warm_up { " in the warm-up" } else { "" },
             1e3 * p.training,
             epoch,
             p.evaluation * samples.evaluated as f64

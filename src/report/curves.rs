@@ -70,7 +70,11 @@ fn warm_up(run: &Run) -> Option<(f64, f64, String)> {
 /// T by epoch, if it was not always the same.
 fn stages(run: &Run) -> String {
     let steps = &run.config.time_steps;
-    if steps.epochs().is_none() { String::new() } else { format!(" T rises with the epochs (T:epochs {steps}); every value is of the network at the T of its epoch.") }
+    if steps.epochs().is_none() {
+        String::new()
+    } else {
+        format!(" T rises with the epochs (T:epochs {steps}); every value is of the network at the T of its epoch.")
+    }
 }
 
 /// Accuracy, loss and learning rate; one run with all it measured, or several beside each other.

@@ -104,7 +104,7 @@ fn details(run: &Run) -> Table {
         ("data set", run.dataset()),
         ("samples", samples(run)),
         ("network", c.net.clone()),
-        ("recipe", c.recipe.name().to_string()),
+        ("recipe", if run.config_toml.contains("\nrecipe = ") { c.recipe.name() } else { "older than recipes" }.to_string()),
         ("rule", rule(run)),
         ("time steps T", c.time_steps.to_string()),
         ("warm-up", c.warm_up.to_string()),

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::Result;
 use crate::study::run::{read_json, write_json};
-use crate::train::pace::{self, Pace};
+use crate::train::pace::{self, Pace, Phase};
 
 /// Below this many passes a run says nothing; then samples are left out instead.
 const FEWEST_EPOCHS: usize = 5;
@@ -77,7 +77,7 @@ pub fn of(folder: &Path, minutes: f64, slowest: &Config, data: &dyn Dataset, run
         return Ok(budget);
     }
     let pace = with_engine(slowest.engine, slowest.isa, Timed { config: slowest, data })??;
-    let seconds = pace.at(slowest.time_steps.last()).training;
+    let seconds = pace.at(Phase { steps: slowest.time_steps.last(), warm_up: false }).training;
     let counts = [Split::Train, Split::Test].map(|s| data.labels(s).len());
     let affordable = 60.0 * minutes * SLACK / runs / seconds;
     let budget = fit(minutes, affordable, slowest.batch, counts);

@@ -66,9 +66,9 @@ pub struct RunResult {
     /// T and epochs of every stage it was trained by, if T was not always the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<String>,
-    /// Where its options came from that were not said.
-    #[serde(default)]
-    pub recipe: Recipe,
+    /// Where its options came from that were not said; absent in results of the first version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<Recipe>,
     pub batch: usize,
     pub seed: u64,
     pub epochs: usize,
@@ -124,7 +124,7 @@ impl RunResult {
             alpha: c.alpha,
             time_steps: c.time_steps.last(),
             curriculum: c.time_steps.epochs().map(|_| c.time_steps.to_string()),
-            recipe: c.recipe,
+            recipe: Some(c.recipe),
             batch: c.batch,
             seed: c.seed,
             epochs: c.epochs,

@@ -42,10 +42,11 @@ pub const CIFAR10: DatasetName = DatasetName::new(&Descriptor {
     source: Source::Pictures(|options| cifar::load(CIFAR10, &FILES, options)),
     preparation: Treatment { normalized: Some([[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]]), flip: true, ..Treatment::cropped(4) },
     defaults: Defaults {
-        net: "32C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting",
-        epochs: 30,
-        time_steps: "2:20,4:10",
+        net: "64C3-MP2-128C3-MP2-256C3-AP4-{n}Voting",
+        time_steps: "2:30,4:12",
+        epochs: 42,
         augment: true,
+        warm_up: "ann:8",
         ..Defaults::USUAL
     },
     authors: Some(Authors { net: "middle", batch: 128, augment: true, script: ("released-cifar10", "8", 500, "ann:80") }),

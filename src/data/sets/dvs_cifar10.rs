@@ -36,7 +36,7 @@ pub const DVS_CIFAR10: DatasetName = DatasetName::new(&Descriptor {
     source: Source::Recordings(dvs_cifar10::LAYOUT),
     preparation: Treatment { flip: true, rotate: 15.0, resize: Resize::Nearest, ..Treatment::cropped(16) },
     defaults: Defaults {
-        net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting",
+        net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP4-{n}Voting",
         batch: 32,
         time_steps: "4:18,8:12",
         epochs: 30,

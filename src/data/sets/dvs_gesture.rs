@@ -25,7 +25,7 @@ pub const DVS_GESTURE: DatasetName = DatasetName::new(&Descriptor {
     source: Source::Recordings(dvs_gesture::LAYOUT),
     preparation: Treatment { rotate: 5.0, resize: Resize::Nearest, ..Treatment::cropped(16) },
     defaults: Defaults {
-        net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP2-256FC-{n}Voting",
+        net: "32C3-MP2-64C3-MP2-64C3-MP2-128C3-AP4-{n}Voting",
         batch: 16,
         time_steps: "4:24,16:16",
         epochs: 40,

@@ -11,6 +11,6 @@ pub const EVENTS: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Own,
     source: Source::Recordings(folder::LAYOUT),
     preparation: Treatment::cropped(4),
-    defaults: Defaults { batch: 16, time_steps: "4:12,8:8", epochs: 20, ..Defaults::USUAL },
+    defaults: Defaults { batch: 16, time_steps: "4:14,8:6", ..Defaults::USUAL },
     authors: None,
 });

@@ -34,6 +34,6 @@ pub const FASHION_MNIST: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Published(&FILES),
     source: Source::Pictures(|options| idx::load(FASHION_MNIST, &FILES, CLASSES, options)),
     preparation: Treatment { flip: true, ..Treatment::cropped(4) },
-    defaults: Defaults { net: "32C3-MP2-64C3-MP2-256FC-DP-{n}Voting", ..Defaults::USUAL },
+    defaults: Defaults { net: "32C3-MP2-64C3-MP2-128C3-MP2-{n}Voting", augment: true, ..Defaults::USUAL },
     authors: None,
 });

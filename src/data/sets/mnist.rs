@@ -1,6 +1,6 @@
 //! MNIST.
 
-use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
+use super::{Authors, Defaults, Descriptor, Measured, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::{Md5, Sha256};
 use crate::data::catalog::{Set, published, unpacked};
 use crate::data::{DatasetName, idx};
@@ -34,6 +34,13 @@ pub const MNIST: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Published(&FILES),
     source: Source::Pictures(|options| idx::load(MNIST, &FILES, CLASSES, options)),
     preparation: Treatment::cropped(2),
-    defaults: Defaults { net: "16C3-MP2-32C3-MP2-256FC-DP-{n}Voting", ..Defaults::USUAL },
+    defaults: Defaults {
+        net: "32C3-MP2-64C3-MP2-128C3-MP2-{n}Voting",
+        time_steps: "2:20,4:8",
+        epochs: 28,
+        augment: true,
+        measured: Some(Measured { minutes: 12.0, test: 99.42, of: "" }),
+        ..Defaults::USUAL
+    },
     authors: Some(Authors { net: "small", batch: 128, augment: false, script: ("released-mnist", "16", 300, "none") }),
 });

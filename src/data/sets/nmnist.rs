@@ -29,6 +29,6 @@ pub const NMNIST: DatasetName = DatasetName::new(&Descriptor {
     origin: Origin::Published(&FILES),
     source: Source::Recordings(nmnist::LAYOUT),
     preparation: Treatment::cropped(2),
-    defaults: Defaults { net: "16C3-MP2-32C3-MP2-64C3-AP2-256FC-{n}Voting", time_steps: "4:6,8:4", ..Defaults::USUAL },
+    defaults: Defaults { net: "16C3-MP2-32C3-MP2-64C3-AP2-{n}Voting", time_steps: "4:14,8:6", ..Defaults::USUAL },
     authors: Some(Authors { net: "middle", batch: 64, augment: false, script: ("released-nmnist", "16", 300, "none") }),
 });
