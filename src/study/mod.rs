@@ -79,7 +79,7 @@ pub struct Cell {
 pub struct Study {
     /// The question.
     pub kind: Kind,
-    /// Whether α and warm-up are chosen on the validation split first.
+    /// What is chosen on the validation split first.
     #[serde(deserialize_with = "tune::in_file")]
     pub tune: Vec<Tune>,
     /// What all runs share.
