@@ -81,15 +81,15 @@ impl TimeSteps {
 
     /// The same shares of `epochs` in all; the first stages are left out where there are too few for one each.
     pub fn fitted(&self, epochs: usize) -> TimeSteps {
-        let (TimeSteps::Stages(stages), Some(whole)) = (self, self.epochs()) else { return self.clone() };
+        let TimeSteps::Stages(stages) = self else { return self.clone() };
         let stages = &stages[stages.len().saturating_sub(epochs)..];
+        let whole: usize = stages.iter().map(|stage| stage.epochs).sum();
         let (mut fitted, mut done, mut given) = (Vec::with_capacity(stages.len()), 0, 0);
-        let skipped = whole - stages.iter().map(|stage| stage.epochs).sum::<usize>();
         for (i, stage) in stages.iter().enumerate() {
             done += stage.epochs;
             let behind = stages.len() - 1 - i;
             // Every stage has its share of what was, rounded, and at least one epoch.
-            let end = (done * epochs + (whole - skipped) / 2) / (whole - skipped);
+            let end = (done * epochs + whole / 2) / whole;
             let end = end.clamp(given + 1, epochs - behind);
             fitted.push(Stage { epochs: end - given, ..*stage });
             given = end;

@@ -107,7 +107,7 @@ pub const EXHIBITS: [Exhibit; 10] = [
 /// T of Table 9.
 pub const LATENCY_STEPS: [usize; 4] = [4, 8, 16, 32];
 
-/// The paper's protocol as far as it says; the rest is the set's defaults. The last epoch is reported: the paper's choice of the best
+/// The paper's protocol: its recipe, and what holds under any recipe that is said instead. The last epoch is reported: the paper's choice of the best
 /// epoch on the test set would be a bias.
 pub fn protocol(set: DatasetName, kind: Kind) -> Options {
     Options {

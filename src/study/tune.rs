@@ -43,13 +43,8 @@ pub(super) fn in_file<'de, D: Deserializer<'de>>(file: D) -> std::result::Result
         List(Vec<Tune>),
     }
     Ok(match InFile::deserialize(file)? {
-        InFile::First(tune) => {
-            if tune {
-                vec![Tune::WarmUp]
-            } else {
-                Vec::new()
-            }
-        }
+        InFile::First(true) => vec![Tune::WarmUp],
+        InFile::First(false) => Vec::new(),
         InFile::List(list) => list,
     })
 }

@@ -137,12 +137,9 @@ pub fn rehearse(name: DatasetName, options: &EventOptions, watch: &mut dyn Obser
     let Some(layout) = name.recordings() else { return load(name, options, watch) };
     check(options)?;
     check_limits(options.train_limit, options.test_limit)?;
-    let (folder, roots) = roots(name, layout, options)?;
-    let files = listing::find(&folder, &roots)?;
-    let simulated = is_simulated(&folder)?;
-    let key = listing::key(&options.decisive(name, simulated), &files);
+    let Here { folder, files, simulated, key, path } = here(name, layout, options)?;
     let mut notes = Vec::new();
-    if let Some(cache) = open(&cache_path(name, options, &folder)?, &key, false, &mut notes)? {
+    if let Some(cache) = open(&path, &key, false, &mut notes)? {
         return Ok(Prepared::new(cache, None, notes).into_set(options));
     }
     let cut = Cut { steps: options.steps, by: options.split_by, turned: layout.turned };
@@ -170,11 +167,7 @@ fn prepare_on(
     let start = Instant::now();
     check(options)?;
     let Some(layout) = name.recordings() else { return Err(no_recordings(name)) };
-    let (folder, roots) = roots(name, layout, options)?;
-    let files = listing::find(&folder, &roots)?;
-    let simulated = is_simulated(&folder)?;
-    let key = listing::key(&options.decisive(name, simulated), &files);
-    let path = cache_path(name, options, &folder)?;
+    let Here { folder, files, simulated, key, path } = here(name, layout, options)?;
     let mut notes = Vec::new();
     if let Some(cache) = open(&path, &key, verify, &mut notes)? {
         return Ok(Prepared::new(cache, None, notes));
@@ -193,6 +186,24 @@ fn prepare_on(
     let plan = (layout.plan)(&folder, files, options, watch)?;
     let (cache, events) = build_cache(storage, name, &plan, cut, (&path, key), simulated, watch)?;
     Ok(Prepared::new(cache, Some(Built { seconds: start.elapsed().as_secs_f64(), events }), notes))
+}
+
+/// The recordings of a set as they lie here, and the cache that belongs to them.
+struct Here {
+    folder: PathBuf,
+    files: Vec<Found>,
+    simulated: bool,
+    key: Digest256,
+    path: PathBuf,
+}
+
+fn here(name: DatasetName, layout: &Layout, options: &EventOptions) -> Result<Here> {
+    let (folder, roots) = roots(name, layout, options)?;
+    let files = listing::find(&folder, &roots)?;
+    let simulated = is_simulated(&folder)?;
+    let key = listing::key(&options.decisive(name, simulated), &files);
+    let path = cache_path(name, options, &folder)?;
+    Ok(Here { folder, files, simulated, key, path })
 }
 
 /// Keeps the folder for this process. A process that was killed may take a moment to end.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::build::{Cut, frames};
 use super::plan::Plan;
+use super::prepared::splits;
 use crate::data::DatasetName;
-use crate::data::frame_set::{FrameSet, FrameSplit};
+use crate::data::frame_set::FrameSet;
 use crate::error::{Error, Result};
 use crate::frames::{FrameSource, cells};
 
@@ -44,12 +45,7 @@ pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) ->
     if few.is_empty() {
         return Err(Error::usage("no recording holds a sample"));
     }
-    let (mut train, mut test) = (FrameSplit::default(), FrameSplit::default());
-    for (at, sample) in (0..).zip(&plan.samples) {
-        let split = if sample.place.test { &mut test } else { &mut train };
-        split.labels.push(sample.place.label);
-        split.at.push(at);
-    }
+    let [train, test] = splits(plan.samples.iter().map(|sample| sample.place));
     let recordings = plan.recordings.len();
     let mut notes = plan.notes.clone();
     notes.push(format!("not prepared yet: the first {} samples of {recordings} recordings stand for all", few.len()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::EventOptions;
-use crate::data::cache::Cache;
+use crate::data::cache::{Cache, Place};
 use crate::data::frame_set::{FrameSet, FrameSplit};
 use crate::data::{hex, limited};
 use crate::frames::Quality;
@@ -60,12 +60,7 @@ impl Prepared {
     }
 
     pub(super) fn into_set(self, options: &EventOptions) -> FrameSet {
-        let (mut train, mut test) = (FrameSplit::default(), FrameSplit::default());
-        for (at, entry) in (0..).zip(self.cache.entries()) {
-            let split = if entry.place.test { &mut test } else { &mut train };
-            split.labels.push(entry.place.label);
-            split.at.push(at);
-        }
+        let [train, test] = splits(self.cache.entries().iter().map(|entry| entry.place));
         let about = self.cache.about().clone();
         let mut set = FrameSet {
             name: about.set,
@@ -82,6 +77,17 @@ impl Prepared {
         limit(&mut set, options);
         set
     }
+}
+
+/// Training and test samples of those that stand at these places, in the order of their numbers.
+pub(super) fn splits(places: impl Iterator<Item = Place>) -> [FrameSplit; 2] {
+    let mut both = [FrameSplit::default(), FrameSplit::default()];
+    for (at, place) in (0..).zip(places) {
+        let split = &mut both[usize::from(place.test)];
+        split.labels.push(place.label);
+        split.at.push(at);
+    }
+    both
 }
 
 /// Applies the limits, says so, and tells limited sets from whole ones. Recordings often lie class by class, so a limit takes the
