@@ -1,8 +1,9 @@
-//! Losses on firing rates, forward beside backward. f64 on the host: B x classes numbers.
+//! Losses on firing rates, forward beside backward. f64 on the host: B x classes numbers, T times as many where each step has its own.
 
 use serde::{Deserialize, Serialize};
 
 use crate::named::named;
+use crate::network::Output;
 
 /// Which loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +14,34 @@ pub enum Loss {
     Mse,
     /// Cross-entropy of softmax(rates), mean over the batch.
     Ce,
+    /// The mean squared error of every time step's own rates, mean over T: temporal efficient training (Deng et al. 2022, arXiv 2202.11946,
+    /// Eq. 9) with their regularisation term, since cross-entropy of rates between 0 and 1 is all but flat.
+    Tet,
 }
 
-named!(Loss, "loss": Mse = "mse", Ce = "ce");
+named!(Loss, "loss": Mse = "mse", Ce = "ce", Tet = "tet");
 
 impl Loss {
+    /// Loss of a pass for target classes `labels` `[B]`, and its gradient as the backward pass takes it.
+    pub fn of_output(self, out: &Output, labels: &[u16]) -> (f64, Vec<f64>) {
+        match self {
+            Loss::Tet => self.over_steps(&out.rates_by_step, labels, out.rates.len()),
+            Loss::Mse | Loss::Ce => self.of(&out.rates, labels),
+        }
+    }
+
+    /// Mean over T of the loss of each step's rates `[T, B, classes]`, and dL/d(those rates); `per_step` is B · classes.
+    fn over_steps(self, rates: &[f64], labels: &[u16], per_step: usize) -> (f64, Vec<f64>) {
+        let steps = (rates.len() / per_step) as f64;
+        let (mut loss, mut slope) = (0.0, Vec::new());
+        for step in rates.chunks_exact(per_step) {
+            let (l, d) = self.of(step, labels);
+            loss += l / steps;
+            slope.extend(d.iter().map(|d| d / steps));
+        }
+        (loss, slope)
+    }
+
     /// Loss and dL/d(rates) `[B, classes]` for target classes `labels` `[B]`.
     pub fn of(self, rates: &[f64], labels: &[u16]) -> (f64, Vec<f64>) {
         let classes = rates.len() / labels.len();
@@ -29,7 +53,7 @@ impl Loss {
             let (r, d) = (&rates[row.clone()], &mut d[row]);
             let hot = |c: usize| f64::from(u8::from(c == label as usize));
             match self {
-                Loss::Mse => {
+                Loss::Mse | Loss::Tet => {
                     let n = samples * classes as f64;
                     for c in 0..classes {
                         loss += (r[c] - hot(c)).powi(2) / n;
@@ -75,7 +99,7 @@ mod tests {
     #[test]
     fn gradients_are_differences_of_the_loss() {
         let (rates, labels) = ([0.1, 0.5, 0.2, 0.9, 0.0, 0.3], [1u16, 0]);
-        for loss in [Loss::Mse, Loss::Ce] {
+        for loss in Loss::ALL {
             let (_, d) = loss.of(&rates, &labels);
             for i in 0..rates.len() {
                 let moved = |h: f64| {
@@ -86,6 +110,24 @@ mod tests {
                 let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
                 assert!((slope - d[i]).abs() < 1e-8, "{loss:?} {i}: {slope} {}", d[i]);
             }
+        }
+    }
+
+    #[test]
+    fn a_loss_of_each_step_is_the_mean_and_has_its_slope() {
+        // T = 3, one sample, two classes: every step is wrong by its own distance, and the mean over T by less.
+        let (rates, labels) = ([0.0, 1.0, 0.6, 0.4, 0.9, 0.1], [0u16]);
+        let (loss, d) = Loss::Tet.over_steps(&rates, &labels, 2);
+        assert!((loss - (1.0 + 0.16 + 0.01) / 3.0).abs() < 1e-12, "{loss}");
+        assert!(loss > Loss::Mse.of(&[0.5, 0.5], &labels).0);
+        for i in 0..rates.len() {
+            let moved = |h: f64| {
+                let mut r = rates;
+                r[i] += h;
+                Loss::Tet.over_steps(&r, &labels, 2).0
+            };
+            let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
+            assert!((slope - d[i]).abs() < 1e-8, "{i}: {slope} {}", d[i]);
         }
     }
 

@@ -6,7 +6,9 @@ use std::convert::Infallible;
 
 pub use checks::Checks;
 
-use crate::engine::{AffineGrads, Batch, Cell, DropMask, Engine, Layout, Need, Neuron, Norm, NormGrads, NormOf, Pass, Recomputed, Running};
+use crate::engine::{
+    AffineGrads, Batch, Cell, DropMask, Engine, Layout, Need, Neuron, Norm, NormGrads, NormOf, Pass, Recomputed, Running, VOTERS,
+};
 use crate::error::{Error, Result};
 use crate::neuron::{Lif, Rule, Surrogate};
 use crate::plan::{Block, BlockKind, Front, Plan};
@@ -47,10 +49,22 @@ impl Method {
 
 /// What a forward pass says.
 pub struct Output {
-    /// `[B, classes]` firing rates, row-major.
+    /// `[B, classes]` firing rates over all steps, row-major.
     pub rates: Vec<f64>,
+    /// `[T, B, classes]` firing rates of each step.
+    pub rates_by_step: Vec<f64>,
     /// Spikes of each block, over T, B and neurons.
     pub spikes: Vec<u64>,
+}
+
+impl Output {
+    /// Of `votes` `[T, B, classes]`; `per_step` is B · classes.
+    fn of(votes: Vec<f64>, per_step: usize, spikes: Vec<u64>) -> Output {
+        let share = (VOTERS * votes.len() / per_step) as f64;
+        let all = |i: usize| votes[i..].iter().step_by(per_step).sum::<f64>() / share;
+        let rates = (0..per_step).map(all).collect();
+        Output { rates, rates_by_step: votes.iter().map(|v| v / VOTERS as f64).collect(), spikes }
+    }
 }
 
 /// What the backward pass needs of one block.
@@ -76,16 +90,16 @@ impl<E: Engine> Notes<E> {
     }
 
     /// The votes of `x`, the last layer's spikes, and everything noted: the one time that a pass waits for the device.
-    fn vote(self, engine: &E, plan: &Plan, x: &E::Acts) -> Result<Output> {
+    fn vote(self, engine: &E, plan: &Plan, x: &E::Acts, samples: usize) -> Result<Output> {
         let (blocks, mut notes) = (self.finite.len(), self.finite);
         notes.extend(self.spikes);
-        let (rates, numbers) = engine.vote(x, &notes)?;
+        let (votes, numbers) = engine.vote(x, &notes)?;
         let (finite, spikes) = numbers.split_at(blocks);
-        match finite.iter().position(|&finite| finite == 0) {
-            Some(i) => Err(not_finite(&plan.blocks[i], "input currents")),
-            None if spikes.is_empty() => Ok(Output { rates, spikes: vec![0; blocks] }),
-            None => Ok(Output { rates, spikes: spikes.to_vec() }),
+        if let Some(i) = finite.iter().position(|&finite| finite == 0) {
+            return Err(not_finite(&plan.blocks[i], "input currents"));
         }
+        let spikes = if spikes.is_empty() { vec![0; blocks] } else { spikes.to_vec() };
+        Ok(Output::of(votes, samples * plan.classes(), spikes))
     }
 }
 
@@ -260,7 +274,7 @@ impl<E: Engine> Network<E> {
                 notes.spikes.push(engine.spike_count(&x));
             }
         }
-        notes.vote(engine, &self.plan, &x)
+        notes.vote(engine, &self.plan, &x, batch.samples)
     }
 
     /// Forward in training mode: statistics of the batch, dropout by `masks` (one per DP, in order).
@@ -296,7 +310,7 @@ impl<E: Engine> Network<E> {
             let currents = (!self.recompute[i] || moments.is_none()).then_some(currents);
             traces.push(Trace { inputs, currents, moments });
         }
-        let out = notes.vote(engine, &self.plan, &x)?;
+        let out = notes.vote(engine, &self.plan, &x, batch.samples)?;
         let rate = |(spikes, b): (&u64, &Block)| *spikes as f64 / (batch.steps * batch.samples * b.output.len()) as f64;
         let surrogates = out.spikes.iter().zip(&self.plan.blocks).map(|pair| method.surrogate(rate(pair))).collect();
         Ok((out, Tape { traces, surrogates, votes: x }))
@@ -308,7 +322,7 @@ impl<E: Engine> Network<E> {
         pairs.map(|(r, t)| Some(engine.update_running(r.as_ref()?.as_ref(), t.moments.as_ref()?))).collect()
     }
 
-    /// Back through the tape from dL/d(rates) `[B, classes]`.
+    /// Back through the tape from dL/d(rates) `[B, classes]`, or of the rates of each step `[T, B, classes]` ([`crate::loss::Loss::of_output`]).
     ///
     /// # Errors
     /// Bug: the masks are not those of the forward pass.

@@ -107,7 +107,7 @@ fn case(seed: u64) -> Case {
     let labels = (0..samples).map(|_| rng.below(plan.classes()) as u16).collect();
     let input = if direct { Input::Direct(data) } else { Input::Frames(data) };
     let steps = if ann && direct { 1 } else { steps };
-    let loss = if rng.below(4) == 0 { Loss::Ce } else { Loss::Mse };
+    let loss = [Loss::Ce, Loss::Tet, Loss::Mse, Loss::Mse][rng.below(4) as usize];
     Case { batch: Batch::whole(shape, samples, steps, input), plan, labels, method, loss, params, seed }
 }
 
@@ -127,7 +127,7 @@ fn pass_recomputed<E: Engine>(engine: &E, c: &Case, threshold: f64, recomputed: 
     let method = Method { lif: Lif { threshold, ..c.method.lif }, ..c.method };
     let masks = net.masks(c.seed, 1);
     let (out, tape) = net.forward(engine, &c.batch, &masks, &method).unwrap();
-    let (_, d_rates) = c.loss.of(&out.rates, &c.labels);
+    let (_, d_rates) = c.loss.of_output(&out, &c.labels);
     net.running = net.updated_running(engine, &tape);
     let grads = net.backward(engine, tape, &d_rates, &masks, &method).unwrap();
     let named = |(i, g): (usize, &tensors::Tensors<E::Param>)| -> Vec<(String, Vec<f32>)> {

@@ -95,7 +95,7 @@ options! { |user, set, recipe|
     /// ReLU between the currents and the neurons, on or off: off for networks that shall leave through NIR, which has none [default: on].
     #[arg(long, value_parser = on_off, value_name = "on|off")]
     relu: bool = true, [Network, Younger];
-    /// Loss on firing rates: mse or ce [default: see below].
+    /// Loss on firing rates: mse, ce, or tet (the squared error of every time step's own rates) [default: see below].
     #[arg(long)]
     loss: Loss = recipe.loss.parse()?, [Learning];
     /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].

@@ -340,12 +340,13 @@ pub trait Engine: Sync {
     /// 1 if all currents are finite, else 0. A NaN never exceeds the threshold, so it would hide as silence.
     fn currents_finite(&self, y: &Self::Currents) -> Self::Note;
 
-    /// Output: mean over T and over each contiguous group of [`VOTERS`] units, `[B, classes]`, row-major; and, on the way, the numbers
-    /// behind `notes`. Waits for the device.
+    /// Output: the spikes of each contiguous group of [`VOTERS`] units at every step, `[T, B, classes]`, row-major; and, on the way, the
+    /// numbers behind `notes`. Waits for the device.
     ///
     /// # Errors
     /// As [`Engine::read`].
     fn vote(&self, x: &Self::Acts, notes: &[Self::Note]) -> Result<(Vec<f64>, Vec<u64>)>;
-    /// Its gradient, from dL/d(rates) `[B, classes]`; `x` is the input of [`Engine::vote`].
+    /// Its gradient; `x` is the input of [`Engine::vote`]. `d_rates` is dL/d(rates): `[B, classes]` of rates over all steps, or
+    /// `[T, B, classes]` of the rates of each step, where every step has a loss of its own.
     fn vote_backward(&self, x: &Self::Acts, d_rates: &[f64]) -> Self::Grad;
 }

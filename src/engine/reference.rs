@@ -396,19 +396,22 @@ impl Engine for Reference {
 
     fn vote(&self, x: &Tensor, notes: &[u64]) -> Result<(Vec<f64>, Vec<u64>)> {
         let classes = x.shape.c / VOTERS;
-        let mut rates = vec![0.0; x.samples * classes];
+        let mut votes = vec![0.0; x.steps * x.samples * classes];
         for (t, b, c, ..) in x.places() {
-            rates[b * classes + c / VOTERS] += x.data[x.at(t, b, c, 0, 0)] / (VOTERS * x.steps) as f64;
+            votes[(t * x.samples + b) * classes + c / VOTERS] += x.data[x.at(t, b, c, 0, 0)];
         }
-        Ok((rates, notes.to_vec()))
+        Ok((votes, notes.to_vec()))
     }
 
     fn vote_backward(&self, x: &Tensor, d_rates: &[f64]) -> Tensor {
         let classes = x.shape.c / VOTERS;
         let mut d = Tensor::zeros(x.steps, x.samples, x.shape);
+        // Of rates over all steps, or of those of each.
+        let per_step = x.samples * classes;
+        let share = (VOTERS * x.steps * per_step / d_rates.len()) as f64;
         for (t, b, c, ..) in x.places() {
             let i = d.at(t, b, c, 0, 0);
-            d.data[i] = d_rates[b * classes + c / VOTERS] / (VOTERS * x.steps) as f64;
+            d.data[i] = d_rates[(t * per_step + b * classes + c / VOTERS) % d_rates.len()] / share;
         }
         d
     }

@@ -49,7 +49,7 @@ pub fn evaluate<E: Engine>(
             }
             let Labelled { batch, labels } = labelled?;
             let out = net.infer(engine, &batch, method)?;
-            loss += config.loss.of(&out.rates, &labels).0 * labels.len() as f64;
+            loss += config.loss.of_output(&out, &labels).0 * labels.len() as f64;
             correct += hits(&out.rates, &labels, classes);
             spikes.iter_mut().zip(&out.spikes).for_each(|(sum, s)| *sum += s);
             steps = batch.steps;

@@ -39,7 +39,7 @@ pub fn optimise<E: Engine>(
     c: &AdamW,
 ) -> Result<(f64, Output)> {
     let (out, tape) = net.forward(engine, task.batch, task.masks, task.method)?;
-    let (loss, d_rates) = task.loss.of(&out.rates, task.labels);
+    let (loss, d_rates) = task.loss.of_output(&out, task.labels);
     if !loss.is_finite() {
         return Err(Error::diverged(format!("the loss is {loss}")).remedy(LESS));
     }
