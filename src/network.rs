@@ -1,6 +1,7 @@
 //! The layers, written once over the engine's contract: walk forward, walk back.
 
 mod checks;
+pub mod operations;
 
 use std::convert::Infallible;
 
@@ -55,6 +56,8 @@ pub struct Output {
     pub rates_by_step: Vec<f64>,
     /// Spikes of each block, over T, B and neurons.
     pub spikes: Vec<u64>,
+    /// Of a training pass and the way back that belongs to it ([`operations`]); 0 of others.
+    pub operations: u64,
 }
 
 impl Output {
@@ -63,7 +66,7 @@ impl Output {
         let share = (VOTERS * votes.len() / per_step) as f64;
         let all = |i: usize| votes[i..].iter().step_by(per_step).sum::<f64>() / share;
         let rates = (0..per_step).map(all).collect();
-        Output { rates, rates_by_step: votes.iter().map(|v| v / VOTERS as f64).collect(), spikes }
+        Output { rates, rates_by_step: votes.iter().map(|v| v / VOTERS as f64).collect(), spikes, operations: 0 }
     }
 }
 
@@ -82,24 +85,29 @@ struct Notes<E: Engine> {
     finite: Vec<E::Note>,
     /// Their spikes; none in the `ann` warm-up.
     spikes: Vec<E::Note>,
+    /// Inputs of the weight layers that are not zero, where they are counted.
+    inputs: Vec<E::Note>,
 }
 
 impl<E: Engine> Notes<E> {
     fn new() -> Self {
-        Notes { finite: Vec::new(), spikes: Vec::new() }
+        Notes { finite: Vec::new(), spikes: Vec::new(), inputs: Vec::new() }
     }
 
-    /// The votes of `x`, the last layer's spikes, and everything noted: the one time that a pass waits for the device.
-    fn vote(self, engine: &E, plan: &Plan, x: &E::Acts, samples: usize) -> Result<Output> {
-        let (blocks, mut notes) = (self.finite.len(), self.finite);
+    /// The votes of `x`, the last layer's spikes, and everything noted, the counted inputs apart: the one time that a pass waits for the
+    /// device.
+    fn vote(self, engine: &E, plan: &Plan, x: &E::Acts, samples: usize) -> Result<(Output, Vec<u64>)> {
+        let (blocks, spiking, mut notes) = (self.finite.len(), self.spikes.len(), self.finite);
         notes.extend(self.spikes);
+        notes.extend(self.inputs);
         let (votes, numbers) = engine.vote(x, &notes)?;
-        let (finite, spikes) = numbers.split_at(blocks);
+        let (finite, counts) = numbers.split_at(blocks);
+        let (spikes, inputs) = counts.split_at(spiking);
         if let Some(i) = finite.iter().position(|&finite| finite == 0) {
             return Err(not_finite(&plan.blocks[i], "input currents"));
         }
         let spikes = if spikes.is_empty() { vec![0; blocks] } else { spikes.to_vec() };
-        Ok(Output::of(votes, samples * plan.classes(), spikes))
+        Ok((Output::of(votes, samples * plan.classes(), spikes), inputs.to_vec()))
     }
 }
 
@@ -274,7 +282,7 @@ impl<E: Engine> Network<E> {
                 notes.spikes.push(engine.spike_count(&x));
             }
         }
-        notes.vote(engine, &self.plan, &x, batch.samples)
+        Ok(notes.vote(engine, &self.plan, &x, batch.samples)?.0)
     }
 
     /// Forward in training mode: statistics of the batch, dropout by `masks` (one per DP, in order).
@@ -296,6 +304,9 @@ impl<E: Engine> Network<E> {
                 inputs.push(std::mem::replace(&mut x, next));
             }
             let p = &self.params[i];
+            if operations::counted(i, block, batch, method) {
+                notes.inputs.push(engine.spike_count(&x));
+            }
             let currents = engine.affine(&x, &p.weight, &p.bias);
             inputs.push(x);
             let moments = block.has_norm().then(|| engine.moments(&currents, method.merged_norm));
@@ -310,9 +321,10 @@ impl<E: Engine> Network<E> {
             let currents = (!self.recompute[i] || moments.is_none()).then_some(currents);
             traces.push(Trace { inputs, currents, moments });
         }
-        let out = notes.vote(engine, &self.plan, &x, batch.samples)?;
+        let (mut out, counted) = notes.vote(engine, &self.plan, &x, batch.samples)?;
         let rate = |(spikes, b): (&u64, &Block)| *spikes as f64 / (batch.steps * batch.samples * b.output.len()) as f64;
-        let surrogates = out.spikes.iter().zip(&self.plan.blocks).map(|pair| method.surrogate(rate(pair))).collect();
+        let surrogates: Vec<Surrogate> = out.spikes.iter().zip(&self.plan.blocks).map(|pair| method.surrogate(rate(pair))).collect();
+        out.operations = operations::of_step(&self.plan, batch, method, &surrogates, &out.spikes, &counted);
         Ok((out, Tape { traces, surrogates, votes: x }))
     }
 
@@ -355,11 +367,7 @@ impl<E: Engine> Network<E> {
             let (norm, surrogate) = (norm_of::<E>(p, trace.moments.as_ref()), surrogates[i]);
             let mut inputs = trace.inputs;
             let Some(x) = inputs.pop() else { break };
-            let need = match i.checked_sub(1) {
-                None => Need::Nothing,
-                Some(below) if method.ann || surrogates[below].reads_silent_steps() => Need::Everywhere,
-                Some(_) => Need::AtSpikes,
-            };
+            let need = needed(i, method, &surrogates);
             let cell = method.cell(block);
             let (AffineGrads { weight, input }, bias, norm_grads) = match (trace.currents, norm) {
                 (None, Some(norm)) if see.is_none() => {
@@ -399,6 +407,15 @@ impl<E: Engine> Network<E> {
 fn norm_of<'a, E: Engine>(p: &'a Tensors<E::Param>, moments: Option<&'a E::Moments>) -> Option<NormOf<'a, E>> {
     let (gamma, beta) = p.norm.as_ref()?;
     Some(Norm { gamma, beta, moments: moments? })
+}
+
+/// Where block `i` owes the one below it an input gradient.
+fn needed(i: usize, method: &Method, surrogates: &[Surrogate]) -> Need {
+    match i.checked_sub(1) {
+        None => Need::Nothing,
+        Some(below) if method.ann || surrogates[below].reads_silent_steps() => Need::Everywhere,
+        Some(_) => Need::AtSpikes,
+    }
 }
 
 fn next_mask<'a>(masks: &mut impl Iterator<Item = &'a DropMask>) -> Result<&'a DropMask> {

@@ -81,6 +81,13 @@ impl Block {
             BlockKind::Full | BlockKind::Vote => self.input.len(),
         }
     }
+    /// Weights that one input reaches (borders counted as if padded with zeros).
+    pub fn fan_out(&self) -> usize {
+        match self.kind {
+            BlockKind::Conv(k) => self.output.c * k * k,
+            BlockKind::Full | BlockKind::Vote => self.output.c,
+        }
+    }
     /// Weights, bias, and γ, β where there is a norm.
     pub fn parameters(&self) -> usize {
         self.weight().len() + self.output.c * if self.has_norm() { 3 } else { 1 }

@@ -45,6 +45,7 @@ fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
         learning_rate: 1e-3,
         firing_rates: rates.to_vec(),
         test_firing_rates: None,
+        operations: None,
         samples_per_s: 1.0,
         seconds: 1.0,
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::energy::{self, Energy};
 use crate::data::Split;
-use crate::engine::{Input, Layout, VOTERS};
+use crate::engine::{Input, VOTERS};
 use crate::error::Result;
 use crate::loss::predict;
 use crate::network::Method;
@@ -147,7 +147,7 @@ impl Sums {
                 neurons: b.output.len(),
                 macs: b.macs(),
                 firing_rate: self.spikes[i] as f64 / (n * (steps * b.output.len()) as f64),
-                operations: if method.ann { b.macs() as f64 } else { self.nonzero[i] as f64 / presented * fan_out(b) as f64 / n },
+                operations: if method.ann { b.macs() as f64 } else { self.nonzero[i] as f64 / presented * b.fan_out() as f64 / n },
                 multiplies: method.ann || i == 0 || b.fronts.iter().any(|f| matches!(f.front, Front::AvgPool(_))),
             }
         };
@@ -158,14 +158,6 @@ impl Sums {
         let mean = |e: &Exit| Exit { accuracy: e.accuracy / n, mean_steps: e.mean_steps / n, ..*e };
         let exits = if method.ann { Vec::new() } else { self.exits.iter().map(mean).collect() };
         Cost { samples, steps, accuracy: anytime.last().copied().unwrap_or(0.0), anytime, exits, layers, energy }
-    }
-}
-
-/// Weights that one input reaches (borders counted as if padded with zeros).
-fn fan_out(b: &Block) -> usize {
-    match b.weight() {
-        Layout::Conv { out, k, .. } => out * k * k,
-        Layout::Linear { out, .. } | Layout::PerChannel(out) => out,
     }
 }
 

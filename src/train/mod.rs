@@ -215,6 +215,7 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
         learning_rate: trainer.learning_rate(epoch, trainer.steps_per_epoch() - 1),
         firing_rates: trainer.training_rates(),
         test_firing_rates: test.map(|t| t.firing_rates),
+        operations: Some(tally.operations),
         samples_per_s: seen / tally.seconds,
         seconds: clock.seconds(),
     };

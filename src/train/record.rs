@@ -39,6 +39,10 @@ pub struct EpochLine {
     pub firing_rates: Vec<f64>,
     /// Per LIF layer, on the test set.
     pub test_firing_rates: Option<Vec<f64>>,
+    /// Multiply-adds, or adds where inputs are spikes, of the epoch's training steps, forward and back, counted
+    /// ([`crate::network::operations`]); absent in files of the first version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<u64>,
     /// Training speed without evaluation.
     pub samples_per_s: f64,
     /// Seconds of the whole epoch, evaluation included.

@@ -28,6 +28,9 @@ pub struct Tally {
     pub samples: u64,
     /// Spikes per block.
     pub spikes: Vec<u64>,
+    /// Of the steps, forward and back ([`crate::network::operations`]).
+    #[serde(default)]
+    pub operations: u64,
     /// Seconds of training steps so far.
     pub seconds: f64,
     /// Seconds of the epoch so far, of all sessions.
@@ -143,6 +146,7 @@ impl<'a, E: Engine> Trainer<'a, E> {
         tally.correct += hits(&out.rates, &labels, self.net.plan.classes()) as u64;
         tally.samples += labels.len() as u64;
         tally.spikes.iter_mut().zip(&out.spikes).for_each(|(sum, s)| *sum += s);
+        tally.operations += out.operations;
         tally.seconds += started.elapsed().as_secs_f64();
         Ok(())
     }
