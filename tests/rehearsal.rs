@@ -81,6 +81,7 @@ fn recordings_that_are_not_prepared_are_rehearsed_without_a_cache() {
     let arguments = &["train", "--dataset", "nmnist", "--allow-partial", "-T", "2:1,3:1", "--net", "4C3-MP4-10Voting", "--dry-run"];
     let said = done(spiketrain(dir.path(), data.path(), arguments));
     assert!(said.contains("not prepared yet") && said.contains("time at T 3:"), "{said}");
+    assert!(["T 2 take about", "T 3 take about"].iter().all(|disk| said.contains(disk)), "{said}");
     assert_eq!(list(), before);
 }
 

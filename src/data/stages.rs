@@ -7,16 +7,26 @@ use crate::shape::Chw;
 use crate::values::Values;
 
 /// A set of frames for every T; the last one speaks for all where T makes no difference.
-pub struct Stages(Vec<FrameSet>);
+pub struct Stages {
+    sets: Vec<FrameSet>,
+    /// What any of them has to say.
+    notes: Vec<String>,
+}
 
 impl Stages {
     /// Of the same recordings; `sets` has one at least.
     pub fn new(sets: Vec<FrameSet>) -> Stages {
-        Stages(sets)
+        let mut notes: Vec<String> = Vec::new();
+        for note in sets.iter().flat_map(|set| &set.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        Stages { sets, notes }
     }
 
     fn last(&self) -> &FrameSet {
-        &self.0[self.0.len() - 1]
+        &self.sets[self.sets.len() - 1]
     }
 }
 
@@ -31,7 +41,7 @@ impl Dataset for Stages {
         Some(self.last().steps)
     }
     fn in_steps(&self, steps: usize) -> Option<&dyn Dataset> {
-        self.0.iter().find(|set| set.steps == steps).map(|set| set as &dyn Dataset)
+        self.sets.iter().find(|set| set.steps == steps).map(|set| set as &dyn Dataset)
     }
     fn classes(&self) -> &[String] {
         self.last().classes()
@@ -40,7 +50,7 @@ impl Dataset for Stages {
         self.last().labels(split)
     }
     fn notes(&self) -> &[String] {
-        self.last().notes()
+        &self.notes
     }
     fn fingerprint(&self) -> &str {
         self.last().fingerprint()
@@ -49,7 +59,7 @@ impl Dataset for Stages {
         self.last().simulated
     }
     fn bytes(&self) -> usize {
-        self.0.iter().map(|set| set.bytes()).sum()
+        self.sets.iter().map(|set| set.bytes()).sum()
     }
     fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Values> {
         self.last().assemble(split, indices, prep, augment)

@@ -44,6 +44,11 @@ impl Block {
         block::decode(&self.counts, &mut counts).map(|()| counts)
     }
 
+    /// What it takes of the file.
+    pub fn bytes(&self) -> u64 {
+        (HEAD + self.counts.len()) as u64
+    }
+
     fn head(&self) -> [u8; HEAD] {
         let mut out = [0; HEAD];
         out[..4].copy_from_slice(&self.sample.to_le_bytes());

@@ -184,6 +184,10 @@ fn prepare_on(
     }
     let cut = Cut { steps: options.steps, by: options.split_by, turned: layout.turned };
     let plan = (layout.plan)(&folder, files, options, watch)?;
+    // What cannot be read is told by the build, in its place.
+    if let Ok(disk) = peek::disk(&plan, cut) {
+        watch.note(&disk);
+    }
     let (cache, events) = build_cache(storage, name, &plan, cut, (&path, key), simulated, watch)?;
     Ok(Prepared::new(cache, Some(Built { seconds: start.elapsed().as_secs_f64(), events }), notes))
 }

@@ -6,6 +6,7 @@ use super::build::{Cut, frames};
 use super::plan::Plan;
 use super::prepared::splits;
 use crate::data::DatasetName;
+use crate::data::cache::part::Block;
 use crate::data::frame_set::FrameSet;
 use crate::error::{Error, Result};
 use crate::frames::{FrameSource, cells};
@@ -26,13 +27,19 @@ impl FrameSource for Few {
     }
 }
 
-/// The set with all its labels, and the frames of its first samples in the place of all.
-pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) -> Result<FrameSet> {
-    let (mut few, mut failed, mut buffer) = (Vec::new(), None, Vec::new());
+/// What the first samples say of all.
+struct First {
+    blocks: Vec<Block>,
+    /// Bytes that the frames of all samples will take, about.
+    bytes: u64,
+}
+
+fn first(plan: &Plan, cut: Cut) -> Result<First> {
+    let (mut blocks, mut failed, mut buffer) = (Vec::new(), None, Vec::new());
     plan.supply.each(0, &mut |number, bytes| match frames(plan, cut, number, &bytes, &mut buffer) {
         Ok(done) => {
-            few.extend(done.blocks.iter().filter_map(|block| block.decoded(cells(plan.sensor, cut.steps))));
-            few.len() < SAMPLES
+            blocks.extend(done.blocks);
+            blocks.len() < SAMPLES
         }
         Err(e) => {
             failed = Some(e);
@@ -42,13 +49,34 @@ pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) ->
     if let Some(e) = failed {
         return Err(e);
     }
-    if few.is_empty() {
+    if blocks.is_empty() {
         return Err(Error::usage("no recording holds a sample"));
     }
+    let bytes = blocks.iter().map(Block::bytes).sum::<u64>() * plan.samples.len() as u64 / blocks.len() as u64;
+    Ok(First { blocks, bytes })
+}
+
+/// What the prepared frames will take of the disk, in words.
+///
+/// # Errors
+/// Format, Storage: the first recordings cannot be read.
+pub(super) fn disk(plan: &Plan, cut: Cut) -> Result<String> {
+    Ok(in_words(first(plan, cut)?.bytes, cut))
+}
+
+fn in_words(bytes: u64, cut: Cut) -> String {
+    format!("the frames for T {} take about {:.1} MB of disk", cut.steps, bytes as f64 / 1e6)
+}
+
+/// The set with all its labels, and the frames of its first samples in the place of all.
+pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) -> Result<FrameSet> {
+    let First { blocks, bytes } = first(plan, cut)?;
+    let few: Vec<Vec<u16>> = blocks.iter().filter_map(|block| block.decoded(cells(plan.sensor, cut.steps))).collect();
     let [train, test] = splits(plan.samples.iter().map(|sample| sample.place));
     let recordings = plan.recordings.len();
     let mut notes = plan.notes.clone();
-    notes.push(format!("not prepared yet: the first {} samples of {recordings} recordings stand for all", few.len()));
+    let disk = in_words(bytes, cut);
+    notes.push(format!("not prepared yet: the first {} samples of {recordings} recordings stand for all; {disk}", few.len()));
     Ok(FrameSet {
         name,
         sensor: plan.sensor,
