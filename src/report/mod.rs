@@ -11,6 +11,7 @@ pub mod curves;
 pub mod heat;
 pub mod inside;
 pub mod look;
+pub mod pace;
 pub mod page;
 pub mod pixels;
 pub mod run;
@@ -132,6 +133,9 @@ impl Report {
     pub fn new(runs: &[Run], look: &std::result::Result<Look, String>) -> Result<Report> {
         let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
         let mut sections = vec![summary::section(runs), curves::section(runs)?, curves::rates(runs)?];
+        if runs.len() > 1 {
+            sections.push(pace::section(runs)?);
+        }
         let seen = look.as_ref().ok();
         sections.push(cost::energy(runs, seen)?);
         sections.push(cost::latency(runs, seen)?);

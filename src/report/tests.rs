@@ -131,6 +131,25 @@ fn runs_that_differ_in_their_seed_are_one_line() {
 }
 
 #[test]
+fn accuracy_stands_beside_the_seconds_and_operations_it_took() {
+    let line =
+        |epoch, accuracy, seconds, operations| EpochLine { seconds, operations: Some(operations), ..line(epoch, accuracy, [0.1; 2]) };
+    let of = |name: &str, seed, alpha, epochs| run(name, Options { seed: Some(seed), alpha: Some(alpha), ..Options::default() }, epochs);
+    let tera = 1_000_000_000_000;
+    let runs = [
+        of("x-s1", 1, 0.2, vec![line(1, 0.5, 2.0, tera), line(2, 0.8, 2.0, tera)]),
+        of("x-s2", 2, 0.2, vec![line(1, 0.7, 4.0, 3 * tera), line(2, 0.8, 2.0, tera)]),
+        of("y", 1, 0.8, vec![line(1, 0.7, 10.0, 4 * tera), line(2, 0.9, 10.0, 4 * tera)]),
+    ];
+    let section = pace::section(&runs).unwrap();
+    let tables: Vec<String> = section.figures().map(|f| f.table.csv()).collect();
+    assert!(tables[0].ends_with("\"x, 2 seeds\",3,60\n\"x, 2 seeds\",5,80\ny,10,70\ny,20,90\n"), "{}", tables[0]);
+    assert!(tables[1].ends_with("\"x, 2 seeds\",2,60\n\"x, 2 seeds\",3,80\ny,4,70\ny,8,90\n"), "{}", tables[1]);
+    let Some(Part::Table(reached)) = section.parts.last() else { panic!("no table") };
+    assert_eq!(reached.rows, [["x, 2 seeds", "2", "5", "3", "80.00"], ["y", "2", "20", "8", "90.00"]]);
+}
+
+#[test]
 fn a_chart_bears_what_is_not_finite_and_a_single_point() {
     let points = vec![(1.0, f64::NAN), (2.0, 3.0)];
     let series = vec![Series { name: "a <b> & c".into(), points }, Series::counted("d", [f64::INFINITY])];
