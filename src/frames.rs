@@ -1,7 +1,7 @@
 //! Events to frames: counts per time slice, polarity, row and column.
 
 use crate::error::{Error, Result};
-use crate::events::{Event, Sensor};
+use crate::events::{Event, Sensor, order};
 use crate::named::named;
 
 /// How a recording is cut into T slices.
@@ -40,37 +40,35 @@ pub struct Quality {
     pub events: u64,
     /// Of them, outside the sensor: in no frame.
     pub out_of_range: u64,
-    /// Of them, earlier than the event before them in the file: kept, in file order.
-    pub backwards: u64,
+    /// Of them, the fewest whose removal leaves the others in the order of their times ([`order`]): kept, in file order.
+    pub misplaced: u64,
     /// Events that the file itself marks as invalid: not among `events`.
     pub invalid: u64,
+    /// Frames of the samples in which there is no event.
+    pub empty_frames: u64,
 }
 
 impl std::ops::AddAssign for Quality {
     fn add_assign(&mut self, other: Quality) {
         self.events += other.events;
         self.out_of_range += other.out_of_range;
-        self.backwards += other.backwards;
+        self.misplaced += other.misplaced;
         self.invalid += other.invalid;
+        self.empty_frames += other.empty_frames;
     }
 }
 
 impl Quality {
-    /// Looks at every event once.
+    /// Looks at every event; what is known of frames only is left open.
     pub fn of(events: &[Event], sensor: Sensor) -> Quality {
-        let (mut out_of_range, mut backwards, mut before) = (0, 0, 0);
-        for e in events {
-            // `|` and not `||`: without a branch this runs at the speed of memory.
-            out_of_range += u64::from((e.x >= sensor.width) | (e.y >= sensor.height));
-            backwards += u64::from(e.t < before);
-            before = e.t;
-        }
-        Quality { events: events.len() as u64, out_of_range, backwards, invalid: 0 }
+        // `|` and not `||`: without a branch this runs at the speed of memory.
+        let out_of_range = events.iter().map(|e| u64::from((e.x >= sensor.width) | (e.y >= sensor.height))).sum();
+        Quality { events: events.len() as u64, out_of_range, misplaced: order::misplaced(events), ..Quality::default() }
     }
 
     /// Bad events of all kinds.
     pub fn bad(&self) -> u64 {
-        self.out_of_range + self.backwards + self.invalid
+        self.out_of_range + self.misplaced + self.invalid
     }
 
     /// Refuses to train on more bad events than [`MAX_BAD_SHARE`], or, if `strict`, on any.
@@ -85,17 +83,21 @@ impl Quality {
         }
         let share = 100.0 * self.bad() as f64 / all.max(1) as f64;
         let what = format!(
-            "expected {} bad events at most, found {} of {all} ({share:.2} %): {} outside the sensor, {} going back in time, {} marked invalid",
+            "expected {} bad events at most, found {} of {all} ({share:.2} %): {} outside the sensor, {} out of order, {} marked invalid",
             allowed as u64,
             self.bad(),
             self.out_of_range,
-            self.backwards,
+            self.misplaced,
             self.invalid
         );
-        let remedy = match (strict, self.out_of_range > 0) {
-            (true, _) => "leave out --strict to train without them, or repair the recordings (spiketrain data inspect FILE shows one)",
-            (false, true) => "is it the right sensor (--size)? spiketrain data inspect FILE shows a recording; fetch damaged ones again",
-            (false, false) => "spiketrain data inspect FILE shows a recording; fetch damaged ones again",
+        let remedy = if self.misplaced > self.out_of_range.max(self.invalid) {
+            "--sort puts events in the order of their times; spiketrain data inspect FILE shows a recording"
+        } else if strict {
+            "leave out --strict to train without them, or repair the recordings (spiketrain data inspect FILE shows one)"
+        } else if self.out_of_range > 0 {
+            "is it the right sensor (--size)? spiketrain data inspect FILE shows a recording; fetch damaged ones again"
+        } else {
+            "spiketrain data inspect FILE shows a recording; fetch damaged ones again"
         };
         Err(Error::format(what).remedy(remedy))
     }
@@ -106,22 +108,27 @@ pub fn cells(sensor: Sensor, steps: usize) -> usize {
     steps * 2 * sensor.width as usize * sensor.height as usize
 }
 
+/// Frames of `counts` `[T,2,H,W]` in which there is no event.
+fn empty(counts: &[u16], sensor: Sensor) -> u64 {
+    counts.chunks(cells(sensor, 1)).filter(|frame| frame.iter().all(|&n| n == 0)).count() as u64
+}
+
 /// Counts events per slice, polarity, row and column: `[T,2,H,W]`, polarity 0 (OFF) first, T = `steps`; counts end at 65,535.
 ///
-/// Events outside the sensor are taken out first, so that the slices hold equal numbers of events that can be seen; an event that
-/// goes back in time keeps its place in the file when cutting by number, and falls into the window of its own time when cutting by
-/// time. Windows of time are floor(duration/T) µs long, from the earliest event on, and the last takes the rest up to the latest
+/// Events outside the sensor are taken out first, so that the slices hold equal numbers of events that can be seen; an event out
+/// of order keeps its place in the file when cutting by number, and falls into the window of its own time when cutting by time. Windows of time are floor(duration/T) µs long, from the earliest event on, and the last takes the rest up to the latest
 /// one. Without bad events both are the frames that SpikingJelly makes (`split_by='number'` and `'time'`).
 pub fn counts(events: &[Event], sensor: Sensor, steps: usize, by: SplitBy) -> (Vec<u16>, Quality) {
     let quality = Quality::of(events, sensor);
     let mut counts = vec![0; cells(sensor, steps)];
     if quality.out_of_range == 0 {
-        cut(events, quality.backwards == 0, sensor, by, &mut counts);
+        cut(events, quality.misplaced == 0, sensor, by, &mut counts);
     } else {
         let inside: Vec<Event> = events.iter().filter(|e| e.x < sensor.width && e.y < sensor.height).copied().collect();
-        cut(&inside, quality.backwards == 0, sensor, by, &mut counts);
+        cut(&inside, quality.misplaced == 0, sensor, by, &mut counts);
     }
-    (counts, quality)
+    let empty_frames = empty(&counts, sensor);
+    (counts, Quality { empty_frames, ..quality })
 }
 
 /// Adds up events that are all inside the sensor.

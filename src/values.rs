@@ -59,6 +59,15 @@ impl Values {
         self.len() == 0
     }
 
+    /// Whether all counts or numbers are 0; pixels never are, for black is a value like others.
+    pub fn is_zero(&self) -> bool {
+        match self {
+            Values::Pixels(..) => false,
+            Values::Counts(v) => v.iter().all(|&n| n == 0),
+            Values::Reals(v) => v.iter().all(|&n| n == 0.0),
+        }
+    }
+
     /// Some of them, in order: `ranges` one after the other.
     pub fn cut(&self, ranges: impl Iterator<Item = std::ops::Range<usize>>) -> Values {
         fn copy<T: Copy>(v: &[T], ranges: impl Iterator<Item = std::ops::Range<usize>>) -> Vec<T> {

@@ -100,8 +100,8 @@ fn a_second_run_checks_and_strict_refuses() {
     let back = [5u64, 4].map(|t| Event { t, x: 1, y: 1, on: true });
     fs::write(set.join("left/000.aedat"), aedat3::write(&back, "DVS128").unwrap()).unwrap();
     let (code, out, err) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time", "--strict"]));
-    assert!(code == 2 && err.contains("1 going back in time"), "{err}");
-    assert!(out.contains("made from other recordings") && out.contains("1 back in time"), "{out}");
+    assert!(code == 2 && err.contains("1 out of order"), "{err}");
+    assert!(out.contains("made from other recordings") && out.contains("1 out of order"), "{out}");
     let (code, _, err) = done(prepare(&dir.path().join("nothing"), &cache, &[]));
     assert!(code == 2 && err.contains("no such folder"), "{err}");
 }

@@ -10,10 +10,13 @@ use super::{print, say};
 use crate::error::{Error, Result};
 use crate::events::picture::Pictures;
 use crate::events::summary::{Summary, over_time};
-use crate::events::{self, Event, Recording, Sensor};
-use crate::frames::{Quality, SplitBy, counts};
+use crate::events::{self, Event, Recording, Sensor, order};
+use crate::frames::{MAX_BAD_SHARE, Quality, SplitBy, counts};
 use crate::limits::{MAX_DRAWN_PIXELS, MAX_SIDE};
 use crate::storage::{Disk, write_atomically};
+
+/// Shorter recordings are samples of a test, not of a camera: their gaps mean nothing. µs.
+const LONG: u64 = 10_000;
 
 /// Windows of the rate over time.
 const WINDOWS: usize = 40;
@@ -23,7 +26,10 @@ pub fn run(a: &InspectArgs) -> Result<()> {
     // Wrong endings are told before a long file is read.
     let svg = a.picture.as_deref().map(|p| ending(p, "picture", &["png", "svg"])).transpose()? == Some("svg");
     a.animation.as_deref().map(|p| ending(p, "animation", &["gif"])).transpose()?;
-    let recording = events::open(&a.file)?;
+    let mut recording = events::open(&a.file)?;
+    if a.sort {
+        recording.notes.extend(order::sort(&mut recording.events));
+    }
     let summary = Summary::of(&recording.events);
     let sensor = a.size.or(recording.sensor);
     let out_of_range = sensor.map(|s| Quality::of(&recording.events, s).out_of_range);
@@ -88,6 +94,11 @@ struct Report {
     sum_y: u64,
     first3: Vec<[u64; 4]>,
     last: Option<[u64; 4]>,
+    /// The fewest events whose removal leaves the others in order.
+    misplaced: u64,
+    /// In µs.
+    longest_gap: u64,
+    notes: Vec<String>,
 }
 
 impl Report {
@@ -101,13 +112,16 @@ impl Report {
             on: s.on,
             t_first: r.events.first().map(|e| e.t),
             t_last: r.events.last().map(|e| e.t),
-            monotonic: s.back_in_time == 0,
+            monotonic: s.misplaced == 0,
             out_of_range,
             invalid: r.invalid,
             sum_x: s.sum_x,
             sum_y: s.sum_y,
             first3: r.events.iter().take(3).map(txyp).collect(),
             last: r.events.last().map(txyp),
+            misplaced: s.misplaced,
+            longest_gap: s.longest_gap,
+            notes: r.notes.clone(),
         }
     }
 }
@@ -126,25 +140,44 @@ fn in_words(r: &Recording, s: &Summary, sensor: Option<Sensor>, out_of_range: Op
         let seconds = (s.latest - s.earliest) as f64 / 1e6;
         let rate = if seconds > 0.0 { format!(", {} events/s", count((s.events as f64 / seconds) as u64)) } else { String::new() };
         lines.push(format!("time        {} to {} µs: {seconds:.3} s{rate}", count(s.earliest), count(s.latest)));
-        lines.push(rate_line(r, s));
+        let windows = over_time(&r.events, s, WINDOWS);
+        lines.push(rate_line(&windows, s));
+        lines.push(gap_line(&windows, s));
         let mean = |sum: u64| sum as f64 / s.events as f64;
         let (x, y) = (mean(s.sum_x), mean(s.sum_y));
         lines.push(format!("place       x up to {} (mean {x:.1}), y up to {} (mean {y:.1})", s.max_x, s.max_y));
     }
     let outside = out_of_range.map_or(String::new(), |n| format!("{} out of range, ", count(n)));
-    lines.push(format!("bad         {outside}{} back in time, {} marked invalid by the file", count(s.back_in_time), count(r.invalid)));
+    lines.push(format!("bad         {outside}{} out of order, {} marked invalid by the file", count(s.misplaced), count(r.invalid)));
+    if s.misplaced as f64 > MAX_BAD_SHARE * s.events as f64 {
+        lines.push("warning: more events are out of order than training accepts (1 %): --sort puts them in order".into());
+    }
     lines.extend(r.notes.iter().map(|n| format!("note: {n}")));
     lines.join("\n  ")
 }
 
 /// Events in equal windows of time as a row of bars.
-fn rate_line(r: &Recording, s: &Summary) -> String {
+fn rate_line(windows: &[u64], s: &Summary) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let windows = over_time(&r.events, s, WINDOWS);
     let most = windows.iter().copied().max().unwrap_or(0).max(1);
     let bars: String = windows.iter().map(|&n| if n == 0 { ' ' } else { BARS[(n * 7).div_ceil(most) as usize] }).collect();
     let each = (s.latest - s.earliest) as f64 / 1e3 / WINDOWS as f64;
     format!("rate        |{bars}| {WINDOWS} windows of {each:.1} ms, {} events at most", thousands(most as usize))
+}
+
+/// Time without events.
+fn gap_line(windows: &[u64], s: &Summary) -> String {
+    let (empty, duration) = (windows.iter().filter(|&&n| n == 0).count(), s.latest - s.earliest);
+    let share = s.longest_gap as f64 / duration.max(1) as f64;
+    let line = format!(
+        "gap         {:.3} s at most without an event ({:.1} % of the recording), {empty} of {WINDOWS} windows are empty",
+        s.longest_gap as f64 / 1e6,
+        100.0 * share
+    );
+    if share < 0.5 || duration < LONG {
+        return line;
+    }
+    line + "\n  warning: nothing happens for half of the recording or more: are all times of one clock? Cut by time, most frames are empty"
 }
 
 #[cfg(test)]
@@ -159,7 +192,7 @@ mod tests {
     fn args(file: &Path) -> InspectArgs {
         let [file, picture, animation] = ["", "png", "gif"].map(|e| if e.is_empty() { file.to_owned() } else { file.with_extension(e) });
         let (picture, animation) = (Some(picture), Some(animation));
-        InspectArgs { file, json: false, size: None, picture, animation, frames: None, split_by: SplitBy::Number }
+        InspectArgs { file, json: false, size: None, picture, animation, frames: None, split_by: SplitBy::Number, sort: false }
     }
 
     fn report(bytes: &[u8], name: &str, size: Option<Sensor>) -> (String, String) {
@@ -176,9 +209,10 @@ mod tests {
         assert_eq!(
             json,
             "{\"format\":\"nmnist\",\"width\":null,\"height\":null,\"events\":4,\"on\":3,\"t_first\":5,\"t_last\":2005,\"monotonic\":false,\
-             \"out_of_range\":null,\"invalid\":0,\"sum_x\":33,\"sum_y\":46,\"first3\":[[5,1,2,1],[9,30,2,0],[7,1,40,1]],\"last\":[2005,1,2,1]}"
+             \"out_of_range\":null,\"invalid\":0,\"sum_x\":33,\"sum_y\":46,\"first3\":[[5,1,2,1],[9,30,2,0],[7,1,40,1]],\"last\":[2005,1,2,1],\
+             \"misplaced\":1,\"longest_gap\":1996,\"notes\":[]}"
         );
-        for part in ["4: 3 ON (75.0 %), 1 OFF", "5 to 2,005 µs: 0.002 s, 2,000 events/s", "x up to 30 (mean 8.2)", " 1 back in time"] {
+        for part in ["4: 3 ON (75.0 %), 1 OFF", "5 to 2,005 µs: 0.002 s, 2,000 events/s", "x up to 30 (mean 8.2)", " 1 out of order"] {
             assert!(words.contains(part), "{part}: {words}");
         }
         let size = Some(Sensor { width: 34, height: 34 });
@@ -187,7 +221,7 @@ mod tests {
         assert!(words.contains("1 out of range"), "{words}");
         let (json, words) = report(&aedat2::write(&[]).unwrap(), "a.aedat", None);
         assert!(json.contains("\"width\":128,") && json.contains("\"t_first\":null,\"t_last\":null,\"monotonic\":true,\"out_of_range\":0"));
-        assert!(json.ends_with("\"first3\":[],\"last\":null}"), "{json}");
+        assert!(json.ends_with("\"first3\":[],\"last\":null,\"misplaced\":0,\"longest_gap\":0,\"notes\":[]}"), "{json}");
         assert!(words.contains("events      none"), "{words}");
     }
 

@@ -11,7 +11,7 @@ use super::{print, say, set_threads};
 use crate::engine::Input;
 use crate::error::{Error, Result};
 use crate::trained::Trained;
-use crate::trained::sample::{Decision, Source};
+use crate::trained::sample::{Answer, Decision, Source};
 
 /// Classifies pictures or recordings.
 pub fn run(a: &PredictArgs) -> Result<u8> {
@@ -28,7 +28,11 @@ pub fn run(a: &PredictArgs) -> Result<u8> {
             continue;
         }
         let notes: String = sample.notes.iter().map(|n| format!("  ({n})")).collect();
-        print(format!("{}: {}, confidence {:.0} %{notes}", file.display(), net.classes()[decision.class], 100.0 * decision.confidence));
+        let said = match decision.answer {
+            Ok(Answer { class, confidence }) => format!("{}, confidence {:.0} %", net.classes()[class], 100.0 * confidence),
+            Err(none) => none.to_string(),
+        };
+        print(format!("{}: {said}{notes}", file.display()));
         let rates: Vec<String> = net.classes().iter().zip(&decision.rates).map(|(n, r)| format!("{n} {r:.3}")).collect();
         print(format!("  firing rates: {}", rates.join("  ")));
     }
@@ -49,9 +53,11 @@ fn facts(file: &Path, source: Source) -> Value {
 /// One JSON object: what the decision is on, and the decision.
 fn with_decision(mut facts: Value, d: &Decision, classes: &[String]) -> Value {
     let rates: serde_json::Map<_, _> = classes.iter().cloned().zip(d.rates.iter().map(|&r| json!(r))).collect();
-    facts["class"] = json!(classes[d.class]);
-    facts["index"] = json!(d.class);
-    facts["confidence"] = json!(d.confidence);
+    let answer = d.answer.ok();
+    facts["class"] = json!(answer.map(|a| &classes[a.class]));
+    facts["index"] = json!(answer.map(|a| a.class));
+    facts["confidence"] = json!(answer.map(|a| a.confidence));
+    facts["note"] = json!(d.answer.err().map(|none| none.to_string()));
     facts["rates"] = rates.into();
     facts
 }
@@ -81,8 +87,11 @@ fn stream(net: &Trained, a: &PredictArgs) -> Result<u8> {
             print(with_decision(facts, &decision, net.classes()));
             continue;
         }
-        let class = &net.classes()[decision.class];
-        print(format!("step {t:>2}: {class:<16} confidence {:>3.0} %  {latency:>8.2} ms", 100.0 * decision.confidence));
+        let said = match decision.answer {
+            Ok(Answer { class, confidence }) => format!("{:<16} confidence {:>3.0} %", net.classes()[class], 100.0 * confidence),
+            Err(none) => format!("{:<33}", none.to_string()),
+        };
+        print(format!("step {t:>2}: {said}  {latency:>8.2} ms"));
     }
     latencies.sort_by(f64::total_cmp);
     let (p50, p99) = (percentile(&latencies, 0.50), percentile(&latencies, 0.99));

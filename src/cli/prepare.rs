@@ -20,6 +20,7 @@ pub fn run(data_dir: PathBuf, a: &PrepareArgs) -> Result<()> {
         split_by: a.split_by,
         allow_partial: a.allow_partial,
         strict: a.strict,
+        sort: a.sort,
         seed: a.seed,
         cache: a.cache.clone(),
         ..EventOptions::default()
@@ -35,6 +36,10 @@ pub fn run(data_dir: PathBuf, a: &PrepareArgs) -> Result<()> {
         return Ok(());
     }
     checked
+}
+
+fn percent(part: u64, all: u64) -> String {
+    format!("{:.1} %", 100.0 * part as f64 / all.max(1) as f64)
 }
 
 fn report(p: &Prepared) {
@@ -59,11 +64,13 @@ fn report(p: &Prepared) {
         print(format!("  {class:<wide$} {:>7} {:>7}", count(*train as u64), count(*test as u64)));
     }
     print(format!("events      {}, {:.1} s of recordings", count(q.events), p.duration as f64 / 1e6));
+    let frames = (about.steps * p.cache.entries().len()) as u64;
+    print(format!("empty       {} of {} frames ({})", count(q.empty_frames), count(frames), percent(q.empty_frames, frames)));
     print(format!(
-        "bad events  {}: {} out of range, {} back in time, {} marked invalid by the file",
+        "bad events  {}: {} out of range, {} out of order, {} marked invalid by the file",
         count(q.bad()),
         count(q.out_of_range),
-        count(q.backwards),
+        count(q.misplaced),
         count(q.invalid)
     ));
     print(format!("split       sha256 {}", about.split_hash));

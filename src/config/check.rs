@@ -79,9 +79,13 @@ impl Config {
         if !set.is_events() {
             return self.check_no_event_options();
         }
-        if !set.has_recordings() && (self.split_by != SplitBy::Number || self.strict) {
+        if !set.has_recordings() && (self.split_by != SplitBy::Number || self.strict || self.sort) {
             let e = Error::usage(format!("{set} are made as frames, visit by visit")).remedy("leave it out");
-            return Err(if self.strict { e.option("strict") } else { e.option_as("split-by", "time") });
+            return Err(match (self.strict, self.sort) {
+                (true, _) => e.option("strict"),
+                (_, true) => e.option("sort"),
+                _ => e.option_as("split-by", "time"),
+            });
         }
         Ok(())
     }
@@ -94,6 +98,7 @@ impl Config {
             ("event-drop", self.event_drop > 0.0),
             ("event-noise", self.event_noise > 0.0),
             ("strict", self.strict),
+            ("sort", self.sort),
         ];
         match said.iter().find(|(_, said)| *said) {
             Some((option, _)) => Err(Error::usage(format!("{} holds pictures, not recordings of events", self.dataset))

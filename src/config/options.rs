@@ -113,7 +113,10 @@ options! { |user, set, recipe|
     /// Add noise events to training samples, R per pixel, polarity and frame on average [default: 0].
     #[arg(long, value_name = "R")]
     event_noise: f64 = 0.0, in within(0.0, limits::MAX_EVENT_NOISE), [Network, Younger];
-    /// Refuse recordings with any event out of range or back in time; without it they are counted, and up to 1 % are skipped.
+    /// Put the events of every recording in the order of their times first; without it more than 1 % out of order are an error.
+    #[arg(long, num_args = 0, default_missing_value = "true")]
+    sort: bool = false, [Data, Network, Younger];
+    /// Refuse recordings with any event out of range or out of order; without it they are counted, and up to 1 % are let pass.
     #[arg(long, num_args = 0, default_missing_value = "true")]
     strict: bool = false, [Data, Younger];
     /// Seed of everything random [default: 1].

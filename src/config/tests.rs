@@ -74,6 +74,7 @@ fn a_data_set_is_told_by_the_options_that_say_which_samples_are_loaded() {
         "allow_partial",
         "size",
         "grey",
+        "sort",
         "strict",
         "train_limit",
         "test_limit",
@@ -83,7 +84,7 @@ fn a_data_set_is_told_by_the_options_that_say_which_samples_are_loaded() {
     let said = |set: DatasetName| options(set).complete().unwrap().of_data().differing(&Options::default());
     let both = ["allow-partial", "dataset", "events-dir", "grey", "images-dir"];
     let with = |rest: &[&'static str]| {
-        let mut all = [&both[..], rest, &["strict"]].concat();
+        let mut all = [&both[..], rest, &["sort", "strict"]].concat();
         all.sort_unstable();
         all
     };

@@ -6,6 +6,7 @@
 //! polarity (ON = 1), y bits 2-16, x bits 17-31; eventTSOverflow counts how often the 31 bits of the time have overflowed.
 //! (inivation.com, "AEDAT file formats", 3.1; `events/common.h` and `events/polarity.h` of libcaer.)
 
+use super::clock::{self, BITS_31};
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::Result;
 
@@ -90,7 +91,8 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
             }
         }
     }
-    let mut notes = Vec::new();
+    // Where packets count the overflows themselves there is nothing left to find.
+    let mut notes: Vec<String> = clock::unwrap(&mut events, BITS_31).into_iter().collect();
     if believed > 0 {
         notes.push(format!("{believed} events have valid bit 0 in packets whose header says that all are valid: kept, as the header says"));
     }

@@ -39,9 +39,14 @@ impl std::fmt::Debug for Format {
 
 /// The format of a file that begins with `bytes`, by its content and, where content cannot tell, by the ending of `name`.
 pub(super) fn of(bytes: &[u8], name: &str) -> Option<&'static Format> {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
     let by_content = FORMATS.into_iter().find(|f| !f.magic.is_empty() && bytes.starts_with(f.magic));
-    by_content.or_else(|| FORMATS.into_iter().find(|f| f.magic.is_empty() && f.endings.contains(&ending.as_str())))
+    by_content.or_else(|| of_ending(name).filter(|f| f.magic.is_empty()))
+}
+
+/// The first format whose files have the ending of `name`.
+pub(super) fn of_ending(name: &str) -> Option<&'static Format> {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();
+    FORMATS.into_iter().find(|f| f.endings.contains(&ending.as_str()))
 }
 
 /// Endings of the formats, in the order of documentation.

@@ -3,15 +3,17 @@
 //! One file per format, each a pure function over bytes: [`nmnist`] (40-bit events), [`aedat2`] (DVS128), [`aedat3`] (3.1), [`npz`]
 //! (SpikingJelly's); [`mod@format`] is the table of them. All keep what the file says: file order, coordinates without any flip, times
 //! in µs. [`read`] tells the format by content. [`labels`] reads the text files that come with DVS-Gesture, [`summary`] counts what is in a recording, [`picture`]
-//! draws frames of it.
+//! draws frames of it. [`clock`] and [`order`] are stages over streams of events: clocks that begin again, events out of order.
 
 pub mod aedat2;
 pub mod aedat3;
+pub mod clock;
 pub mod format;
 pub mod labels;
 pub mod nmnist;
 mod npy;
 pub mod npz;
+pub mod order;
 pub mod picture;
 pub mod summary;
 
@@ -83,7 +85,12 @@ pub fn read(bytes: &[u8], name: &str) -> Result<Recording> {
 /// As [`read`].
 pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Recording> {
     if bytes.is_empty() {
-        return Err(bad(name, 0, "expected a recording, found an empty file").remedy("download or unpack it again"));
+        let Some(format) = format::of_ending(name) else {
+            return Err(bad(name, 0, "expected a recording, found an empty file").remedy("download or unpack it again"));
+        };
+        // The same for all formats, those with a header and those without: a recording of which nothing is there.
+        let notes = vec!["an empty file, of 0 bytes".to_string()];
+        return Ok(Recording { format, sensor: None, events: Vec::new(), invalid: 0, notes });
     }
     if let Some(format) = format::of(bytes, name) {
         return (format.read)(bytes, name, events);

@@ -2,10 +2,11 @@
 //!
 //! An event is five bytes, a big-endian number of 40 bits: x (8), y (8), polarity (1, ON = 1), time in µs (23). There is no header
 //! and no sensor size. In recordings longer than 2^23 µs, y = 240 is no pixel but a mark: 2^13 µs are added to every time from there
-//! on. (Orchard, Jayant, Cohen, Thakor, "Converting static image datasets to spiking neuromorphic datasets using saccades", Front.
+//! on; where there is none, the counter itself tells ([`clock`]). (Orchard, Jayant, Cohen, Thakor, "Converting static image datasets to spiking neuromorphic datasets using saccades", Front.
 //! Neurosci. 9:437, 2015; the marks as in the authors' reader, github.com/gorchard/event-Python, `read_dataset`.)
 
-use super::{Event, Format, Recording, bad, cut_off, does_not_fit};
+use super::clock::{self, BITS_23};
+use super::{Event, Format, Recording, cut_off, does_not_fit};
 use crate::error::Result;
 
 /// The format in the table of all.
@@ -24,17 +25,12 @@ const RECORD: usize = 5;
 const MARK: u8 = 240;
 /// What a mark adds to the times from there on, in µs.
 const MARK_ADDS: u64 = 1 << 13;
-/// One more than the largest time of an event, in µs.
-const TIME_END: u64 = 1 << 23;
 
 /// Decodes 40-bit events into `events`, whose content goes; `name` only names the place of errors.
 ///
 /// # Errors
-/// Format: the file is empty, or ends within an event. One that was cut between two events cannot be told from a shorter recording.
+/// Format: the file ends within an event. One that was cut between two events cannot be told from a shorter recording.
 pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recording> {
-    if bytes.is_empty() {
-        return Err(bad(name, 0, "expected events of 5 bytes, found an empty file").remedy("download or unpack it again"));
-    }
     let (records, over) = bytes.as_chunks::<RECORD>();
     if !over.is_empty() {
         return Err(cut_off(name, bytes.len() - over.len(), "an event of 5 bytes", over.len()));
@@ -51,6 +47,8 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
     if marks > 0 {
         apply_marks(&mut events);
         notes.push(format!("{marks} marks (y = {MARK}) of an overflow of the time: {MARK_ADDS} µs added from each on"));
+    } else {
+        notes.extend(clock::unwrap(&mut events, BITS_23));
     }
     Ok(Recording { format: &FORMAT, sensor: None, events, invalid: 0, notes })
 }
@@ -79,8 +77,8 @@ pub fn write(events: &[Event]) -> Result<Vec<u8>> {
         if y == MARK {
             return Err(does_not_fit(i, format!("row {MARK} means an overflow of the time in this format")));
         }
-        if e.t >= TIME_END {
-            return Err(does_not_fit(i, format!("expected a time below {TIME_END} µs, found {}", e.t)));
+        if e.t >= BITS_23 {
+            return Err(does_not_fit(i, format!("expected a time below {BITS_23} µs, found {}", e.t)));
         }
         let [_, high, middle, low] = (e.t as u32).to_be_bytes();
         bytes.extend([x, y, u8::from(e.on) << 7 | high, middle, low]);

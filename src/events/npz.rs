@@ -9,6 +9,7 @@ use std::io::{Cursor, Read};
 
 use zip::ZipArchive;
 
+use super::clock;
 use super::npy::Array;
 use super::{Event, Format, Recording, bad};
 use crate::error::{Error, Result};
@@ -92,7 +93,8 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         });
         done.map_err(|e| if e.remedy.is_empty() { e.at(&place).remedy(REMEDY) } else { e.at(&place) })?;
     }
-    Ok(Recording { format: &FORMAT, sensor: None, events, invalid: 0, notes: Vec::new() })
+    let notes = clock::unwrap_unknown(&mut events).into_iter().collect();
+    Ok(Recording { format: &FORMAT, sensor: None, events, invalid: 0, notes })
 }
 
 /// Decodes the array `frames`, `[T,2,H,W]` in C order; `name` only names the place of errors.

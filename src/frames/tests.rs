@@ -85,7 +85,7 @@ fn counts_end_at_the_largest_number() {
     assert_eq!(counts(&events, SENSOR, 1, SplitBy::Number).0[21], u16::MAX);
     // One moment: no window has a length, and the last takes all.
     let (c, q) = counts(&events[..10], SENSOR, 2, SplitBy::Time);
-    assert_eq!((c[21], c[51], q.backwards), (0, 10, 0));
+    assert_eq!((c[21], c[51], q.misplaced), (0, 10, 0));
 }
 
 #[test]
@@ -95,13 +95,13 @@ fn bad_events_are_counted_by_kind_and_refused_above_one_per_cent() {
     events[4].y = 65_535;
     events[500].t = 0;
     let q = Quality::of(&events, SENSOR);
-    assert_eq!(q, Quality { events: 1000, out_of_range: 2, backwards: 1, invalid: 0 });
+    assert_eq!(q, Quality { events: 1000, out_of_range: 2, misplaced: 1, invalid: 0, empty_frames: 0 });
     q.check(false).unwrap();
     let e = q.check(true).unwrap_err();
     assert!(e.exit_code() == 2 && e.to_string().contains("--strict"), "{e}");
     let mut many = Quality { invalid: 8, ..q };
     let e = many.check(false).unwrap_err().to_string();
-    assert!(e.contains("found 11 of 1008 (1.09 %): 2 outside the sensor, 1 going back in time, 8 marked invalid"), "{e}");
+    assert!(e.contains("found 11 of 1008 (1.09 %): 2 outside the sensor, 1 out of order, 8 marked invalid"), "{e}");
     many += Quality { events: 100, ..Quality::default() };
     many.check(false).unwrap();
     Quality::default().check(true).unwrap();
@@ -111,5 +111,5 @@ fn bad_events_are_counted_by_kind_and_refused_above_one_per_cent() {
 fn huge_times_are_no_trouble() {
     let events = [event(u64::MAX, 0, 0, true), event(0, 0, 0, true), event(u64::MAX, 1, 0, true)];
     let (c, q) = counts(&events, SENSOR, 3, SplitBy::Time);
-    assert_eq!((q.backwards, c[15], c[75], c[76]), (1, 1, 1, 1));
+    assert_eq!((q.misplaced, c[15], c[75], c[76]), (1, 1, 1, 1));
 }

@@ -124,6 +124,7 @@ fn event_options(c: &Config, steps: usize) -> EventOptions {
         split_by: c.split_by,
         allow_partial: c.allow_partial,
         strict: c.strict,
+        sort: c.sort,
         seed: c.seed,
         cache: c.cache.clone(),
         train_limit: c.train_limit,

@@ -9,7 +9,7 @@ use crate::data::recordings::turn;
 use crate::data::{Samples, assemble};
 use crate::engine::{Batch, Input};
 use crate::error::{Error, Result};
-use crate::events;
+use crate::events::{self, order};
 use crate::frames::{self, Quality};
 use crate::loss;
 
@@ -46,10 +46,35 @@ pub enum Source {
 pub struct Decision {
     /// Firing rates, one per class.
     pub rates: Vec<f64>,
-    /// The class with the highest.
+    /// What it takes the sample for, or why it cannot tell.
+    pub answer: std::result::Result<Answer, NoEvidence>,
+}
+
+/// What a network takes a sample for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// The class with the highest firing rate.
     pub class: usize,
-    /// The winner's share of all votes; 0 if no voter fired.
+    /// Its share of all votes.
     pub confidence: f64,
+}
+
+/// Why there is no answer: the first class would be named for no reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEvidence {
+    /// There is no event on the network's sensor.
+    Input,
+    /// No output neuron fired.
+    Output,
+}
+
+impl std::fmt::Display for NoEvidence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            NoEvidence::Input => "no evidence: no events",
+            NoEvidence::Output => "no evidence: no output neuron fired",
+        })
+    }
 }
 
 impl Trained {
@@ -82,6 +107,9 @@ impl Trained {
             return Err(Error::usage(format!("{set} are made as frames, visit by visit; there are no recordings of them")).at(name));
         };
         let mut recording = events::open(file)?;
+        if config.sort {
+            recording.notes.extend(order::sort(&mut recording.events));
+        }
         if layout.turned {
             recording.events.iter_mut().for_each(turn);
         }
@@ -109,10 +137,16 @@ impl Trained {
     /// # Errors
     /// Diverged: a layer's currents are not finite.
     pub fn decide(&self, input: Input, steps: usize) -> Result<Decision> {
+        // Frames of events alone can be empty; a black picture is a picture.
+        let nothing = matches!(&input, Input::Frames(frames) if frames.is_zero());
         let rates = self.infer(&Batch::whole(self.plan().shape, 1, steps, input))?.rates;
         let class = loss::predict(&rates);
         let all: f64 = rates.iter().map(|r| r.max(0.0)).sum();
-        let confidence = if all > 0.0 { rates[class].max(0.0) / all } else { 0.0 };
-        Ok(Decision { rates, class, confidence })
+        let answer = match all > 0.0 {
+            _ if nothing => Err(NoEvidence::Input),
+            true => Ok(Answer { class, confidence: rates[class].max(0.0) / all }),
+            false => Err(NoEvidence::Output),
+        };
+        Ok(Decision { rates, answer })
     }
 }

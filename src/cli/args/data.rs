@@ -76,6 +76,9 @@ pub struct InspectArgs {
     /// Cut the frames by number (of events) or time.
     #[arg(long, default_value = "number")]
     pub split_by: SplitBy,
+    /// Put events in the order of their times first.
+    #[arg(long)]
+    pub sort: bool,
 }
 
 #[derive(Args)]
@@ -121,7 +124,10 @@ pub struct PrepareArgs {
     /// Go on when recordings of a published set are missing; said and stored.
     #[arg(long)]
     pub allow_partial: bool,
-    /// Any event out of range or back in time is an error.
+    /// Put the events of every recording in the order of their times first; without it more than 1 % out of order are refused in training.
+    #[arg(long)]
+    pub sort: bool,
+    /// Any event out of range or out of order is an error.
     #[arg(long)]
     pub strict: bool,
     /// Size of the camera, for events in formats that do not say it.

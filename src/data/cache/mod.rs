@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! header   magic, version, key (SHA-256 of what the frames are made from, and how)
-//! blocks   one per sample, in the order they were made: head (40 bytes), counts (see `block`)
-//! index    one entry (44 bytes) per sample, train before test, each in its order
+//! blocks   one per sample, in the order they were made: head (44 bytes), counts (see `block`)
+//! index    one entry (48 bytes) per sample, train before test, each in its order
 //! about    JSON: set, sensor, T, classes, digests
 //! tail     lengths of index and about, CRC-32C of everything from the index on
 //! ```
@@ -30,11 +30,11 @@ use crate::limits;
 use crate::storage::Digest256;
 
 /// First bytes of a cache, and the version of everything behind them.
-const MAGIC: [u8; 12] = *b"STFRAMES\x01\0\0\0";
+const MAGIC: [u8; 12] = *b"STFRAMES\x02\0\0\0";
 /// Magic and key.
 const HEADER: usize = MAGIC.len() + 32;
 /// Bytes of an entry of the index.
-const ENTRY: usize = 44;
+const ENTRY: usize = 48;
 /// Bytes of the tail.
 const TAIL: usize = 20;
 
@@ -251,12 +251,12 @@ impl Entry {
         out[12..16].copy_from_slice(&self.crc.to_le_bytes());
         out[16..18].copy_from_slice(&self.place.label.to_le_bytes());
         out[18] = u8::from(self.place.test);
-        out[20..44].copy_from_slice(&facts_to_bytes(self.quality, self.duration));
+        out[20..48].copy_from_slice(&facts_to_bytes(self.quality, self.duration));
         out
     }
 
     fn from_bytes(b: &[u8]) -> Entry {
-        let (quality, duration) = facts_from_bytes(&b[20..44]);
+        let (quality, duration) = facts_from_bytes(&b[20..48]);
         Entry {
             offset: u64_at(b, 0),
             bytes: u32_at(b, 8),
@@ -268,19 +268,22 @@ impl Entry {
     }
 }
 
-/// Four counts of 32 bits (a recording of `MAX_RECORDING_BYTES` has fewer events) and the duration.
-fn facts_to_bytes(q: Quality, duration: u64) -> [u8; 24] {
-    let mut out = [0; 24];
-    for (at, n) in [q.events, q.out_of_range, q.backwards, q.invalid].into_iter().enumerate() {
+/// Bytes of [`facts_to_bytes`].
+const FACTS: usize = 28;
+
+/// Five counts of 32 bits (a recording of `MAX_RECORDING_BYTES` has fewer events) and the duration.
+fn facts_to_bytes(q: Quality, duration: u64) -> [u8; FACTS] {
+    let mut out = [0; FACTS];
+    for (at, n) in [q.events, q.out_of_range, q.misplaced, q.invalid, q.empty_frames].into_iter().enumerate() {
         out[4 * at..4 * at + 4].copy_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes());
     }
-    out[16..].copy_from_slice(&duration.to_le_bytes());
+    out[20..].copy_from_slice(&duration.to_le_bytes());
     out
 }
 
 fn facts_from_bytes(b: &[u8]) -> (Quality, u64) {
     let n = |at| u64::from(u32_at(b, at));
-    (Quality { events: n(0), out_of_range: n(4), backwards: n(8), invalid: n(12) }, u64_at(b, 16))
+    (Quality { events: n(0), out_of_range: n(4), misplaced: n(8), invalid: n(12), empty_frames: n(16) }, u64_at(b, 20))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{About, Cache, Entry, HEADER, MAGIC, Place, block, facts_from_bytes, facts_to_bytes, u32_at};
+use super::{About, Cache, Entry, FACTS, HEADER, MAGIC, Place, block, facts_from_bytes, facts_to_bytes, u32_at};
 use crate::data::hex;
 use crate::error::{Error, Result};
 use crate::frames::Quality;
 use crate::storage::{CHUNK, Digest256, Storage, folder_of, remove_if_there};
 
 /// Bytes of a block's head: sample, length, CRC-32C of the counts, facts, CRC-32C of the head.
-const HEAD: usize = 40;
+const HEAD: usize = 16 + FACTS;
+/// Of them, those that the second checksum covers.
+const COVERED: usize = 12 + FACTS;
 /// Bytes collected before they go to the disk and are synced.
 const BATCH: usize = 16 << 20;
 
@@ -54,9 +56,9 @@ impl Block {
         out[..4].copy_from_slice(&self.sample.to_le_bytes());
         out[4..8].copy_from_slice(&(self.counts.len() as u32).to_le_bytes());
         out[8..12].copy_from_slice(&crc32c::crc32c(&self.counts).to_le_bytes());
-        out[12..36].copy_from_slice(&facts_to_bytes(self.quality, self.duration));
-        let crc = crc32c::crc32c(&out[..36]);
-        out[36..].copy_from_slice(&crc.to_le_bytes());
+        out[12..COVERED].copy_from_slice(&facts_to_bytes(self.quality, self.duration));
+        let crc = crc32c::crc32c(&out[..COVERED]);
+        out[COVERED..].copy_from_slice(&crc.to_le_bytes());
         out
     }
 }
@@ -221,7 +223,7 @@ fn scan(mut file: impl Read, key: &Digest256, max: usize) -> io::Result<Option<V
     }
     let (mut written, mut offset) = (Vec::new(), HEADER as u64);
     let (mut head, mut counts) = ([0; HEAD], Vec::new());
-    while fill(&mut file, &mut head)? && crc32c::crc32c(&head[..36]) == u32_at(&head, 36) {
+    while fill(&mut file, &mut head)? && crc32c::crc32c(&head[..COVERED]) == u32_at(&head, COVERED) {
         let (sample, bytes, crc) = (u32_at(&head, 0), u32_at(&head, 4), u32_at(&head, 8));
         if bytes as usize > max {
             break;
@@ -230,7 +232,7 @@ fn scan(mut file: impl Read, key: &Digest256, max: usize) -> io::Result<Option<V
         if !fill(&mut file, &mut counts)? || crc32c::crc32c(&counts) != crc {
             break;
         }
-        let (quality, duration) = facts_from_bytes(&head[12..36]);
+        let (quality, duration) = facts_from_bytes(&head[12..COVERED]);
         offset += HEAD as u64;
         written.push(Written { sample, offset, bytes, crc, quality, duration });
         offset += u64::from(bytes);

@@ -13,7 +13,7 @@ use super::plan::{Plan, Planned, Window};
 use crate::data::cache::part::{Block, Part};
 use crate::data::verify::Observer;
 use crate::error::{Error, Result};
-use crate::events::{self, Event};
+use crate::events::{self, Event, order};
 use crate::frames::{Quality, SplitBy, cells, counts};
 use crate::limits;
 
@@ -25,6 +25,8 @@ const NOTES: usize = 3;
 pub(super) struct Cut {
     pub steps: usize,
     pub by: SplitBy,
+    /// Whether events are put in the order of their times before.
+    pub sorted: bool,
     /// Whether events are turned ([`turn`]) before.
     pub turned: bool,
 }
@@ -159,6 +161,9 @@ pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer:
         let what = format!("expected a sensor of {} as in the first recording, found {found}", name(plan.sensor));
         return Err(Error::usage(what).at(&planned.place).remedy("say the size of all: --size WIDTHxHEIGHT"));
     }
+    if cut.sorted {
+        recording.notes.extend(order::sort(&mut recording.events).map(|note| format!("{}: {note}", planned.place)));
+    }
     if cut.turned {
         recording.events.iter_mut().for_each(turn);
     }
@@ -180,7 +185,7 @@ pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer:
         let (counts, quality) = counts(within, plan.sensor, cut.steps, cut.by);
         // What a file marks as invalid has no time to rely on: it is counted with the first sample.
         let quality = Quality { invalid: std::mem::take(&mut invalid), ..quality };
-        blocks.push(Block::new(*sample, &counts, quality, duration(within, quality.backwards == 0)));
+        blocks.push(Block::new(*sample, &counts, quality, duration(within, quality.misplaced == 0)));
     }
     let events = recording.events.len() as u64;
     *buffer = recording.events;

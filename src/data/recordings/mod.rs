@@ -72,6 +72,8 @@ pub struct EventOptions {
     pub allow_partial: bool,
     /// Refuse any bad event.
     pub strict: bool,
+    /// Put events in the order of their times.
+    pub sort: bool,
     /// Seed of the split of [`sets::EVENTS`].
     pub seed: u64,
     /// The folder of prepared frames; `None`: `cache/` in the data folder.
@@ -93,6 +95,7 @@ impl Default for EventOptions {
             split_by: SplitBy::Number,
             allow_partial: false,
             strict: false,
+            sort: false,
             seed: 1,
             cache: None,
             train_limit: None,
@@ -110,8 +113,9 @@ impl EventOptions {
     fn decisive(&self, name: DatasetName, simulated: bool) -> String {
         let size = self.size.map_or(String::new(), |s| format!(" size={}x{}", s.width, s.height));
         let seed = if name.is_own() { format!(" seed={}", self.seed) } else { String::new() };
+        let sort = if self.sort { " sorted" } else { "" };
         let (steps, by, partial) = (self.steps, self.split_by.name(), self.allow_partial);
-        format!("{name} T={steps} by={by} partial={partial} simulated={simulated}{size}{seed}")
+        format!("{name} T={steps} by={by} partial={partial} simulated={simulated}{size}{seed}{sort}")
     }
 }
 
@@ -142,7 +146,7 @@ pub fn rehearse(name: DatasetName, options: &EventOptions, watch: &mut dyn Obser
     if let Some(cache) = open(&path, &key, false, &mut notes)? {
         return Ok(Prepared::new(cache, None, notes).into_set(options));
     }
-    let cut = Cut { steps: options.steps, by: options.split_by, turned: layout.turned };
+    let cut = Cut { steps: options.steps, by: options.split_by, sorted: options.sort, turned: layout.turned };
     let mut set = peek::peek(name, &(layout.plan)(&folder, files, options, watch)?, cut, simulated)?;
     prepared::limit(&mut set, options);
     Ok(set)
@@ -182,7 +186,7 @@ fn prepare_on(
     if take_damaged(&path)? {
         notes.push(format!("{} was damaged: built anew", path.display()));
     }
-    let cut = Cut { steps: options.steps, by: options.split_by, turned: layout.turned };
+    let cut = Cut { steps: options.steps, by: options.split_by, sorted: options.sort, turned: layout.turned };
     let plan = (layout.plan)(&folder, files, options, watch)?;
     // What cannot be read is told by the build, in its place.
     if let Ok(disk) = peek::disk(&plan, cut) {

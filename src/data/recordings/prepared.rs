@@ -6,10 +6,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::EventOptions;
-use crate::data::cache::{Cache, Place};
+use crate::data::cache::{Cache, Entry, Place};
 use crate::data::frame_set::{FrameSet, FrameSplit};
 use crate::data::{hex, limited};
 use crate::frames::Quality;
+
+/// Classes that a note names.
+const NAMED: usize = 3;
 
 /// What building a cache took, without what an interrupted run had done before.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +47,8 @@ impl Prepared {
             quality += entry.quality;
             duration = duration.saturating_add(entry.duration);
         }
+        notes.extend(without_events(&cache));
+        notes.extend(with_gaps(&cache));
         let bytes = fs::metadata(cache.path()).map_or(0, |m| m.len());
         Prepared { cache, quality, duration, bytes, built, notes }
     }
@@ -77,6 +82,37 @@ impl Prepared {
         limit(&mut set, options);
         set
     }
+}
+
+/// Samples of which nothing is there, by class.
+fn without_events(cache: &Cache) -> Option<String> {
+    let all = cache.entries();
+    let nothing = |e: &&Entry| e.quality.events == e.quality.out_of_range;
+    let empty = all.iter().filter(nothing).count();
+    let of_class = |(label, name): (usize, &String)| {
+        let here = || all.iter().filter(|e| usize::from(e.place.label) == label);
+        let empty = here().filter(nothing).count();
+        (empty > 0).then(|| format!("{name} {empty} of {}", here().count()))
+    };
+    let mut classes: Vec<String> = cache.about().classes.iter().enumerate().filter_map(of_class).collect();
+    if classes.len() > NAMED {
+        let more = classes.len() - NAMED;
+        classes.truncate(NAMED);
+        classes.push(format!("{more} more classes"));
+    }
+    let all = all.len();
+    (empty > 0)
+        .then(|| format!("{empty} of {all} recordings hold no events (class {}): nothing can be learned of them", classes.join(", ")))
+}
+
+/// Samples whose frames are empty for the most part.
+fn with_gaps(cache: &Cache) -> Option<String> {
+    let (all, steps) = (cache.entries(), cache.about().steps);
+    let gaps = |e: &&Entry| e.quality.events > e.quality.out_of_range && 2 * e.quality.empty_frames >= steps as u64;
+    let found = all.iter().filter(gaps).count();
+    let share = 100.0 * found as f64 / all.len().max(1) as f64;
+    let what = format!("{found} of {} recordings ({share:.1} %) have no event in half of their {steps} frames or more", all.len());
+    (steps > 1 && found > 0).then(|| what + ": gaps in time, or few events; spiketrain data inspect FILE shows one")
 }
 
 /// Training and test samples of those that stand at these places, in the order of their numbers.

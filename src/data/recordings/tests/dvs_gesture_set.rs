@@ -111,7 +111,7 @@ fn recordings_whose_times_go_back_are_cut_by_the_same_windows() {
     let p = ready(sets::DVS_GESTURE, &options(dir.path()));
     let within: Vec<Event> = swapped.into_iter().filter(|e| (1000..2000).contains(&e.t)).collect();
     assert!(frames(&p, 5) == counts(&within, Sensor::DVS128, 4, SplitBy::Number).0);
-    assert!(p.quality.backwards > 0);
+    assert!(p.quality.misplaced > 0);
 }
 
 #[test]

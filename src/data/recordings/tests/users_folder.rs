@@ -81,3 +81,44 @@ fn simulated_sets_stay_simulated() {
     let e = error(sets::EVENTS, &of(dir.path()));
     assert!(e.contains("interrupted") && e.contains("spiketrain data simulate"), "{e}");
 }
+
+/// All ON events first, then all OFF: half of the events are out of place, though only one step leads back.
+#[test]
+fn half_a_recording_out_of_order_is_refused_unless_sorted() {
+    let dir = tempfile::tempdir().unwrap();
+    let scene: Vec<Event> = (0..400u64).map(|i| Event { t: 100 * i, x: (i * 16 / 400) as u16, y: 3, on: i % 2 == 0 }).collect();
+    let mut by_polarity = scene.clone();
+    by_polarity.sort_by_key(|e| !e.on);
+    for class in ["a", "b"] {
+        for i in 0..5 {
+            put(dir.path().join(format!("mine/{class}/{i}.aedat")), &aedat2::write(&by_polarity).unwrap());
+        }
+    }
+    let text = load(sets::EVENTS, &of(dir.path()), &mut ()).err().unwrap().to_string();
+    assert!(text.contains("1990 out of order") && text.contains("--sort"), "{text}");
+    let sorted = EventOptions { sort: true, ..of(dir.path()) };
+    let set = load(sets::EVENTS, &sorted, &mut ()).unwrap();
+    assert!(set.notes.iter().any(|n| n.contains("199 of 400 events were out of order: sorted by time")), "{:?}", set.notes);
+    let mut counts = vec![0; cells(Sensor::DVS128, 4)];
+    set.source.read(0, &mut counts).unwrap();
+    assert_eq!(counts, crate::frames::counts(&scene, Sensor::DVS128, 4, options(dir.path()).split_by).0);
+    assert!(ready(sets::EVENTS, &sorted).quality.misplaced == 0 && ready(sets::EVENTS, &of(dir.path())).quality.misplaced == 1990);
+}
+
+#[test]
+fn recordings_without_events_and_with_gaps_are_counted_whatever_their_format() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path(), "", "full", 6);
+    let nothing = aedat2::write(&[]).unwrap();
+    for (i, (name, bytes)) in [("0.aedat", &nothing[..]), ("1.aedat", b""), ("2.bin", b""), ("3.npz", b"")].into_iter().enumerate() {
+        put(dir.path().join("mine/void").join(name), bytes);
+        let gap = [5, 6, 7, 3_000_000_000 + i as u64].map(|t| Event { t, x: 1, y: 1, on: true });
+        put(dir.path().join(format!("mine/gap/{i}.aedat")), &aedat2::write(&gap).unwrap());
+    }
+    let by_time = EventOptions { split_by: SplitBy::Time, size: Some(Sensor::DVS128), ..of(dir.path()) };
+    let p = ready(sets::EVENTS, &by_time);
+    let said = |part: &str| assert!(p.notes.iter().any(|n| n.contains(part)), "no '{part}' in {:?}", p.notes);
+    said("4 of 14 recordings hold no events (class void 4 of 4)");
+    said("4 of 14 recordings (28.6 %) have no event in half of their 4 frames or more");
+    assert_eq!(p.quality.empty_frames, 4 * 4 + 4 * 2);
+}
