@@ -3,17 +3,21 @@
 use std::path::Path;
 use std::process::Command;
 
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 use serde_json::Value;
 use spiketrain::config::{Config, Options};
 use spiketrain::engine::{Batch, Running};
 use spiketrain::export::agree::{self, Answers};
+use spiketrain::export::inputs::Inputs;
 use spiketrain::export::model::{Layer, Norm};
-use spiketrain::export::{self, Format, Hints, Model, Profile, graph, nir, unchain};
+use spiketrain::export::{self, Format, Hints, Model, Profile, graph, nir, tensors, unchain};
 use spiketrain::neuron::Lif;
 use spiketrain::plan::Plan;
 use spiketrain::rng::{Purpose, Rng};
 use spiketrain::storage::Disk;
 use spiketrain::trained::{Trained, numbered};
+use spiketrain::values::{Normalization, Values};
 
 mod command;
 mod tiny;
@@ -35,6 +39,10 @@ const NETS: [(&str, &str); 8] = [
 
 fn config() -> Config {
     Options { time_steps: Some(7.into()), ..Options::default() }.complete().unwrap()
+}
+
+fn inputs(m: &Model) -> Inputs {
+    Inputs::of(&config(), &m.plan, &numbered(m.plan.classes()))
 }
 
 /// A network whose neurons fire, with statistics that are not 0 and 1.
@@ -81,8 +89,8 @@ fn nir_files_come_back_as_the_same_network() {
                 let lif = Lif { decay, threshold };
                 let m = model(net, shape, false, lif, (i * 2 + j) as u64);
                 let path = dir.path().join("net.nir");
-                export::write(&Disk, &path, &m, &config(), Format::Nir, profile).unwrap();
-                let back = export::read(&path, &Hints::default()).unwrap();
+                export::write(&Disk, &path, &m, &inputs(&m), Format::Nir, profile).unwrap();
+                let back = export::read(&path, &Hints::default()).unwrap().model;
                 assert_eq!(back.lif, lif, "{net}");
                 let plain = net.replace("-DP", "");
                 assert_eq!(back.plan.notation.to_string(), plain);
@@ -109,8 +117,8 @@ fn tensors_come_back_to_the_bit() {
             for relu in [true, false] {
                 let m = model(net, shape, relu, Lif { decay: 0.85, threshold: 0.4 }, i as u64);
                 let path = dir.path().join(format!("net.{}", format.name()));
-                export::write(&Disk, &path, &m, &config(), format, Profile::Portable).unwrap();
-                let back = export::read(&path, &Hints::default()).unwrap();
+                export::write(&Disk, &path, &m, &inputs(&m), format, Profile::Portable).unwrap();
+                let back = export::read(&path, &Hints::default()).unwrap().model;
                 assert_eq!((back.plan.notation.to_string(), back.lif, &back.layers), (net.to_string(), m.lif, &m.layers));
                 assert_eq!(back.has_relu(), m.has_relu());
                 tried += 1;
@@ -155,7 +163,7 @@ fn graphs_that_cannot_be_read_say_what_and_where() {
     let mut bad = |at: usize, node: graph::Node, words: &[&str]| {
         let mut chain = good.clone();
         chain.0[at].1 = node;
-        let e = unchain::model(chain).unwrap_err();
+        let e = unchain::model(chain, graph::DT, None).unwrap_err();
         let text = e.to_string();
         assert!(e.exit_code() == 2 && words.iter().all(|w| text.contains(w)), "{text}: {words:?}");
         tried += 1;
@@ -178,7 +186,7 @@ fn graphs_that_cannot_be_read_say_what_and_where() {
     let Node::Lif { shape, .. } = good.0[2].1.clone() else { panic!() };
     let lif = |tau, threshold| Node::Lif { shape: shape.clone(), tau, r: 1.0, threshold };
     bad(2, lif(1e-3, 0.7), &["decay 0.9 and threshold 0.5 here", "threshold 0.7 before"]);
-    bad(2, lif(1e-5, 0.5), &["tau must be 0.0001 or more"]);
+    bad(2, lif(1e-5, 0.5), &["tau must be a time step (0.0001 s) or more"]);
     bad(2, lif(f64::NAN, 0.5), &["tau NaN"]);
     bad(1, Node::Flatten(vec![7]), &["(Flatten)", "of [7]"]);
     let pool = |k, stride| Node::Pool { average: true, kernel: [k, k], stride: [stride, stride], padding: [0, 0] };
@@ -196,7 +204,7 @@ fn damaged_files_never_panic() {
     let cases = 400 * tiny::soak();
     for format in [Format::Nir, Format::Safetensors, Format::Npz] {
         let path = dir.path().join(format!("x.{}", format.name()));
-        export::write(&Disk, &path, &m, &config(), format, Profile::Portable).unwrap();
+        export::write(&Disk, &path, &m, &inputs(&m), format, Profile::Portable).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for case in 0..cases {
             let mut rng = tiny::random(77, case);
@@ -211,7 +219,7 @@ fn damaged_files_never_panic() {
             }
             std::fs::write(&path, &bytes).unwrap();
             match export::read(&path, &Hints::default()) {
-                Ok(back) => assert_eq!(back.layers.len(), back.plan.blocks.len()),
+                Ok(back) => assert_eq!(back.model.layers.len(), back.model.plan.blocks.len()),
                 Err(e) => {
                     assert!(matches!(e.exit_code(), 2 | 4), "{e}");
                     refused += 1;
@@ -250,7 +258,7 @@ fn a_state_dict_is_taken_in_layer_order_and_what_does_not_fit_is_shown() {
     tensors.extend([("conv1.weight", &[4, 1, 3, 3][..]), ("conv1.bias", &[4]), ("conv2.weight", &[3, 4, 3, 3]), ("conv2.bias", &[3])]);
     tensors.extend([("fc.weight", &[20, 12][..]), ("fc.bias", &[20])]);
     state_dict(&path, &tensors);
-    let m = export::read(&path, &hints).unwrap();
+    let m = export::read(&path, &hints).unwrap().model;
     assert_eq!(m.layers.iter().map(|l| l.weight.len()).collect::<Vec<_>>(), [36, 108, 240]);
 
     let wrong = |change: &dyn Fn(&mut Shapes), words: &[&str]| {
@@ -270,6 +278,45 @@ fn a_state_dict_is_taken_in_layer_order_and_what_does_not_fit_is_shown() {
     assert!(export::read(&path, &Hints { net: None, ..hints.clone() }).unwrap_err().remedy.contains("--net"));
     assert!(export::read(&path, &Hints { shape: None, ..hints }).unwrap_err().remedy.contains("--shape"));
     println!("6 files");
+}
+
+/// As SpikingJelly's and snnTorch's own layers give them.
+#[test]
+fn layers_without_bias_constants_of_neurons_and_other_widths_are_read() {
+    let dir = scratch();
+    let path = dir.path().join("net.safetensors");
+    let hints = Hints { net: Some("2FC-1Voting".into()), shape: Some("1x1x3".parse().unwrap()), ..Hints::default() };
+    let of = |values: &[f64], dtype: Dtype| -> Vec<u8> {
+        let bytes = |v: &f64| match dtype {
+            Dtype::F64 => v.to_le_bytes().to_vec(),
+            Dtype::F16 => half::f16::from_f64(*v).to_le_bytes().to_vec(),
+            Dtype::BF16 => half::bf16::from_f64(*v).to_le_bytes().to_vec(),
+            Dtype::I64 => (*v as i64).to_le_bytes().to_vec(),
+            _ => (*v as f32).to_le_bytes().to_vec(),
+        };
+        values.iter().flat_map(bytes).collect()
+    };
+    let (first, second) = ([0.5, -0.25, 2.0, 1.0, 0.0, -1.5], vec![0.125; 20]);
+    for dtype in [Dtype::F64, Dtype::F16, Dtype::BF16, Dtype::F32] {
+        let all = [
+            ("1.weight", vec![2, 3], dtype, of(&first, dtype)),
+            ("2.beta", vec![], dtype, of(&[0.75], dtype)),
+            ("2.threshold", vec![], dtype, of(&[1.0], dtype)),
+            ("2.reset_mechanism_val", vec![], Dtype::I64, of(&[0.0], Dtype::I64)),
+            ("3.weight", vec![10, 2], dtype, of(&second, dtype)),
+            ("5.num_batches_tracked", vec![], Dtype::I64, of(&[7.0], Dtype::I64)),
+        ];
+        let views = all.iter().map(|(n, shape, dtype, b)| (*n, TensorView::new(*dtype, shape.clone(), b).unwrap()));
+        std::fs::write(&path, safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()).unwrap();
+        let read = export::read(&path, &hints).unwrap();
+        let wide: Vec<f64> = read.model.layers[0].weight.iter().map(|&w| f64::from(w)).collect();
+        assert_eq!((wide, &read.model.layers[0].bias), (first.to_vec(), &vec![0.0; 2]), "{dtype:?}");
+        let notes = read.notes.join("; ");
+        let parts = ["2.beta 0.75", "2.threshold 1", "--decay", "2 of 2 layers have no bias: zeros", "subtract"];
+        assert!(parts.iter().all(|part| notes.contains(part)), "{notes}");
+    }
+    let pickled = export::read(&dir.path().join("net.pt"), &hints).unwrap_err();
+    assert!(pickled.exit_code() == 2 && pickled.remedy.contains("save_file({k: v.contiguous()"), "{pickled}");
 }
 
 /// Sources that a compiler checks, with a main that prints spikes of the last layer and the class of every sample in `input.bin`.
@@ -298,6 +345,101 @@ fn compiler() -> Option<Vec<&'static str>> {
     if works(&sanitized) { Some(sanitized) } else { works(&strict).then(|| strict.to_vec()) }
 }
 
+/// C code that is fed what a camera or a file gives must see what the network saw in training.
+#[test]
+fn raw_pixels_become_the_input_of_training_in_c_and_classes_have_their_names() {
+    let Some(flags) = compiler() else { return println!("SKIPPED: there is no C compiler (cc)") };
+    let dir = scratch();
+    let m = model("2C3-2Voting", "3x2x5", true, Lif::default(), 1);
+    let normalization = Normalization { mean: vec![0.4914, 0.4822, 0.4465], std: vec![0.247, 0.2435, 0.2616] };
+    let names = ["plane \"1\" */ ??/", "Flugzeug \u{e4}\\n"].map(str::to_string).to_vec();
+    let pixels = Some([normalization.mean.clone(), normalization.std.clone()]);
+    let inputs = Inputs { pixels, classes: names.clone(), ..inputs(&m) };
+    export::write(&Disk, &dir.path().join("net.c"), &m, &inputs, Format::C, Profile::Portable).unwrap();
+    let main = "#include <stdio.h>\n#include \"net.h\"\nint main(void) {\nuint8_t pixels[30];\nfloat frame[30];\n\
+                for (int i = 0; i < 30; i++) pixels[i] = (uint8_t)(i * 37 % 256);\nnet_pixels(pixels, frame);\n\
+                for (int i = 0; i < 30; i++) printf(\"%.9g\\n\", (double)frame[i]);\nputs(net_class_name(0));\nputs(net_class_name(1));\n\
+                puts(net_class_name(2));\nreturn 0;\n}\n";
+    std::fs::write(dir.path().join("main.c"), main).unwrap();
+    let made = Command::new("cc").args(&flags).args(["main.c", "net.c", "-o", "run"]).current_dir(dir.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let out = Command::new(dir.path().join("run")).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let raw = (0..30).map(|i| (i * 37 % 256) as u8).collect();
+    let want = Values::Pixels(raw, normalization.into()).reals(m.plan.shape);
+    for (line, want) in lines.iter().zip(&want) {
+        let got: f32 = line.parse().unwrap();
+        assert!((got - want).abs() < 1e-5, "{got} {want}");
+    }
+    assert_eq!(&lines[30..], [&names[0], &names[1], ""]);
+}
+
+/// What feeds a network travels with it.
+#[test]
+fn every_format_says_how_inputs_are_scaled_and_what_classes_are_called() {
+    let dir = scratch();
+    let m = model("2C3-2Voting", "1x4x4", false, Lif::default(), 1);
+    let inputs = Inputs { classes: vec!["left".into(), "right".into()], ..inputs(&m) };
+    for format in [Format::Nir, Format::Safetensors, Format::Npz] {
+        let path = dir.path().join(format!("net.{}", format.name()));
+        export::write(&Disk, &path, &m, &inputs, format, Profile::Portable).unwrap();
+        let about = match format {
+            Format::Nir => nir::read(&path).unwrap().about,
+            Format::Safetensors => tensors::read_safetensors(&path).unwrap().1,
+            _ => tensors::read_npz(&path).unwrap().1,
+        };
+        inputs.about().iter().for_each(|(key, value)| assert_eq!(about.get(key), Some(value), "{} {key}", format.name()));
+        assert!(about["input"].contains("(v / 255 - mean[c]) / std[c]") && about["time_steps"] == "7");
+        assert_eq!(export::read(&path, &Hints::default()).unwrap().classes, Some(inputs.classes.clone()));
+    }
+}
+
+/// A graph does not say how long a step is: what nobody said is said, and what cannot be is refused.
+#[test]
+fn the_time_step_of_a_graph_is_the_users_the_files_or_said_to_be_assumed() {
+    let dir = scratch();
+    let path = dir.path().join("net.nir");
+    let m = model("8FC-2Voting", "1x4x4", false, Lif { decay: 0.9, threshold: 0.5 }, 1);
+    let read = |hints: &Hints| export::read(&path, hints);
+    export::write(&Disk, &path, &m, &inputs(&m), Format::Nir, Profile::Portable).unwrap();
+    let ours = read(&Hints::default()).unwrap();
+    assert!(ours.model.lif.decay == 0.9 && ours.notes == ["a time step of 0.0001 s, as the file says: decay 0.9"], "{:?}", ours.notes);
+    // As Norse writes it: a step of a millisecond, which the file does not say.
+    let of_norse = || {
+        let mut chain = graph::of(&m, Profile::Portable).unwrap();
+        chain.0.iter_mut().for_each(|(_, node)| {
+            if let graph::Node::Lif { tau, .. } = node {
+                *tau *= 10.0;
+            }
+        });
+        chain
+    };
+    nir::write_without_metadata(&Disk, &path, &of_norse()).unwrap();
+    let e = read(&Hints::default()).unwrap_err();
+    assert!(e.exit_code() == 2 && e.to_string().contains("decay of 0.99") && e.remedy.contains("--dt"), "{e}");
+    let back = read(&Hints { dt: Some(1e-3), ..Hints::default() }).unwrap();
+    assert!(back.model.lif.decay == 0.9 && back.notes[0].contains("0.001 s, as --dt says: decay 0.9"), "{:?}", back.notes);
+    assert!(back.notes[1].contains("subtract"), "{:?}", back.notes);
+    let batch = agree::random_inputs(m.plan.shape, 7, 3, false, 1);
+    assert_eq!(run(&back.model, &batch).rates, run(&ours.model, &batch).rates);
+}
+
+#[test]
+fn a_flat_input_gets_its_shape_from_the_user() {
+    let dir = scratch();
+    let path = dir.path().join("net.nir");
+    let m = model("8FC-2Voting", "16x1x1", false, Lif::default(), 1);
+    let mut chain = graph::of(&m, Profile::Spec).unwrap();
+    chain.0[0].1 = graph::Node::Input(vec![16]);
+    nir::write_without_metadata(&Disk, &path, &chain).unwrap();
+    let shape = |text: &str| Hints { shape: Some(text.parse().unwrap()), ..Hints::default() };
+    assert_eq!(export::read(&path, &shape("1x4x4")).unwrap().model.plan.shape.to_string(), "1x4x4");
+    assert_eq!(export::read(&path, &Hints::default()).unwrap().model.plan.shape.to_string(), "16x1x1");
+    let e = export::read(&path, &shape("1x4x5")).unwrap_err();
+    assert!(e.to_string().contains("--shape") && e.to_string().contains("[16]"), "{e}");
+}
+
 #[test]
 fn the_c_code_compiles_without_a_warning_and_votes_as_measured() {
     let Some(flags) = compiler() else { return println!("SKIPPED: there is no C compiler (cc)") };
@@ -308,7 +450,7 @@ fn the_c_code_compiles_without_a_warning_and_votes_as_measured() {
         for relu in [true, false] {
             let dir = scratch();
             let m = model(net, shape, relu, Lif { decay: 0.9, threshold: 0.4 }, i as u64);
-            export::write(&Disk, &dir.path().join("tiny_net.c"), &m, &config(), Format::C, Profile::Portable).unwrap();
+            export::write(&Disk, &dir.path().join("tiny_net.c"), &m, &inputs(&m), Format::C, Profile::Portable).unwrap();
             let batch = agree::random_inputs(m.plan.shape, steps, samples, false, i as u64);
             let frames = batch.frames();
             let n = m.plan.shape.len();

@@ -63,8 +63,10 @@ fn three_frameworks_run_the_portable_graph_as_we_do() {
     let mut compared = 0;
     for (i, (net, shape)) in NETS.into_iter().enumerate() {
         let path = dir.path().join(format!("{i}.nir"));
-        export::write(&Disk, &path, &model(net, shape, i as u64), &config, Format::Nir, Profile::Portable).unwrap();
-        let back = export::read(&path, &Hints::default()).unwrap();
+        let m = model(net, shape, i as u64);
+        let inputs = export::inputs::Inputs::of(&config, &m.plan, &numbered(m.plan.classes()));
+        export::write(&Disk, &path, &m, &inputs, Format::Nir, Profile::Portable).unwrap();
+        let back = export::read(&path, &Hints::default()).unwrap().model;
         let batch = agree::random_inputs(back.plan.shape, STEPS, SAMPLES, i % 2 == 0, i as u64);
         let said = agree::answers(&back.trained(config.clone(), numbered(back.plan.classes())).unwrap(), &batch).unwrap();
         let trace = PathBuf::from(format!("{}.trace.npz", path.display()));

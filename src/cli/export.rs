@@ -11,6 +11,7 @@ use crate::data::{Dataset, Split};
 use crate::engine::Batch;
 use crate::error::{Error, Result};
 use crate::export::agree::{self, Agreement, Answers};
+use crate::export::inputs::Inputs;
 use crate::export::{self, Format, Hints, Integer, Model};
 use crate::storage::{self, Disk, Published};
 use crate::train::feed::{Feed, Labelled};
@@ -67,16 +68,17 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
     let data = data_set(&net);
     let source = Source { net, data: data.as_deref(), samples: a.samples };
     let config = source.net.config();
-    let written = export::write(&Disk, &out, &model, config, a.format, a.profile)?;
+    let inputs = Inputs::of(config, source.net.plan(), source.net.classes());
+    let written = export::write(&Disk, &out, &model, &inputs, a.format, a.profile)?;
     let back = match a.format {
         Format::C => Back::Integer(Integer::of(&model)?),
         _ => {
-            let read = export::read(&out, &Hints::default())?;
+            let read = export::read(&out, &Hints::default())?.model;
             Back::Network(Box::new(read.trained(config.clone(), source.net.classes().to_vec())?))
         }
     };
     let agreement = source.compare(&back)?;
-    finish(a, &out, &written, &back, &agreement, &source)
+    finish(a, (&out, &written), &back, &agreement, (&source, &inputs))
 }
 
 /// The data set of the run, if it is here and of the network's kind.
@@ -147,7 +149,13 @@ impl Source<'_> {
 }
 
 /// What the receiver gets beside the file: `<file>.agreement.json`, `<file>.trace.npz`; and what the user sees.
-fn finish(a: &ExportArgs, out: &Path, written: &Published, back: &Back, agreement: &Agreement, source: &Source) -> Result<u8> {
+fn finish(
+    a: &ExportArgs,
+    (out, written): (&Path, &Published),
+    back: &Back,
+    agreement: &Agreement,
+    (source, inputs): (&Source, &Inputs),
+) -> Result<u8> {
     let beside = |ending: &str| PathBuf::from(format!("{}.{ending}", out.display()));
     let Some(first) = source.batches(TRACED.min(source.samples))?.next() else { return Err(Error::bug("no samples")) };
     let batch = first?.batch;
@@ -161,6 +169,7 @@ fn finish(a: &ExportArgs, out: &Path, written: &Published, back: &Back, agreemen
     let report = json!({
         "file": out.display().to_string(), "format": a.format.name(), "bytes": written.bytes, "sha256": crate::data::hex(&written.sha256),
         "network": network, "step": source.net.step(), "relu": relu, "exact": agreement.exact(), "agreement": agreement,
+        "inputs": inputs.about(),
     });
     let text = serde_json::to_string_pretty(&report).map_err(|e| Error::bug(format!("agreement: {e}")))?;
     storage::write_text(&Disk, &beside("agreement.json"), &format!("{text}\n"))?;
@@ -170,6 +179,7 @@ fn finish(a: &ExportArgs, out: &Path, written: &Published, back: &Back, agreemen
     }
     print(format!("{}: {} bytes of {}, {}", out.display(), super::net::thousands(written.bytes as usize), a.format.name(), network));
     print(table(agreement));
+    print(format!("input: {}", inputs.in_words()));
     print(format!("beside it: {} and {}", beside("agreement.json").display(), beside("trace.npz").display()));
     Ok(0)
 }

@@ -6,7 +6,7 @@ use super::study::options;
 use super::{print, set_threads};
 use crate::config::Options;
 use crate::error::{Error, Result};
-use crate::export::{self, Hints};
+use crate::export::{self, Format, Hints, Import};
 use crate::notation::Notation;
 use crate::storage::Disk;
 use crate::trained::numbered;
@@ -16,8 +16,12 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
-    let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu };
-    let model = export::read(&a.file, &hints)?;
+    let hints =
+        Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu, dt: a.dt };
+    if a.dt.is_some() && Format::of(&a.file)? != Format::Nir {
+        return Err(Error::usage("only NIR graphs have a time step in seconds").option("dt").remedy("leave it out"));
+    }
+    let Import { model, classes, notes } = export::read(&a.file, &hints)?;
     let known = Options {
         net: Some(model.plan.notation.to_string()),
         decay: Some(model.lif.decay),
@@ -40,7 +44,10 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
             if model.has_relu() { "on" } else { "off" }
         ))
         .option(option)
-        .remedy("leave the option out: the file knows"));
+        .remedy(match *option {
+            "decay" if a.dt.is_none() => "leave the option out: the file knows; a NIR graph of another time step needs --dt",
+            _ => "leave the option out: the file knows",
+        }));
     }
     let config = known.complete()?;
     let classes = match &a.classes {
@@ -48,12 +55,13 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
         Some(names) => {
             return Err(Error::usage(format!("{} names for {} classes", names.len(), model.plan.classes())).option("classes"));
         }
-        None => numbered(model.plan.classes()),
+        None => classes.filter(|c| c.len() == model.plan.classes()).unwrap_or_else(|| numbered(model.plan.classes())),
     };
     let net = model.trained(config, classes)?;
     net.save(&Disk, &a.out)?;
     let config = net.config();
     print(table(&model.plan));
+    notes.iter().for_each(|note| print(format!("note: {note}")));
     print(format!(
         "decay {}, threshold {}, T {}, data set {}\n{} written; use it with eval, predict, export or train --init",
         config.decay,

@@ -148,13 +148,17 @@ pub fn random_inputs(shape: Chw, steps: usize, samples: usize, direct: bool, see
     Batch::whole(shape, samples, steps, input)
 }
 
-/// The arrays of a golden trace: `input` `[T,B,C,H,W]`, `spikes.<layer>` `[T,B,C,H,W]`, `rates` `[B, classes]`, of the exported network.
+/// The arrays of a golden trace: `pixels` `[B,C,H,W]` as pictures are stored, `input` `[T,B,C,H,W]` as the network reads it (of events the
+/// counts themselves), `spikes.<layer>` `[T,B,C,H,W]`, `rates` `[B, classes]`, of the exported network.
 ///
 /// # Errors
 /// Bug: never.
 pub fn trace(plan: &crate::plan::Plan, batch: &Batch, said: &Answers) -> Result<npz::Writer> {
     let mut out = npz::Writer::new();
     let sides = |s: Chw| [batch.steps, batch.samples, s.c, s.h, s.w];
+    if let Input::Direct(Values::Pixels(pixels, _)) = &batch.input {
+        out.bytes("pixels", &sides(batch.shape)[1..], pixels)?;
+    }
     out.reals("input", &sides(batch.shape), &batch.frames())?;
     for (block, spikes) in plan.blocks.iter().zip(&said.spikes) {
         let bytes: Vec<u8> = spikes.iter().map(|&v| v as u8).collect();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::inputs::Inputs;
 use super::integer::{Integer, Weights, window};
 use crate::engine::VOTERS;
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::storage::{self, Published, Storage};
 ///
 /// # Errors
 /// Usage: a name that C cannot have, or too large a network. Storage: the disk fails.
-pub fn write(storage: &dyn Storage, path: &Path, net: &Integer, steps: usize) -> Result<Published> {
+pub fn write(storage: &dyn Storage, path: &Path, net: &Integer, inputs: &Inputs) -> Result<Published> {
     let name = path.file_stem().and_then(|n| n.to_str()).unwrap_or_default();
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || !name.chars().all(letters) || name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -31,8 +32,8 @@ pub fn write(storage: &dyn Storage, path: &Path, net: &Integer, steps: usize) ->
         .option_as("format", "c")
         .remedy("train a smaller network, or export as nir, safetensors or npz"));
     }
-    storage::write_text(storage, &path.with_extension("h"), &header(name, net, steps))?;
-    storage::write_text(storage, path, &source(name, net))
+    storage::write_text(storage, &path.with_extension("h"), &header(name, net, inputs))?;
+    storage::write_text(storage, path, &source(name, net, inputs))
 }
 
 /// Largest number of values between two layers, and of outputs.
@@ -42,7 +43,7 @@ fn largest(plan: &Plan) -> (usize, usize) {
     (behind.chain(plan.blocks.iter().map(|b| b.output.len())).max().unwrap_or(1), outputs)
 }
 
-fn header(name: &str, net: &Integer, steps: usize) -> String {
+fn header(name: &str, net: &Integer, inputs: &Inputs) -> String {
     let (plan, s) = (&net.plan, net.plan.shape);
     let upper = name.to_uppercase();
     let neurons: usize = plan.blocks.iter().map(|b| b.output.len()).sum();
@@ -56,6 +57,7 @@ fn header(name: &str, net: &Integer, steps: usize) -> String {
  *     for (int t = 0; t < {upper}_STEPS; t++) {name}_step(&net, frame);     frames or a picture, [C][H][W]
  *     int label = {name}_class(&net);
  *
+ * Input: {}.{}
  * Events: {name}_event(&net, c, y, x) for each, then {name}_tick(&net) once per time step.
  */
 #ifndef {upper}_H
@@ -68,7 +70,7 @@ fn header(name: &str, net: &Integer, steps: usize) -> String {
 #define {upper}_WIDTH {}
 #define {upper}_CLASSES {}
 /* Time steps the network was trained with. */
-#define {upper}_STEPS {steps}
+#define {upper}_STEPS {}
 
 typedef struct {{
     float rest[{neurons}];       /* membrane potentials after the reset */
@@ -90,21 +92,75 @@ void {name}_event({name}_net *net, int c, int y, int x);
 void {name}_tick({name}_net *net);
 /* The class with most votes so far, the lowest on ties. */
 int {name}_class(const {name}_net *net);
-
+/* The name of a class, \"\" of others. */
+const char *{name}_class_name(int label);
+{}
 #endif
 ",
         plan.notation,
         net.lif.decay,
         net.lif.threshold,
         env!("CARGO_PKG_VERSION"),
+        comment(&inputs.in_words()),
+        if inputs.pixels.is_some() { format!("\n * {name}_pixels(pixels, frame) does that.") } else { String::new() },
         s.c,
         s.h,
         s.w,
         plan.classes(),
+        inputs.steps,
         s.len(),
         plan.blocks[0].fronts.iter().map(|f| f.output.len()).max().unwrap_or(1),
-        plan.classes()
+        plan.classes(),
+        if inputs.pixels.is_some() {
+            format!(
+                "/* Pixels [C][H][W] of 0 to 255 as a frame that the network reads. */\nvoid {name}_pixels(const uint8_t *pixels, float *frame);\n"
+            )
+        } else {
+            String::new()
+        }
     )
+}
+
+/// Text that cannot end a comment.
+fn comment(text: &str) -> String {
+    text.replace("*/", "* /")
+}
+
+/// Names of classes, and how pixels are scaled.
+fn of_inputs(name: &str, upper: &str, inputs: &Inputs) -> String {
+    let quoted = |class: &String| {
+        // An octal escape ends after three digits, whatever follows.
+        let bytes =
+            class.bytes().map(|b| if b.is_ascii_alphanumeric() || b == b' ' { char::from(b).to_string() } else { format!("\\{b:03o}") });
+        format!("\"{}\"", bytes.collect::<String>())
+    };
+    let names = inputs.classes.iter().map(quoted).collect::<Vec<_>>().join(",\n        ");
+    let mut s = format!(
+        "
+const char *{name}_class_name(int label) {{
+    static const char *const names[{upper}_CLASSES] = {{
+        {names}
+    }};
+    return label >= 0 && label < {upper}_CLASSES ? names[label] : \"\";
+}}
+"
+    );
+    if let Some([mean, std]) = &inputs.pixels {
+        let list = |values: &[f32]| values.iter().map(|&v| real(v)).collect::<Vec<_>>().join(", ");
+        let _ = write!(
+            s,
+            "
+void {name}_pixels(const uint8_t *pixels, float *frame) {{
+    static const float mean[{upper}_CHANNELS] = {{{}}}, std[{upper}_CHANNELS] = {{{}}};
+    long area = (long){upper}_HEIGHT * {upper}_WIDTH;
+    for (long i = 0; i < {upper}_CHANNELS * area; i++) frame[i] = ((float)pixels[i] / 255.0f - mean[i / area]) / std[i / area];
+}}
+",
+            list(mean),
+            list(std)
+        );
+    }
+    s
 }
 
 /// Functions that every network needs.
@@ -165,7 +221,7 @@ static void scaled(const int32_t *sums, const float *scale, shape o, float *out)
 }
 ";
 
-fn source(name: &str, net: &Integer) -> String {
+fn source(name: &str, net: &Integer, inputs: &Inputs) -> String {
     let plan = &net.plan;
     let upper = name.to_uppercase();
     let mut s = format!(
@@ -208,7 +264,7 @@ int {name}_class(const {name}_net *net) {{
 }}
 "
     );
-    s
+    s + &of_inputs(name, &upper, inputs)
 }
 
 /// The functions of [`FUNCTIONS`] that are needed: others would be warned about.

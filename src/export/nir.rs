@@ -12,25 +12,48 @@ use std::path::Path;
 
 use hdf5_pure::{Dataset, File, FileBuilder, Group, GroupBuilder};
 
-use super::graph::{Chain, Node, Tensor};
+use super::graph::{Chain, DT, Node, Tensor};
+use super::tensors::About;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::storage::{self, Published, Storage};
 
 /// Of the NIR package whose files these are like.
 const NIR_VERSION: &str = "1.0.8";
+/// What a graph says besides its nodes.
+const METADATA: &str = "metadata";
+/// There: seconds of a time step.
+const STEP: &str = "dt";
 /// What can be read.
 pub const SUPPORTED: &str = "Input, Output, Conv2d, SumPool2d, AvgPool2d, Flatten, Affine, Linear and LIF, one after the other";
 
-/// Writes a graph, whole or not at all.
+/// Writes a graph, whole or not at all; `about` becomes the graph's metadata, as NIR provides for what it has no word for.
 ///
 /// # Errors
 /// Storage: the disk fails.
-pub fn write(storage: &dyn Storage, path: &Path, chain: &Chain) -> Result<Published> {
+pub fn write(storage: &dyn Storage, path: &Path, chain: &Chain, about: &About) -> Result<Published> {
+    put(storage, path, chain, Some(about))
+}
+
+/// Writes a graph that says nothing of its time step, as most programs do.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_without_metadata(storage: &dyn Storage, path: &Path, chain: &Chain) -> Result<Published> {
+    put(storage, path, chain, None)
+}
+
+fn put(storage: &dyn Storage, path: &Path, chain: &Chain, about: Option<&About>) -> Result<Published> {
     let mut file = FileBuilder::new();
     file.create_dataset("version").with_vlen_strings(&[NIR_VERSION]).with_shape(&[]);
     let mut graph = file.create_group("node");
     text(&mut graph, "type", "NIRGraph");
+    if let Some(about) = about {
+        let mut metadata = graph.create_group(METADATA);
+        metadata.create_dataset(STEP).with_f64_data(&[DT]).with_shape(&[]);
+        about.iter().for_each(|(name, value)| text(&mut metadata, name, value));
+        graph.add_group(metadata.finish());
+    }
     let names: Vec<&str> = chain.0.iter().map(|(name, _)| name.as_str()).collect();
     let edges: Vec<&str> = names.windows(2).flatten().copied().collect();
     graph.create_dataset("edges").with_vlen_strings(&edges).with_shape(&[edges.len() as u64 / 2, 2]);
@@ -101,11 +124,22 @@ fn fields(group: &mut GroupBuilder, node: &Node) {
     }
 }
 
+/// A graph as a file has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its nodes.
+    pub chain: Chain,
+    /// Seconds of a time step, where the file says it.
+    pub dt: Option<f64>,
+    /// What it says in words besides.
+    pub about: About,
+}
+
 /// Reads a graph that is a chain from its input to its output.
 ///
 /// # Errors
 /// Storage: unreadable. Format: no HDF5, not laid out as NIR, a node of another kind, neurons of a layer that differ, no chain.
-pub fn read(path: &Path) -> Result<Chain> {
+pub fn read(path: &Path) -> Result<Found> {
     let bytes = storage::read_whole(path, limits::MAX_MODEL_BYTES)?.ok_or_else(|| storage::not_there(path))?;
     read_bytes(bytes).map_err(|e| e.at(path.display()))
 }
@@ -114,7 +148,7 @@ pub fn read(path: &Path) -> Result<Chain> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_bytes(bytes: Vec<u8>) -> Result<Chain> {
+pub fn read_bytes(bytes: Vec<u8>) -> Result<Found> {
     let length = bytes.len();
     let file = File::from_bytes(bytes).map_err(|e| Error::format(format!("not an HDF5 file: {e}")))?;
     let reader = Reader { length };
@@ -135,7 +169,9 @@ pub fn read_bytes(bytes: Vec<u8>) -> Result<Chain> {
         all.insert(name, node);
     }
     let edges = reader.texts(&node, "edges").map_err(|e| e.at("/node"))?;
-    chain(all, &edges).map_err(|e| e.at("/node/edges"))
+    let chain = chain(all, &edges).map_err(|e| e.at("/node/edges"))?;
+    let (dt, about) = reader.metadata(&node).map_err(|e| e.at("/node/metadata"))?;
+    Ok(Found { chain, dt, about })
 }
 
 /// Follows the edges, pairs of names, from the input.
@@ -185,6 +221,29 @@ struct Reader {
 }
 
 impl Reader {
+    /// Seconds of a step, and everything in words; other numbers mean nothing to us.
+    fn metadata(&self, node: &Group) -> Result<(Option<f64>, About)> {
+        let mut about = About::new();
+        let Ok(g) = node.group(METADATA) else { return Ok((None, about)) };
+        let names = g.datasets().map_err(broken)?;
+        if names.len() > limits::MAX_NODES {
+            return Err(Error::format(format!("{} entries, more than the {} that are read", names.len(), limits::MAX_NODES)));
+        }
+        let mut dt = None;
+        for name in names {
+            if name == STEP {
+                let found = self.dataset(&g, STEP)?.read_f64().map_err(broken).map_err(|e| e.at(STEP))?;
+                dt = found.first().copied().filter(|dt| found.len() == 1 && dt.is_finite() && *dt > 0.0);
+                if dt.is_none() {
+                    return Err(Error::format(format!("expected the seconds of a time step, found {found:?}")).at(STEP));
+                }
+            } else if let Ok(text) = self.text(&g, &name, "") {
+                about.insert(name, text);
+            }
+        }
+        Ok((dt, about))
+    }
+
     fn node(&self, g: &Group) -> Result<Node> {
         let kind = self.text(g, "type", "")?;
         match kind.as_str() {
@@ -192,9 +251,9 @@ impl Reader {
             "Output" => Ok(Node::Output(self.sizes(g, "shape")?)),
             "Conv2d" => Ok(Node::Conv2d {
                 input: if has(g, "input_shape") { Some(self.pair(g, "input_shape")?) } else { None },
+                padding: self.padding(g)?,
                 weight: self.tensor(g, "weight", 4)?,
                 stride: self.pair(g, "stride")?,
-                padding: self.pair(g, "padding")?,
                 dilation: self.pair(g, "dilation")?,
                 groups: self.sizes(g, "groups")?.first().copied().unwrap_or(0),
                 bias: self.tensor(g, "bias", 1)?.values,
@@ -282,6 +341,18 @@ impl Reader {
             [both] => Ok([both, both]),
             [h, w] => Ok([h, w]),
             ref other => Err(Error::format(format!("expected height and width, found {other:?}")).at(name)),
+        }
+    }
+
+    /// Zeros around the input of a convolution: numbers, or PyTorch's words.
+    fn padding(&self, g: &Group) -> Result<[usize; 2]> {
+        let Ok(word) = self.text(g, "padding", "") else { return self.pair(g, "padding") };
+        let (weight, dilation) = (self.tensor(g, "weight", 4)?, self.pair(g, "dilation")?);
+        match word.as_str() {
+            "valid" => Ok([0, 0]),
+            // PyTorch puts the odd one behind; such windows are refused by what reads the graph.
+            "same" => Ok([0, 1].map(|i| (dilation[i] * weight.shape[2 + i].saturating_sub(1)).div_ceil(2))),
+            other => Err(Error::format(format!("'{other}'")).at("padding").remedy("write numbers, \"same\" or \"valid\"")),
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::graph::Tensor;
@@ -38,14 +39,16 @@ pub fn write_safetensors(storage: &dyn Storage, path: &Path, model: &Model, abou
     let bug = |e: safetensors::SafeTensorError| Error::bug(format!("safetensors: {e}"));
     let views = named.iter().map(|(n, shape, bytes)| Ok((n.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)));
     let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(bug)?;
-    let bytes = serialize(views, Some(about.clone().into_iter().collect())).map_err(bug)?;
+    // As PyTorch's own files have it.
+    let format = ("format".to_string(), "pt".to_string());
+    let bytes = serialize(views, Some(about.clone().into_iter().chain([format]).collect())).map_err(bug)?;
     storage::write_atomically(storage, path, |draft| draft.put(&bytes))
 }
 
-/// Reads all f32 tensors of a safetensors file, and what it says besides.
+/// Reads all tensors of a safetensors file as f32, and what it says besides.
 ///
 /// # Errors
-/// Storage: unreadable. Format: damaged, or other numbers than f32 (counters of batches, I64, are left out).
+/// Storage: unreadable. Format: damaged, or other numbers than floats (counters of batches are left out).
 pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
     let bytes = storage::read_whole(path, limits::MAX_MODEL_BYTES)?.ok_or_else(|| storage::not_there(path))?;
     let wrong = |e: safetensors::SafeTensorError| Error::format(format!("not a safetensors file: {e}")).at(path.display());
@@ -57,15 +60,27 @@ pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)
         if name.ends_with("num_batches_tracked") {
             continue;
         }
-        if view.dtype() != Dtype::F32 {
-            return Err(Error::format(format!("tensor '{name}' holds {:?}, F32 is read", view.dtype()))
+        let Some(values) = floats(view.dtype(), view.data()) else {
+            return Err(Error::format(format!("tensor '{name}' holds {:?}; F32, F16, BF16 and F64 are read", view.dtype()))
                 .at(path.display())
                 .remedy("save {k: v.float() for k, v in state_dict.items()}"));
-        }
-        let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        };
         all.insert(name, Tensor { shape: view.shape().to_vec(), values });
     }
     Ok((all, about))
+}
+
+/// Floats of any width as f32, the nearest where they have more digits; whole numbers of one value (snnTorch's flags) as well.
+fn floats(of: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    Some(match of {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::I64 if bytes.len() == 8 => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
+        Dtype::BOOL if bytes.len() == 1 => vec![f32::from(bytes[0])],
+        _ => return None,
+    })
 }
 
 /// Writes npz, whole or not at all: the arrays of [`named`], and text arrays for what is said besides.
@@ -94,11 +109,13 @@ pub fn read_npz(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
 /// A state_dict laid into a network.
 ///
 /// Modules are the names up to the last dot. Those with weights of two or more sides are layers, those with a running mean are norms;
-/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`).
+/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`). A layer without a bias has one of zeros;
+/// modules of single numbers alone are neurons of other programs, whose constants are not taken over. Notes say what was passed over.
 ///
 /// # Errors
 /// Format: a table of what is expected beside what was found.
-pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<Model> {
+pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<(Model, Vec<String>)> {
+    let mut notes = without_neurons(&mut found);
     let mut modules: Vec<String> =
         found.keys().map(|k| k.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string())).collect();
     modules.sort_by_key(|m| natural(m));
@@ -109,13 +126,18 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
     let norms: Vec<&String> = modules.iter().filter(|m| found.contains_key(&field(m, "running_mean"))).collect();
 
     // Expected arrays in order, each beside the name under which it should be found.
-    let (mut pairs, mut norm) = (Vec::new(), 0);
+    let (mut pairs, mut norm, mut zeros) = (Vec::new(), 0, BTreeMap::new());
     for (i, block) in plan.blocks.iter().enumerate() {
         for t in tensors::of_block(i, block) {
             let of_layer = matches!(t.place.which, Which::Weight | Which::Bias);
             let module = if of_layer { layers.get(i) } else { norms.get(norm) };
             let last = t.name.rsplit('.').next().unwrap_or_default();
             let found_as = module.map(|m| field(m, last));
+            let missing = |name: &String| !found.contains_key(name);
+            if of_layer && last == "bias" && found_as.as_ref().is_some_and(missing) {
+                zeros.insert(t.name.clone(), t.layout.len());
+                continue;
+            }
             pairs.push((t.name.clone(), t.shape(), found_as));
         }
         norm += usize::from(block.has_norm());
@@ -127,10 +149,33 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
         return Err(mismatch(&plan, &pairs, &found));
     }
     let names: BTreeMap<String, Option<String>> = pairs.into_iter().map(|(ours, _, name)| (ours, name)).collect();
-    Model::from_tensors(plan, lif, |t| {
+    if !zeros.is_empty() {
+        notes.push(format!("{} of {} layers have no bias: zeros", zeros.len(), plan.blocks.len()));
+    }
+    let model = Model::from_tensors(plan, lif, |t| {
+        if let Some(&n) = zeros.get(&t.name) {
+            return Ok(vec![0.0; n]);
+        }
         let tensor = names[&t.name].as_ref().and_then(|name| found.remove(name));
         tensor.map(|t| t.values).ok_or_else(|| Error::bug(format!("{} is there twice", t.name)))
-    })
+    })?;
+    Ok((model, notes))
+}
+
+/// Takes modules out that hold single numbers and nothing else, and says what they are.
+fn without_neurons(found: &mut BTreeMap<String, Tensor>) -> Vec<String> {
+    let module = |name: &str| name.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string());
+    let of_layer = |(name, t): (&String, &Tensor)| t.values.len() != 1 || name.ends_with("weight") || name.ends_with("running_mean");
+    let layers: Vec<String> = found.iter().filter(|pair| of_layer(*pair)).map(|(name, _)| module(name)).collect();
+    let is_neuron = |name: &String| !layers.contains(&module(name));
+    let neurons: Vec<String> = found.keys().filter(|name| is_neuron(name)).cloned().collect();
+    let said: Vec<String> = neurons.iter().filter_map(|n| found.remove(n).map(|t| format!("{n} {}", t.values[0]))).collect();
+    let said = said.join(", ");
+    if said.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("constants of neurons are not read ({said}): say them with --decay and --threshold")]
+    }
 }
 
 /// A linear layer may come as a convolution over its whole input.

@@ -1,6 +1,6 @@
 //! A NIR graph back into a network: [`super::graph`] the other way round, and what other programs write in the same words.
 
-use super::graph::{Chain, DT, Node, Tensor};
+use super::graph::{Chain, Node, Tensor};
 use super::model::{Layer, Model};
 use super::nir::SUPPORTED;
 use crate::engine::VOTERS;
@@ -22,23 +22,28 @@ struct Walk {
     sums: f64,
     /// Whether what flows are the spikes of neurons.
     spikes: bool,
+    /// Seconds of a time step.
+    dt: f64,
 }
 
 /// The network of a graph: [conv or fully connected → LIF], pools between them, voters at the end. It has no BatchNorm and no ReLU.
-/// Output neurons that nobody averages count as ten equal voters each.
+/// Output neurons that nobody averages count as ten equal voters each. A step takes `dt` seconds; a flat input has the shape `shape`.
 ///
 /// # Errors
 /// Format: naming the node and what is supported.
-pub fn model(chain: Chain) -> Result<Model> {
+pub fn model(chain: Chain, dt: f64, shape: Option<Chw>) -> Result<Model> {
     let mut nodes = chain.0.into_iter().peekable();
-    let Some((name, Node::Input(shape))) = nodes.next() else { return Err(Error::format("a graph without an input")) };
-    let input = match shape[..] {
-        [c, h, w] => Chw::new(c, h, w),
-        [c] => Chw::new(c, 1, 1),
-        _ => return Err(Error::format(format!("expected an input of C,H,W, found {shape:?}")).at(name)),
+    let Some((name, Node::Input(sides))) = nodes.next() else { return Err(Error::format("a graph without an input")) };
+    let input = match (&sides[..], shape) {
+        (&[n], Some(shape)) if shape.len() == n => shape,
+        (&[c], None) => Chw::new(c, 1, 1),
+        (&[c, h, w], None) => Chw::new(c, h, w),
+        (&[c, h, w], Some(shape)) if shape == Chw::new(c, h, w) => shape,
+        (_, Some(shape)) => return Err(Error::usage(format!("the input of the graph is {sides:?}")).option_as("shape", shape)),
+        (_, None) => return Err(Error::format(format!("expected an input of C,H,W, found {sides:?}")).at(name)),
     };
     input.to_string().parse::<Chw>().map_err(|e| Error::format(e.what).at(&name).remedy(e.remedy))?;
-    let mut walk = Walk { nodes, input, at: input, tokens: Vec::new(), layers: Vec::new(), lif: None, sums: 1.0, spikes: false };
+    let mut walk = Walk { nodes, input, at: input, tokens: Vec::new(), layers: Vec::new(), lif: None, sums: 1.0, spikes: false, dt };
     while let Some((name, node)) = walk.nodes.next() {
         let kind = node.kind();
         if matches!(node, Node::Output(_)) {
@@ -102,7 +107,7 @@ impl Walk {
         }
         self.at = Chw::new(self.at.c, self.at.h / k, self.at.w / k);
         if let Some((_, Node::Lif { tau, r, threshold, .. })) = self.nodes.next_if(|(_, n)| matches!(n, Node::Lif { .. })) {
-            let one = DT / tau * r;
+            let one = self.dt / tau * r;
             if average || !self.spikes || self.sums != 1.0 || !(0.0..one).contains(&threshold) {
                 return Err(unsupported(
                     "neurons behind a pool are read as max pooling of spikes: sums of spikes, of which one alone fires",
@@ -143,13 +148,15 @@ impl Walk {
         if shape.iter().product::<usize>() != self.at.len() || bias.len() != out {
             return Err(unsupported(format!("{} biases and neurons {shape:?} behind weights that make {}", bias.len(), self.at)).at(name));
         }
-        let gain = DT / tau * r;
-        if !(tau >= DT && tau.is_finite() && gain > 0.0 && gain.is_finite() && threshold > 0.0) {
-            return Err(
-                unsupported(format!("tau {tau}, r {r}, v_threshold {threshold}; tau must be {DT} or more, the others above 0")).at(name)
-            );
+        let gain = self.dt / tau * r;
+        if !(tau >= self.dt && tau.is_finite() && gain > 0.0 && gain.is_finite() && threshold > 0.0) {
+            return Err(unsupported(format!(
+                "tau {tau}, r {r}, v_threshold {threshold}; tau must be a time step ({} s) or more, the others above 0",
+                self.dt
+            ))
+            .at(name));
         }
-        let lif = Lif { decay: decimal(1.0 - DT / tau), threshold };
+        let lif = Lif { decay: decimal(1.0 - self.dt / tau), threshold };
         if let Some(other) = self.lif.filter(|other| *other != lif) {
             let of = |l: Lif| format!("decay {} and threshold {}", l.decay, l.threshold);
             return Err(unsupported(format!("{} here, {} before; layers of one network have the same", of(lif), of(other))).at(name));

@@ -19,7 +19,8 @@ fn files(format: Format) -> Vec<Vec<u8>> {
         let plan = Plan::new(net.parse().unwrap(), "1x6x6".parse().unwrap()).unwrap().without_relu();
         let model = Model::of(&Trained::fresh(config.clone(), &plan).unwrap()).unwrap();
         let path = scratch.put(&[]);
-        export::write(&Disk, path, &model, &config, format, profile).unwrap();
+        let inputs = export::inputs::Inputs::of(&config, &model.plan, &spiketrain::trained::numbered(model.plan.classes()));
+        export::write(&Disk, path, &model, &inputs, format, profile).unwrap();
         files.push(fs::read(path).unwrap());
     }
     files
