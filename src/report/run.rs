@@ -117,6 +117,13 @@ impl Run {
         weights.map(Layer::to_string).collect()
     }
 
+    /// Classes the network tells apart: 0 if its notation is not understood.
+    pub fn classes(&self) -> usize {
+        let notation = self.config.net.parse::<Notation>().ok();
+        let last = notation.as_ref().and_then(|n| n.layers().last());
+        last.map_or(0, |l| if let Layer::Voting(n) = l { *n } else { 0 })
+    }
+
     /// Whether no camera saw the data, as far as the folder tells.
     pub fn simulated(&self) -> bool {
         let set = self.config.dataset;

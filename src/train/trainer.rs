@@ -60,6 +60,12 @@ pub struct Progress {
     pub train_seconds: f64,
     /// Of the last evaluation on the test set.
     pub last_test: Option<Evaluation>,
+    /// Warm-up and training loss of the last finished epoch, to see whether the next one moves.
+    #[serde(default)]
+    pub last_loss: Option<(String, f64)>,
+    /// What the last finished epoch warns of.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Training speed of the last finished epoch.
     pub samples_per_s: f64,
     /// Largest resident memory of all sessions in MB, where the system tells.
