@@ -20,6 +20,12 @@ named!(Loss, "loss": Mse = "mse", Ce = "ce");
 impl Loss {
     /// Loss and dL/d(rates) `[B, classes]` for target classes `labels` `[B]`.
     pub fn of(self, rates: &[f64], labels: &[u16]) -> (f64, Vec<f64>) {
+        self.weighted(rates, labels, None)
+    }
+
+    /// The same, each sample's term times the weight of its class, `[classes]`; still divided by B, not by the sum of weights, so that
+    /// a sample counts the same in whichever batch it is. Without weights, or where all are 1, the bits of [`Loss::of`].
+    pub fn weighted(self, rates: &[f64], labels: &[u16], weights: Option<&[f64]>) -> (f64, Vec<f64>) {
         let classes = rates.len() / labels.len();
         let samples = labels.len() as f64;
         let mut d = vec![0.0; rates.len()];
@@ -28,25 +34,35 @@ impl Loss {
             let row = b * classes..(b + 1) * classes;
             let (r, d) = (&rates[row.clone()], &mut d[row]);
             let hot = |c: usize| f64::from(u8::from(c == label as usize));
+            let weight = weights.map_or(1.0, |w| w[label as usize]);
             match self {
                 Loss::Mse => {
                     let n = samples * classes as f64;
                     for c in 0..classes {
-                        loss += (r[c] - hot(c)).powi(2) / n;
-                        d[c] = 2.0 * (r[c] - hot(c)) / n;
+                        loss += weight * ((r[c] - hot(c)).powi(2) / n);
+                        d[c] = weight * (2.0 * (r[c] - hot(c)) / n);
                     }
                 }
                 Loss::Ce => {
                     let p = softmax(r);
-                    loss += (log_sum_exp(r) - r[label as usize]) / samples;
+                    loss += weight * ((log_sum_exp(r) - r[label as usize]) / samples);
                     for c in 0..classes {
-                        d[c] = (p[c] - hot(c)) / samples;
+                        d[c] = weight * ((p[c] - hot(c)) / samples);
                     }
                 }
             }
         }
         (loss, d)
     }
+}
+
+/// Weights `[classes]` that give every class the same part in the loss: N / (K·n_c) for the n_c of N samples that are of class c, K being
+/// the classes that have samples. Their mean over the samples is 1; a class without samples has weight 0, which nothing reads.
+pub fn balanced_weights(labels: impl Iterator<Item = u16>, classes: usize) -> Vec<f64> {
+    let mut counts = vec![0u64; classes];
+    labels.for_each(|l| counts[l as usize] += 1);
+    let (all, present) = (counts.iter().sum::<u64>() as f64, counts.iter().filter(|&&n| n > 0).count() as f64);
+    counts.iter().map(|&n| if n > 0 { all / (present * n as f64) } else { 0.0 }).collect()
 }
 
 /// ln Σ exp(r), finite wherever r is.
@@ -75,17 +91,37 @@ mod tests {
     #[test]
     fn gradients_are_differences_of_the_loss() {
         let (rates, labels) = ([0.1, 0.5, 0.2, 0.9, 0.0, 0.3], [1u16, 0]);
-        for loss in [Loss::Mse, Loss::Ce] {
-            let (_, d) = loss.of(&rates, &labels);
+        let ways = [None, Some([0.5, 1.75, 3.0])].map(|w| [(Loss::Mse, w), (Loss::Ce, w)]);
+        for (loss, weights) in ways.iter().flatten() {
+            let of = |rates: &[f64]| loss.weighted(rates, &labels, weights.as_ref().map(|w| &w[..]));
+            let (_, d) = of(&rates);
             for i in 0..rates.len() {
                 let moved = |h: f64| {
                     let mut r = rates;
                     r[i] += h;
-                    loss.of(&r, &labels).0
+                    of(&r).0
                 };
                 let slope = (moved(1e-6) - moved(-1e-6)) / 2e-6;
                 assert!((slope - d[i]).abs() < 1e-8, "{loss:?} {i}: {slope} {}", d[i]);
             }
+        }
+    }
+
+    #[test]
+    fn balanced_weights_give_every_class_the_same_part() {
+        let labels = [0u16, 0, 0, 0, 0, 0, 2, 2];
+        let weights = balanced_weights(labels.into_iter(), 3);
+        assert_eq!(weights, [8.0 / 12.0, 0.0, 2.0]);
+        assert_eq!(labels.iter().map(|&l| weights[l as usize]).sum::<f64>() / 8.0, 1.0);
+    }
+
+    #[test]
+    fn a_weight_scales_its_samples_and_a_weight_of_one_changes_no_bit() {
+        let rates = [0.1, 0.5, 0.9, 0.3];
+        for loss in [Loss::Mse, Loss::Ce] {
+            assert_eq!(loss.weighted(&rates, &[1, 0], Some(&[1.0, 1.0])), loss.of(&rates, &[1, 0]));
+            let (alone, twice) = (loss.of(&rates[..2], &[1]), loss.weighted(&rates[..2], &[1], Some(&[7.0, 2.0])));
+            assert_eq!((2.0 * alone.0, alone.1.iter().map(|d| 2.0 * d).collect::<Vec<_>>()), twice);
         }
     }
 
