@@ -119,9 +119,7 @@ impl Run {
 
     /// Classes the network tells apart: 0 if its notation is not understood.
     pub fn classes(&self) -> usize {
-        let notation = self.config.net.parse::<Notation>().ok();
-        let last = notation.as_ref().and_then(|n| n.layers().last());
-        last.map_or(0, |l| if let Layer::Voting(n) = l { *n } else { 0 })
+        self.config.net.parse::<Notation>().map_or(0, |n| n.classes())
     }
 
     /// Whether no camera saw the data, as far as the folder tells.

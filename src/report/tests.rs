@@ -36,7 +36,7 @@ fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
         epoch,
         step: epoch,
         warm_up: "none".into(),
-        loss: 0.1,
+        loss: 0.1 / epoch as f64,
         train_accuracy: accuracy,
         test_accuracy: Some(accuracy),
         test_loss: Some(0.1),

@@ -86,7 +86,8 @@ fn numbers(run: &Run) -> Vec<String> {
 fn silent(look: &Look) -> Vec<String> {
     let of = |(i, l): (usize, &super::look::Layer)| {
         let share = l.silent as f64 / l.neurons.max(1) as f64;
-        (share > SILENT).then(|| {
+        // Of a layer that never fires, its rate tells.
+        (share > SILENT && share < 1.0).then(|| {
             format!(
                 "{} of the neurons of layer {} ({}) never fired on the samples looked at: a lower --threshold, a warm-up (--warm-up tssl:2 or ann:2) or fewer neurons may serve better",
                 percent(share),

@@ -127,7 +127,7 @@ fn stuck(before: Option<&Seen>, now: &Seen) -> Option<Trouble> {
 /// One answer for everything, or for nearly all of a rare class.
 fn answers(now: &Seen) -> Option<Trouble> {
     let (accuracy, class) = (now.test_accuracy?, now.commonest_class?);
-    let remedy = "look at the recall of each class (spiketrain eval) before believing the accuracy";
+    let remedy = "look at the recall of each class (spiketrain eval); where classes are of unlike size, --class-weights balanced may help";
     if now.commonest_answer? >= 1.0 && class < 1.0 {
         return Some(trouble(
             "one answer",

@@ -131,7 +131,8 @@ impl Run {
     pub fn warnings(&self) -> Vec<String> {
         // Of the last whole epoch: the first steps of the next say little.
         let [before, now] = [2, 1].map(|back| self.metrics.epochs.iter().nth_back(back - 1).map(EpochPoint::seen));
-        let troubles = now.map_or(Vec::new(), |now| trouble::of(&self.layers, classes(&self.config.net), before.as_ref(), &now));
+        let classes = self.config.net.parse::<Notation>().map_or(0, |n| n.classes());
+        let troubles = now.map_or(Vec::new(), |now| trouble::of(&self.layers, classes, before.as_ref(), &now));
         let mut all: Vec<String> = troubles.into_iter().map(|t| t.text).collect();
         for layer in self.metrics.credit.iter().flat_map(|line| &line.layers) {
             if layer.silent == 1.0 {
@@ -143,12 +144,6 @@ impl Run {
         }
         all
     }
-}
-
-/// Classes that the network tells apart: 0 if its notation is not understood.
-fn classes(net: &str) -> usize {
-    let notation = net.parse::<Notation>().ok();
-    notation.as_ref().and_then(|n| n.layers().last()).map_or(0, |l| if let Layer::Voting(n) = l { *n } else { 0 })
 }
 
 /// The weight layers of a notation.
