@@ -70,7 +70,7 @@ fn refused<E: Engine>(engine: &E, way: Way, words: &[&str], spoil: impl FnOnce(&
     let batch = Batch::whole(Chw::new(1, 6, 6), SAMPLES, if way.ann { 1 } else { way.steps }, input);
     let Way { rule, alpha, ann, .. } = way;
     let method = Method { lif: Lif::default(), rule, alpha, merged_norm: way.merged, ann, tssl_rate: way.tssl.then_some(0.5) };
-    let task = Task { batch: &batch, labels: &[0, 1, 0, 1], masks: &[], method: &method, loss: way.loss };
+    let task = Task { batch: &batch, labels: &[0, 1, 0, 1], masks: &[], method: &method, loss: way.loss, class_weights: None };
     let outcome = optimise(engine, &mut state.net, &mut state.moments, &task, &adamw(1e-3, 1e-4, 1));
     let e = outcome.err().unwrap_or_else(|| panic!("{words:?}: the step was made"));
     assert_eq!(e.exit_code(), 3, "{e}");

@@ -127,7 +127,7 @@ fn pass_recomputed<E: Engine>(engine: &E, c: &Case, threshold: f64, recomputed: 
     let method = Method { lif: Lif { threshold, ..c.method.lif }, ..c.method };
     let masks = net.masks(c.seed, 1);
     let (out, tape) = net.forward(engine, &c.batch, &masks, &method).unwrap();
-    let (_, d_rates) = c.loss.of_output(&out, &c.labels);
+    let (_, d_rates) = c.loss.of_output(&out, &c.labels, None);
     net.running = net.updated_running(engine, &tape);
     let grads = net.backward(engine, tape, &d_rates, &masks, &method).unwrap();
     let named = |(i, g): (usize, &tensors::Tensors<E::Param>)| -> Vec<(String, Vec<f32>)> {

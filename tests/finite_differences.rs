@@ -11,7 +11,7 @@ use spiketrain::tensors::{self, Tensor};
 
 fn loss_of(net: &Network<Reference>, batch: &Batch, labels: &[u16], masks: &[DropMask], method: &Method, loss: Loss) -> f64 {
     let (out, _) = net.forward(&Reference, batch, masks, method).unwrap();
-    loss.of_output(&out, labels).0
+    loss.of_output(&out, labels, None).0
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn check(seed: u64, net: &str, shape: &str, merged_norm: bool, loss: Loss) -> us
     let mut net = Network::init(&Reference, plan, seed);
     let masks = net.masks(seed, 1);
     let (out, tape) = net.forward(&Reference, &batch, &masks, &method).unwrap();
-    let (_, d_rates) = loss.of_output(&out, &labels);
+    let (_, d_rates) = loss.of_output(&out, &labels, None);
     let grads = net.backward(&Reference, tape, &d_rates, &masks, &method).unwrap();
 
     let mut compared = 0;

@@ -30,7 +30,7 @@ fn taken_and_planned<E: Engine>(engine: &E, plan: &Plan, load: &Load, recompute:
         let mut moments = [net.zeros(engine), net.zeros(engine)];
         for step in 1..=3 {
             let masks = net.masks(1, step);
-            let task = Task { batch: &batch, labels: &labels, masks: &masks, method: &method, loss: Loss::Mse };
+            let task = Task { batch: &batch, labels: &labels, masks: &masks, method: &method, loss: Loss::Mse, class_weights: None };
             optimise(engine, &mut net, &mut moments, &task, &adamw(1e-3, 0.0, step)).unwrap();
         }
     };

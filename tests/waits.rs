@@ -110,7 +110,7 @@ impl<E: Engine> State<E> {
 
     fn step(&mut self, method: &Method) -> Result<()> {
         let masks = self.net.masks(1, 1);
-        let task = Task { batch: &self.batch, labels: &[0, 1, 0, 1, 1], masks: &masks, method, loss: Loss::Mse };
+        let task = Task { batch: &self.batch, labels: &[0, 1, 0, 1, 1], masks: &masks, method, loss: Loss::Mse, class_weights: None };
         optimise(&self.engine, &mut self.net, &mut self.moments, &task, &adamw(1e-3, 1e-4, 1)).map(|_| ())
     }
 

@@ -326,7 +326,7 @@ impl Use for Differentiated<'_> {
         check_statistics(&net.plan, self.batch.samples)?;
         let masks = net.masks(self.seed, self.step);
         let (out, tape) = net.forward(engine, self.batch, &masks, &self.method)?;
-        let (value, d_rates) = self.loss.of_output(&out, self.targets);
+        let (value, d_rates) = self.loss.of_output(&out, self.targets, None);
         if !value.is_finite() {
             return Err(Error::diverged(format!("the loss is {value}")).remedy(LESS));
         }

@@ -132,7 +132,8 @@ impl<E: Engine> Bench<E> {
     fn step(&mut self, engine: &E) -> Result<Vec<f64>> {
         self.step += 1;
         let masks = self.net.masks(1, self.step);
-        let task = Task { batch: &self.batch, labels: &self.labels, masks: &masks, method: &self.method, loss: Loss::Mse };
+        let task =
+            Task { batch: &self.batch, labels: &self.labels, masks: &masks, method: &self.method, loss: Loss::Mse, class_weights: None };
         let (_, out) = optimise(engine, &mut self.net, &mut self.moments, &task, &adamw(0.0, 0.0, self.step))?;
         Ok(self.rates(&out.spikes))
     }

@@ -8,7 +8,7 @@ use super::args::EvalArgs;
 use super::{print, say, set_threads};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
-use crate::train::{Stop, record};
+use crate::train::{Evaluation, Stop, record};
 use crate::trained::Trained;
 
 /// Evaluates a checkpoint on its test set.
@@ -30,12 +30,29 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     print(format!("{}: {} after step {}", path.display(), config.net, net.step()));
     let simulated = super::train::simulated(data.simulated());
     print(format!("{} test samples of {}{simulated}: accuracy {:.2} %, loss {:.4}", e.samples, config.dataset, 100.0 * e.accuracy, e.loss));
+    by_class(data.classes(), &e);
     for (b, r) in net.plan().blocks.iter().zip(&e.firing_rates) {
         print(format!("  {:<10} firing rate {:6.2} %", b.name(), 100.0 * r));
     }
     let (mean, weighted) = record::mean_rates(net.plan(), &e.firing_rates);
     print(format!("  mean of layers {:.2} %, of neurons {:.2} %", 100.0 * mean, 100.0 * weighted));
     Ok(0)
+}
+
+/// Balanced accuracy, what the commonest class alone would give, and the recall of each class.
+fn by_class(names: &[String], e: &Evaluation) {
+    let (Some(balanced), Some((commonest, share))) = (e.balanced_accuracy(), e.commonest_class()) else { return };
+    let name = |i: usize| names.get(i).map_or("?", String::as_str);
+    print(format!(
+        "balanced accuracy {:.2} % (mean recall of the classes); always answering '{}' gives an accuracy of {:.2} %",
+        100.0 * balanced,
+        name(commonest),
+        100.0 * share
+    ));
+    for (i, c) in e.by_class.iter().enumerate() {
+        let recall = c.recall().map_or("no samples".to_string(), |r| format!("{:6.2} % of {}", 100.0 * r, c.samples));
+        print(format!("  {:<16} recall {recall}, answered {} times", name(i), c.answered));
+    }
 }
 
 /// The network of a checkpoint file, or of a run folder.

@@ -200,8 +200,16 @@ fn summary(r: &RunResult, folder: &Path) -> String {
         }
     };
     let rates: Vec<String> = r.firing_rates.iter().map(|v| format!("{:.1}", 100.0 * v)).collect();
+    let balanced = r.last_balanced_accuracy.zip(r.chance_accuracy).map_or(String::new(), |(balanced, chance)| {
+        format!(
+            "\nbalanced accuracy (mean recall of the classes) {}; always answering the commonest class gives {}",
+            percent(balanced),
+            percent(chance)
+        )
+    });
+    let warnings: String = r.warnings.iter().map(|w| format!("\nwarning: {w}")).collect();
     format!(
-        "test accuracy{} after the last epoch: {}{best}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}",
+        "test accuracy{} after the last epoch: {}{balanced}{best}{warnings}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}",
         if r.dataset_simulated { " on simulated events" } else { "" },
         percent(r.last_test_accuracy),
         rates.join(" "),

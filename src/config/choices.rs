@@ -20,6 +20,19 @@ pub enum NormMode {
 
 named!(NormMode, "BatchNorm mode": PerStep = "per-step", Merged = "merged");
 
+/// What a training sample counts in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// All the same.
+    #[default]
+    None,
+    /// By how rare its class is ([`crate::loss::balanced_weights`]).
+    Balanced,
+}
+
+named!(ClassWeights, "choice of class weights": None = "none", Balanced = "balanced");
+
 /// On what the best epoch is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

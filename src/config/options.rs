@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::check::{above, below, steps, utf8, whole, within, writable};
-use super::choices::{BestOn, EngineName, InstructionSet, NormMode, height_width, on_off};
+use super::choices::{BestOn, ClassWeights, EngineName, InstructionSet, NormMode, height_width, on_off};
 use super::declare::{Mark, kept, kept_type, options, said};
 use super::recipe::Recipe;
 use crate::curriculum::TimeSteps;
@@ -98,6 +98,9 @@ options! { |user, set, recipe|
     /// Loss on firing rates: mse, ce, or tet (the squared error of every time step's own rates) [default: see below].
     #[arg(long)]
     loss: Loss = recipe.loss.parse()?, [Learning];
+    /// Weight of a training sample in the loss: none, or balanced, N/(K·n_c) for a class with n_c of N samples among K classes [default: none].
+    #[arg(long)]
+    class_weights: ClassWeights = ClassWeights::None, [Learning, Younger];
     /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     augment: bool = recipe.augment, [Network];

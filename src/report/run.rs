@@ -117,6 +117,11 @@ impl Run {
         weights.map(Layer::to_string).collect()
     }
 
+    /// Classes the network tells apart: 0 if its notation is not understood.
+    pub fn classes(&self) -> usize {
+        self.config.net.parse::<Notation>().map_or(0, |n| n.classes())
+    }
+
     /// Whether no camera saw the data, as far as the folder tells.
     pub fn simulated(&self) -> bool {
         let set = self.config.dataset;

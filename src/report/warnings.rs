@@ -1,14 +1,12 @@
 //! What to know before believing a result, in plain words.
 
-use super::curves::rates_of;
 use super::summary::last_test;
 use super::{Look, Run, percent};
 use crate::config::BestOn;
+use crate::train::trouble::{self, Seen};
 
-/// Below this firing rate a layer is called dead.
-const DEAD: f64 = 0.001;
-/// Above this firing rate spikes carry little and cost much.
-const BUSY: f64 = 0.5;
+/// A share of neurons of a layer that never fire which is worth a word.
+const SILENT: f64 = 0.5;
 /// A fall of the test accuracy below its best that is worth a word.
 const FALL: f64 = 0.02;
 /// A share of factors above one that lets gradients grow.
@@ -52,7 +50,8 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
         said.extend(r.dataset_notes.iter().map(|n| format!("{}: {n}", c.dataset)));
     }
     said.extend(fall(run));
-    said.extend(rates(run));
+    said.extend(numbers(run));
+    said.extend(look.map_or(Vec::new(), silent));
     said.extend(credit(run));
     said
 }
@@ -72,25 +71,32 @@ fn fall(run: &Run) -> Option<String> {
     (best.0 - last > FALL).then(words)
 }
 
-fn rates(run: &Run) -> Vec<String> {
+/// What `train` warned of in the last epoch, from the same numbers.
+fn numbers(run: &Run) -> Vec<String> {
     let last = run.last();
     if last.warm_up == "ann" {
         return vec!["the last epoch is still of the ann warm-up, in which nothing spikes: this is no spiking network yet".into()];
     }
-    let names = run.layers();
-    let name = |i: usize| format!("layer {} ({})", i + 1, names.get(i).map_or("?", String::as_str));
-    let judge = |(i, &rate): (usize, &f64)| match rate {
-        r if r < DEAD => Some(format!(
-            "{} is dead: it fires at {:.3} % of the steps, and silent neurons get no gradient; a warm-up (tssl or ann) or a lower threshold may wake it",
-            name(i),
-            100.0 * r
-        )),
-        r if r > BUSY => {
-            Some(format!("{} fires at {} of the steps, more often than not: it costs much and says little", name(i), percent(r)))
-        }
-        _ => None,
+    let before = run.epochs.len().checked_sub(2).and_then(|i| run.epochs.get(i)).map(Seen::from);
+    let troubles = trouble::of(&run.layers(), run.classes(), before.as_ref(), &Seen::from(last));
+    troubles.into_iter().map(|t| t.text).collect()
+}
+
+/// Layers whose neurons are mostly useless, though the layer as a whole fires.
+fn silent(look: &Look) -> Vec<String> {
+    let of = |(i, l): (usize, &super::look::Layer)| {
+        let share = l.silent as f64 / l.neurons.max(1) as f64;
+        // Of a layer that never fires, its rate tells.
+        (share > SILENT && share < 1.0).then(|| {
+            format!(
+                "{} of the neurons of layer {} ({}) never fired on the samples looked at: a lower --threshold, a warm-up (--warm-up tssl:2 or ann:2) or fewer neurons may serve better",
+                percent(share),
+                i + 1,
+                l.name
+            )
+        })
     };
-    rates_of(last).iter().enumerate().filter_map(judge).collect()
+    look.layers.iter().enumerate().filter_map(of).collect()
 }
 
 fn credit(run: &Run) -> Vec<String> {

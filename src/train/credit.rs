@@ -33,7 +33,7 @@ impl<E: Engine> Trainer<'_, E> {
         let (engine, net) = (self.engine, &self.net);
         let masks = net.masks(self.config.seed, self.progress.step + 1);
         let (out, tape) = net.forward(engine, batch, &masks, method)?;
-        let (_, d_rates) = self.config.loss.of_output(&out, labels);
+        let (_, d_rates) = self.config.loss.of_output(&out, labels, self.class_weights.as_deref());
         let mut layers = Vec::new();
         let see = &mut |i: usize, seen: Reached<E>| {
             let block = &net.plan.blocks[i];

@@ -13,7 +13,9 @@ pub mod save;
 pub mod session;
 pub mod step;
 pub mod trainer;
+pub mod trouble;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -32,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::run_folder::RunFolder;
 use feed::{ahead, next};
 use live::{Live, now};
+use trouble::{Seen, Trouble};
 
 /// The number of the signal that asked to stop, 0 for none; set by a handler or a test, read after every step.
 #[derive(Clone, Debug, Default)]
@@ -68,19 +71,21 @@ pub trait Observer {
 /// # Errors
 /// Diverged: something is not finite; the weights are those of the last good step. Storage: the disk.
 pub fn run<E: Engine, K: Keep>(trainer: &mut Trainer<E>, keep: &mut K, stop: &Stop, watch: &mut dyn Observer) -> Result<Outcome<K::Left>> {
+    let mut said = BTreeSet::new();
     for epoch in trainer.progress.epoch..trainer.config.epochs {
         let clock = Clock { before: trainer.progress.tally.wall, started: Instant::now() };
         if let Some(signal) = steps(trainer, epoch, keep, &clock, stop, watch)? {
             return Ok(Outcome::Stopped(signal));
         }
         let place = |e: Error| e.at(format!("evaluation after epoch {}", epoch + 1));
-        let Some(line) = finish_epoch(trainer, epoch, &clock, stop).map_err(place)? else {
+        let Some((line, troubles)) = finish_epoch(trainer, epoch, &clock, stop).map_err(place)? else {
             save(trainer, keep, &clock)?;
             return Ok(Outcome::Stopped(stop.requested().unwrap_or_default()));
         };
         keep.epoch(trainer, &line)?;
         save(trainer, keep, &Clock { before: 0.0, started: Instant::now() })?;
         watch.epoch(&line, trainer.config.epochs);
+        troubles.into_iter().filter(|t| said.insert(t.about.clone())).for_each(|t| watch.note(&format!("warning: {}", t.text)));
         if let Some(signal) = stop.requested() {
             return Ok(Outcome::Stopped(signal));
         }
@@ -177,7 +182,12 @@ fn save<E: Engine>(trainer: &mut Trainer<E>, keep: &mut impl Keep, clock: &Clock
 }
 
 /// Evaluates where it is due, chooses the best, closes the epoch's sums; `None`, and nothing done, if it was asked to stop.
-fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock, stop: &Stop) -> Result<Option<EpochLine>> {
+fn finish_epoch<E: Engine>(
+    trainer: &mut Trainer<E>,
+    epoch: usize,
+    clock: &Clock,
+    stop: &Stop,
+) -> Result<Option<(EpochLine, Vec<Trouble>)>> {
     let due = (epoch + 1).is_multiple_of(trainer.config.eval_every) || epoch + 1 == trainer.config.epochs;
     let (mut test, mut validation) = (None, None);
     if due {
@@ -201,6 +211,7 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
     trainer.progress.last_test = test.clone().or(trainer.progress.last_test.take());
     let tally = &trainer.progress.tally;
     let seen = tally.samples as f64;
+    let [balanced, commonest_class, commonest_answer] = trouble::shares(test.as_ref());
     let line = EpochLine {
         epoch: epoch as u64 + 1,
         step: trainer.progress.step,
@@ -210,6 +221,9 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
         train_accuracy: tally.correct as f64 / seen,
         test_accuracy: test.as_ref().map(|t| t.accuracy),
         test_loss: test.as_ref().map(|t| t.loss),
+        test_balanced_accuracy: balanced,
+        test_commonest_class: commonest_class,
+        test_commonest_answer: commonest_answer,
         validation_accuracy: validation.as_ref().map(|v| v.accuracy),
         validation_loss: validation.as_ref().map(|v| v.loss),
         learning_rate: trainer.learning_rate(epoch, trainer.steps_per_epoch() - 1),
@@ -219,11 +233,23 @@ fn finish_epoch<E: Engine>(trainer: &mut Trainer<E>, epoch: usize, clock: &Clock
         samples_per_s: seen / tally.seconds,
         seconds: clock.seconds(),
     };
+    let troubles = troubles(trainer, &line);
     trainer.progress.train_seconds += line.seconds;
     trainer.progress.samples_per_s = line.samples_per_s;
     trainer.progress.epoch = epoch + 1;
     trainer.clear_tally();
-    Ok(Some(line))
+    Ok(Some((line, troubles)))
+}
+
+/// What the epoch of `line` warns of; noted for the result and for the next epoch.
+fn troubles<E: Engine>(trainer: &mut Trainer<E>, line: &EpochLine) -> Vec<Trouble> {
+    let (p, plan) = (&mut trainer.progress, &trainer.net.plan);
+    let layers: Vec<String> = plan.blocks.iter().map(|b| b.name().to_string()).collect();
+    let before = p.last_loss.as_ref().map(|(warm_up, loss)| Seen { warm_up, loss: Some(*loss), ..Seen::default() });
+    let troubles = trouble::of(&layers, plan.classes(), before.as_ref(), &Seen::from(line));
+    p.last_loss = Some((line.warm_up.clone(), line.loss));
+    p.warnings = troubles.iter().map(|t| t.text.clone()).collect();
+    troubles
 }
 
 fn warm_up_name<E: Engine>(trainer: &Trainer<E>, epoch: usize) -> &'static str {

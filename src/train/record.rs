@@ -29,6 +29,15 @@ pub struct EpochLine {
     pub test_accuracy: Option<f64>,
     /// The same.
     pub test_loss: Option<f64>,
+    /// Mean recall over the classes; absent in files of earlier versions, as are the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_balanced_accuracy: Option<f64>,
+    /// Share of the test set's commonest class: the accuracy of always answering with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_commonest_class: Option<f64>,
+    /// Share of the test samples that got the commonest answer; 1: all got the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_commonest_answer: Option<f64>,
     /// With `--val-split`.
     pub validation_accuracy: Option<f64>,
     /// With `--val-split`.
@@ -78,6 +87,15 @@ pub struct RunResult {
     pub epochs: usize,
     pub warm_up: String,
     pub last_test_accuracy: f64,
+    /// Mean recall over the classes, after the last epoch; absent in results of earlier versions, as are the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_balanced_accuracy: Option<f64>,
+    /// Accuracy of always answering with the test set's commonest class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance_accuracy: Option<f64>,
+    /// What the last epoch warns of, in words.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Test accuracy at `best_epoch`.
     pub best_test_accuracy: f64,
     /// Accuracy on the held-out samples at `best_epoch`, if it was chosen on them.
@@ -134,6 +152,9 @@ impl RunResult {
             epochs: c.epochs,
             warm_up: c.warm_up.to_string(),
             last_test_accuracy: last.accuracy,
+            last_balanced_accuracy: last.balanced_accuracy(),
+            chance_accuracy: last.commonest_class().map(|(_, share)| share),
+            warnings: p.warnings.clone(),
             best_test_accuracy: best.test_accuracy,
             best_validation_accuracy: (c.best_on == BestOn::Validation).then_some(best.score),
             best_epoch: best.epoch,

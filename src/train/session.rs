@@ -8,10 +8,11 @@ use super::feed::{Feed, preparation};
 use super::trainer::{Progress, Trainer, fresh_tally, smallest_batch};
 use super::{Observer, open, save};
 use crate::checkpoint::{self, Checkpoint, CheckpointKind};
-use crate::config::Config;
+use crate::config::{ClassWeights, Config};
 use crate::data::{Dataset, Split, hold_out};
 use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
+use crate::loss::balanced_weights;
 use crate::network::Network;
 use crate::notation::Notation;
 use crate::plan::Plan;
@@ -152,7 +153,14 @@ impl<'a> Session<'a> {
     {
         let Session { config, data, feed, train, validation, budget: Budget { recompute, credit_samples }, .. } = self;
         net.recompute = recompute;
-        Trainer { engine, config, data, feed, train, validation, net, moments, credit_samples, progress }
+        let class_weights = match config.class_weights {
+            ClassWeights::None => None,
+            ClassWeights::Balanced => {
+                let labels = data.labels(Split::Train);
+                Some(balanced_weights(train.iter().map(|&i| labels[i as usize]), net.plan.classes()))
+            }
+        };
+        Trainer { engine, config, data, feed, train, validation, class_weights, net, moments, credit_samples, progress }
     }
 
     /// Resumes from the newest checkpoint of a run folder, or begins anew where there is none yet.

@@ -17,6 +17,8 @@ pub struct Task<'a> {
     pub method: &'a Method,
     /// What is minimised.
     pub loss: Loss,
+    /// Weight of each class in it, `[classes]`; `None`: all are 1.
+    pub class_weights: Option<&'a [f64]>,
 }
 
 /// The constants of step `step` (from 1): β 0.9 and 0.999, ε 1e-8.
@@ -39,7 +41,7 @@ pub fn optimise<E: Engine>(
     c: &AdamW,
 ) -> Result<(f64, Output)> {
     let (out, tape) = net.forward(engine, task.batch, task.masks, task.method)?;
-    let (loss, d_rates) = task.loss.of_output(&out, task.labels);
+    let (loss, d_rates) = task.loss.of_output(&out, task.labels, task.class_weights);
     if !loss.is_finite() {
         return Err(Error::diverged(format!("the loss is {loss}")).remedy(LESS));
     }

@@ -63,6 +63,12 @@ pub struct Progress {
     pub train_seconds: f64,
     /// Of the last evaluation on the test set.
     pub last_test: Option<Evaluation>,
+    /// Warm-up and training loss of the last finished epoch, to see whether the next one moves.
+    #[serde(default)]
+    pub last_loss: Option<(String, f64)>,
+    /// What the last finished epoch warns of.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Training speed of the last finished epoch.
     pub samples_per_s: f64,
     /// Largest resident memory of all sessions in MB, where the system tells.
@@ -83,6 +89,8 @@ pub struct Trainer<'a, E: Engine> {
     pub train: Vec<u32>,
     /// Indices held out.
     pub validation: Vec<u32>,
+    /// Weight of each class in the training loss, `[classes]`, by the samples trained on; `None`: all are 1.
+    pub class_weights: Option<Vec<f64>>,
     /// The weights.
     pub net: Network<E>,
     /// AdamW's first and second moments.
@@ -136,7 +144,14 @@ impl<'a, E: Engine> Trainer<'a, E> {
         let Labelled { batch, labels } = batch.map_err(place)?;
         let method = self.config.method(epoch);
         let masks = self.net.masks(self.config.seed, step);
-        let task = Task { batch: &batch, labels: &labels, masks: &masks, method: &method, loss: self.config.loss };
+        let task = Task {
+            batch: &batch,
+            labels: &labels,
+            masks: &masks,
+            method: &method,
+            loss: self.config.loss,
+            class_weights: self.class_weights.as_deref(),
+        };
         let c = adamw(lr, self.config.weight_decay, step);
         let (loss, out) = optimise(self.engine, &mut self.net, &mut self.moments, &task, &c).map_err(place)?;
 

@@ -169,9 +169,13 @@ impl Trained {
     /// Memory: the device has failed.
     pub fn facts(&self, data: &dyn Dataset, e: &Evaluation) -> Result<Value> {
         let (c, (mean, weighted)) = (&self.config, mean_rates(self.plan(), &e.firing_rates));
+        let class = |(name, n): (&String, &crate::train::evaluate::ClassCount)| json!({ "class": name, "samples": n.samples, "recall": n.recall(), "answered": n.answered });
+        let by_class: Vec<Value> = data.classes().iter().zip(&e.by_class).map(class).collect();
         Ok(json!({
             "dataset": c.dataset, "dataset_simulated": data.simulated(), "net": c.net, "T": c.time_steps.last(), "step": self.step(),
-            "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss, "firing_rates": e.firing_rates,
+            "test_samples": e.samples, "test_accuracy": e.accuracy, "test_loss": e.loss,
+            "test_balanced_accuracy": e.balanced_accuracy(), "chance_accuracy": e.commonest_class().map(|(_, share)| share),
+            "by_class": by_class, "firing_rates": e.firing_rates,
             "mean_firing_rate": mean, "weighted_firing_rate": weighted, "weights_sha256": self.weights_sha256()?,
         }))
     }

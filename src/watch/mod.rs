@@ -17,11 +17,10 @@ use crate::run_folder::{CONFIG, LIVE, METRICS, RESULT};
 use crate::storage;
 use crate::train::RunResult;
 use crate::train::live::Live;
+use crate::train::trouble;
 
 /// live.json is written every second or so while steps are made; a longer silence needs a word.
 const QUIET: f64 = 30.0;
-/// A rate above it is called high: the method's networks fire at about a tenth.
-const HIGH_RATE: f64 = 0.5;
 
 /// What a run folder says at one moment.
 pub struct Run {
@@ -130,8 +129,11 @@ impl Run {
 
     /// What the numbers warn of, in words.
     pub fn warnings(&self) -> Vec<String> {
-        let high = self.layers.iter().zip(self.rates()).filter(|(_, r)| *r > HIGH_RATE);
-        let mut all: Vec<String> = high.map(|(name, r)| format!("{name} fires at {:.0} %", 100.0 * r)).collect();
+        // Of the last whole epoch: the first steps of the next say little.
+        let [before, now] = [2, 1].map(|back| self.metrics.epochs.iter().nth_back(back - 1).map(EpochPoint::seen));
+        let classes = self.config.net.parse::<Notation>().map_or(0, |n| n.classes());
+        let troubles = now.map_or(Vec::new(), |now| trouble::of(&self.layers, classes, before.as_ref(), &now));
+        let mut all: Vec<String> = troubles.into_iter().map(|t| t.text).collect();
         for layer in self.metrics.credit.iter().flat_map(|line| &line.layers) {
             if layer.silent == 1.0 {
                 all.push(format!("no neuron of {} fired in the last look at credit", layer.name));

@@ -11,6 +11,7 @@ use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::storage;
+use crate::train::trouble::Seen;
 
 /// The version of the lines that we know; lines of it do not say so.
 const VERSION: u64 = 1;
@@ -29,6 +30,14 @@ pub struct EpochPoint {
     pub train_accuracy: Option<f64>,
     /// In epochs with evaluation.
     pub test_accuracy: Option<f64>,
+    /// With evaluation, as are the next two.
+    pub test_balanced_accuracy: Option<f64>,
+    /// Share of the commonest class.
+    pub test_commonest_class: Option<f64>,
+    /// Share of the commonest answer.
+    pub test_commonest_answer: Option<f64>,
+    /// On the test set, in epochs with evaluation.
+    pub test_firing_rates: Option<Vec<Option<f64>>>,
     /// With `--val-split`.
     pub validation_accuracy: Option<f64>,
     /// Per LIF layer, on the training batches.
@@ -38,6 +47,22 @@ pub struct EpochPoint {
 }
 
 impl EpochPoint {
+    /// What is judged of it.
+    pub fn seen(&self) -> Seen<'_> {
+        let rates = self.test_firing_rates.as_ref().unwrap_or(&self.firing_rates);
+        Seen {
+            epoch: self.epoch,
+            warm_up: &self.warm_up,
+            loss: self.loss,
+            train_accuracy: self.train_accuracy,
+            test_accuracy: self.test_accuracy,
+            balanced: self.test_balanced_accuracy,
+            commonest_class: self.test_commonest_class,
+            commonest_answer: self.test_commonest_answer,
+            rates: rates.iter().map(|r| r.unwrap_or(0.0)).collect(),
+        }
+    }
+
     /// Firing rates, 0 where there is none.
     pub fn rates(&self) -> Vec<f64> {
         self.firing_rates.iter().map(|r| r.unwrap_or(0.0)).collect()

@@ -139,7 +139,7 @@ fn warnings_and_unknown_lines_are_named() {
     let metrics = format!("{}{}\n{{\"kind\":\"weather\",\"version\":7}}\n", epoch(1, "0.1"), serde_json::to_string(&line).unwrap());
     let run = Run::read(folder(&metrics, None).path()).unwrap();
     let text = drawn(&run, 120, 32);
-    shows(&text, &["32FC fires at 62 %", "no neuron of 32FC fired", "spikes of 10Voting (up to 1.20 times)"]);
+    shows(&text, &["fires at 62.00 % of the steps", "no neuron of 32FC fired", "spikes of 10Voting (up to 1.20 times)"]);
     assert_eq!((run.metrics.credit.clone(), run.metrics.epochs.len(), run.metrics.unknown.len()), (Some(line), 1, 1));
     let quiet = folder("{\"kind\":\"weather\"}\n{\"kind\":\"weather\"}\n", None);
     shows(&drawn(&Run::read(quiet.path()).unwrap(), 120, 32), &["does not know were skipped: weather"]);
