@@ -144,7 +144,8 @@ impl Error {
         match e.kind() {
             K::StorageFull | K::QuotaExceeded => err.remedy("free some space, then run the same command again"),
             K::PermissionDenied | K::ReadOnlyFilesystem => err.remedy("choose a folder you may write to"),
-            K::NotFound => err.remedy("check the path"),
+            // Whoever opens it, a path that leads nowhere was named wrongly: no fault of the disk.
+            K::NotFound => Error { kind: Kind::Usage, ..err }.remedy("check the path"),
             _ => err,
         }
     }

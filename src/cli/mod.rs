@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{CommandFactory, Parser};
 use signal_hook::consts::SIGABRT;
 
+use crate::data::own::WARNING;
 use crate::error::{Error, Result};
 use args::{Cli, Command};
 
@@ -134,6 +135,16 @@ fn harmless(text: &str) -> String {
         }
     }
     out
+}
+
+/// A note as it is shown: a warning calls itself one.
+fn noted(note: &str) -> String {
+    if note.starts_with(WARNING) { note.to_string() } else { format!("note: {note}") }
+}
+
+/// Prints a note, a warning on standard error.
+fn tell(note: &str) {
+    if note.starts_with(WARNING) { say(note) } else { print(noted(note)) }
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is not an error.

@@ -220,7 +220,7 @@ mod tests {
         assert!(matches!(verdict(0, "abcdf"), Verdict::Damaged { algorithm: "MD5", .. }));
         assert_eq!(SET.verify(&SET.files[0], dir.path(), &mut ()).unwrap(), Verdict::NotAFile);
         assert_eq!(SET.verify(&SET.files[2], dir.path(), &mut ()).unwrap(), Verdict::NoDigest, "a folder of files");
-        assert_eq!(SET.verify(&SET.files[0], &dir.path().join("gone"), &mut ()).unwrap_err().exit_code(), 4);
+        assert_eq!(SET.verify(&SET.files[0], &dir.path().join("gone"), &mut ()).unwrap_err().exit_code(), 2);
     }
 
     #[test]

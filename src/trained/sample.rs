@@ -63,13 +63,17 @@ impl Trained {
 
     fn picture(&self, file: &Path) -> Result<Sample> {
         let shape = self.plan().shape;
-        let Picture { pixels, resized_from } = pictures::load_picture(file, shape)?;
+        let Picture { pixels, resized_from, turned, transparent } = pictures::load_picture(file, shape)?;
         let samples = Samples { pixels, labels: vec![0] };
-        let notes = resized_from.map(|(h, w)| format!("resized from {h}x{w} to {}x{}", shape.h, shape.w));
+        let notes = [
+            turned.then(|| "turned as its EXIF orientation says".to_string()),
+            transparent.then(|| "has transparent pixels, which count with the colour stored under them".to_string()),
+            resized_from.map(|(h, w)| format!("resized from {h}x{w} to {}x{}", shape.h, shape.w)),
+        ];
         Ok(Sample {
             input: Input::Direct(assemble(&samples, shape, &[0], &self.preparation(), None)),
             steps: if self.method().ann { 1 } else { self.config.time_steps.last() },
-            notes: notes.into_iter().collect(),
+            notes: notes.into_iter().flatten().collect(),
             source: Source::Picture { resized_from },
         })
     }
