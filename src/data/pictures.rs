@@ -431,6 +431,71 @@ mod tests {
         assert!(error(&options(dir.path())).contains("no folder 'test'"));
     }
 
+    /// A JPEG of 4x2 pixels, left half black, with the EXIF orientation `tag`.
+    fn jpeg(path: &Path, tag: u8) {
+        let picture = GrayImage::from_fn(16, 8, |x, _| Luma([if x < 8 { 0 } else { 255 }]));
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 100).encode_image(&picture).unwrap();
+        // APP1: "Exif", big-endian TIFF, one entry: orientation, SHORT, 1 value.
+        let entry = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, tag, 0, 0];
+        let tiff = [&b"MM\0*\0\0\0\x08\0\x01"[..], &entry, &[0; 4]].concat();
+        let exif = [&b"Exif\0\0"[..], &tiff].concat();
+        let segment = [&[0xff, 0xe1, 0, 2 + exif.len() as u8][..], &exif].concat();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, [&bytes[..2], &segment, &bytes[2..]].concat()).unwrap();
+    }
+
+    #[test]
+    fn pictures_are_turned_as_they_are_seen_and_transparency_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        let shape = Chw::new(1, 8, 16);
+        let stored = |tag| {
+            jpeg(&path, tag);
+            load_picture(&path, shape).unwrap()
+        };
+        let left_is_dark = |p: &Picture| p.pixels[0] < 20 && p.pixels[15] > 235;
+        let (as_stored, upside_down) = (stored(1), stored(3));
+        assert!(left_is_dark(&as_stored) && !as_stored.turned);
+        assert!(!left_is_dark(&upside_down) && upside_down.turned);
+        let on_its_side = stored(6);
+        assert_eq!((on_its_side.resized_from, dimensions(&path).unwrap()), (Some((16, 8)), (16, 8)));
+        let set = dir.path().join("set");
+        for i in 0..3 {
+            jpeg(&set.join(format!("a/{i}.jpg")), if i == 0 { 3 } else { 1 });
+            fs::create_dir_all(set.join("b")).unwrap();
+            RgbaImage::from_pixel(16, 8, image::Rgba([1, 2, i, 200 + 55 * u8::from(i == 0)])).save(set.join(format!("b/{i}.png"))).unwrap();
+        }
+        let notes = load(sets::IMAGES, &options(&set)).unwrap().notes.join("\n");
+        assert!(notes.contains("1 of 6 pictures turned as their EXIF") && notes.contains("2 of 6 pictures have transparent"), "{notes}");
+    }
+
+    #[test]
+    fn folders_that_would_mislead_are_said() {
+        let dir = tempfile::tempdir().unwrap();
+        for (i, path) in
+            ["Train/a/1.png", "Train/b/anna/1.png", "Train/b/2.png", "TEST/a/1.png", "TEST/a/2.png", "val/a/9.png"].iter().enumerate()
+        {
+            rgb(&dir.path().join(path), 2, 2, [i as u8, 2, 3]);
+        }
+        fs::copy(dir.path().join("Train/a/1.png"), dir.path().join("TEST/a/1.png")).unwrap();
+        let set = load(sets::IMAGES, &options(dir.path())).unwrap();
+        assert_eq!((set.train.len(), set.test.len(), set.classes.len()), (3, 2, 2));
+        let said = set.notes.join("\n");
+        for part in [
+            "not used: val;",
+            "1 files lie in folders below",
+            "no test samples of 1 of 2 classes: b",
+            "warning: 1 of 2 test files are also",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let bmp = dir.path().join("x.png");
+        fs::write(&bmp, b"BM\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
+        let e = load_picture(&bmp, Chw::new(1, 2, 2)).err().unwrap().to_string();
+        assert!(e.contains("found BMP") && e.contains("convert it"), "{e}");
+    }
+
     #[test]
     fn bad_folders_and_files_are_named() {
         assert!(error(&LoadOptions::default()).contains("needs a folder"));

@@ -15,7 +15,7 @@ use crate::data::pictures::drawn_for_test;
 use crate::data::verify::Observer;
 use crate::error::{Error, Result};
 use crate::events::format::recording_endings;
-use crate::events::{self, Sensor};
+use crate::events::{self, Sensor, npz};
 use crate::limits;
 
 pub(in crate::data) const LAYOUT: Layout = Layout { plan, unpacked_list: None, turned: false };
@@ -121,6 +121,9 @@ fn in_rounds(entries: Vec<Own>, names: &[String], seed: u64) -> Result<Vec<(usiz
 fn sensor_of(entry: &Entry) -> Result<Sensor> {
     let bytes = supply::read(&entry.item, &[], &mut None)?;
     let place = entry.parts.join("/");
+    if npz::holds_frames(&bytes) {
+        return Ok(npz::read_frames(&bytes, &place)?.sensor());
+    }
     let recording = events::read(&bytes, &place)?;
     recording.sensor.ok_or_else(|| {
         Error::usage("the format of this recording does not say how large the sensor is")
