@@ -94,6 +94,9 @@ impl Quality {
         );
         let remedy = match (strict, self.out_of_range > 0) {
             (true, _) => "leave out --strict to train without them, or repair the recordings (spiketrain data inspect FILE shows one)",
+            (false, true) if self.out_of_range > self.backwards + self.invalid => {
+                "is it the right sensor (--size WIDTHxHEIGHT)? spiketrain data inspect FILE shows how far x and y go"
+            }
             (false, true) => "is it the right sensor (--size)? spiketrain data inspect FILE shows a recording; fetch damaged ones again",
             (false, false) => "spiketrain data inspect FILE shows a recording; fetch damaged ones again",
         };

@@ -36,6 +36,13 @@ pub(crate) fn no_such(what: &str, text: &str, known: &[&str]) -> String {
     format!("no such {what}{nearest}{separator} choose {}", known.join(", "))
 }
 
+/// `did you mean 'x'? ` for what stands before a colon, if there is such an x among `known`; else nothing.
+pub(crate) fn meant(text: &str, known: &[&str]) -> String {
+    let head = text.split(':').next().unwrap_or_default();
+    let other = nearest(head, known).filter(|name| *name != head);
+    other.map_or(String::new(), |name| format!("did you mean '{name}'? "))
+}
+
 /// The one of `known` that was meant by `text`, capitals or not, if it is near enough: with half of the name wrong it is no slip of the
 /// finger any more.
 pub(crate) fn nearest<'a>(text: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -76,6 +83,8 @@ mod tests {
         assert_eq!(no_such("rule", "hebbian", &["stbp", "bpsa"]), "no such rule; choose stbp, bpsa");
         assert_eq!(nearest("Merged", &["per-step", "merged"]), Some("merged"));
         assert_eq!(nearest("x", &[]), None);
+        let known = ["restarts", "cosine"];
+        assert_eq!([meant("restart:5", &known), meant("restarts", &known), meant("xyz", &known)], ["did you mean 'restarts'? ", "", ""]);
     }
 
     #[test]

@@ -188,6 +188,7 @@ mod tests {
         title: "",
         folder: "abc",
         parts: &["a", "b", "c"],
+        recordings: &[],
         files: &[
             SetFile { paths: &["sha", "sha2"], bytes: Some(3), checksum: Checksum::Sha256(ABC_SHA), holds: 1, published: true },
             SetFile { paths: &["md5"], bytes: None, checksum: Checksum::Md5(ABC_MD5), holds: 2, published: true },
