@@ -79,6 +79,14 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["train", "--lr", "NaN"], &["--lr"]),
         (&["train", "--lr=-1"], &["--lr"]),
         (&["train", "--alpha", "inf"], &["--alpha"]),
+        (&["train", "--alpha", "2"], &["--alpha: 2 is out of range", "choose 0 to 1"]),
+        (&["train", "--lr", "-1"], &["--lr: -1 is out of range"]),
+        (&["train", "--rule", "bpas"], &["did you mean 'bpsa'?"]),
+        (&["train", "--engine", "CPU"], &["did you mean 'cpu'?"]),
+        (&["train", "--schedule", "cosin"], &["did you mean 'cosine'?"]),
+        (&["train", "--net", "smal"], &["did you mean 'small'?"]),
+        (&["eval", "no-such-run"], &["no-such-run", "check the path"]),
+        (&["train", "--resume", "no-such-run"], &["no-such-run", "check the path"]),
         (&["train", "--threshold", "0"], &["--threshold"]),
         (&["train", "--decay", "1.5"], &["--decay"]),
         (&["train", "--val-split", "1"], &["--val-split"]),
@@ -397,7 +405,23 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so() {
 #[test]
 fn growing_gradients_stop_the_run_and_name_layer_and_step() {
     let dir = tempfile::tempdir().unwrap();
-    let args = ["train", "-T", "64", "--alpha", "10", "--train-limit", "64", "--batch", "32", "--warm-up", "none", "--out", "run"];
+    let args = [
+        "train",
+        "-T",
+        "64",
+        "--alpha",
+        "1",
+        "--threshold",
+        "0.01",
+        "--train-limit",
+        "64",
+        "--batch",
+        "32",
+        "--warm-up",
+        "none",
+        "--out",
+        "run",
+    ];
     refused(dir.path(), &args, 3, &["epoch 1, step", "not finite", "lower --lr or --alpha"]);
 }
 

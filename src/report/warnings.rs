@@ -4,6 +4,7 @@ use super::curves::rates_of;
 use super::summary::last_test;
 use super::{Look, Run, percent};
 use crate::config::BestOn;
+use crate::data::own::WARNING;
 
 /// Below this firing rate a layer is called dead.
 const DEAD: f64 = 0.001;
@@ -49,7 +50,7 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
         said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
     }
     if let Some(r) = &run.result {
-        said.extend(r.dataset_notes.iter().map(|n| format!("{}: {n}", c.dataset)));
+        said.extend(r.dataset_notes.iter().map(|n| format!("{}: {}", c.dataset, n.trim_start_matches(WARNING))));
     }
     said.extend(fall(run));
     said.extend(rates(run));
