@@ -136,7 +136,8 @@ impl Error {
         self.remedy = remedy.to_string();
         self
     }
-    /// Wraps an operating system error met at `path`; out of space and permissions get their own remedy.
+    /// Wraps an operating system error met at `path`; out of space and permissions get their own remedy, and what is read but not there is
+    /// wrong usage.
     pub fn io(path: &std::path::Path, doing: &str, e: &std::io::Error) -> Self {
         use std::io::ErrorKind as K;
         let copy = e.raw_os_error().map_or_else(|| std::io::Error::new(e.kind(), e.to_string()), std::io::Error::from_raw_os_error);
@@ -144,6 +145,10 @@ impl Error {
         match e.kind() {
             K::StorageFull | K::QuotaExceeded => err.remedy("free some space, then run the same command again"),
             K::PermissionDenied | K::ReadOnlyFilesystem => err.remedy("choose a folder you may write to"),
+            // Whoever reads it, a path that leads nowhere was named wrongly: no fault of the disk.
+            K::NotFound if matches!(doing, "reading" | "opening" | "listing the folder") => {
+                Error { kind: Kind::Usage, ..err }.remedy("check the path")
+            }
             K::NotFound => err.remedy("check the path"),
             _ => err,
         }

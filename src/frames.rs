@@ -94,6 +94,8 @@ impl Quality {
             "--sort puts events in the order of their times; spiketrain data inspect FILE shows a recording"
         } else if strict {
             "leave out --strict to train without them, or repair the recordings (spiketrain data inspect FILE shows one)"
+        } else if self.out_of_range > self.misplaced + self.invalid {
+            "is it the right sensor (--size WIDTHxHEIGHT)? spiketrain data inspect FILE shows how far x and y go"
         } else if self.out_of_range > 0 {
             "is it the right sensor (--size)? spiketrain data inspect FILE shows a recording; fetch damaged ones again"
         } else {
@@ -109,7 +111,7 @@ pub fn cells(sensor: Sensor, steps: usize) -> usize {
 }
 
 /// Frames of `counts` `[T,2,H,W]` in which there is no event.
-fn empty(counts: &[u16], sensor: Sensor) -> u64 {
+pub fn empty_frames(counts: &[u16], sensor: Sensor) -> u64 {
     counts.chunks(cells(sensor, 1)).filter(|frame| frame.iter().all(|&n| n == 0)).count() as u64
 }
 
@@ -127,7 +129,7 @@ pub fn counts(events: &[Event], sensor: Sensor, steps: usize, by: SplitBy) -> (V
         let inside: Vec<Event> = events.iter().filter(|e| e.x < sensor.width && e.y < sensor.height).copied().collect();
         cut(&inside, quality.misplaced == 0, sensor, by, &mut counts);
     }
-    let empty_frames = empty(&counts, sensor);
+    let empty_frames = empty_frames(&counts, sensor);
     (counts, Quality { empty_frames, ..quality })
 }
 

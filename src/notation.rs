@@ -14,6 +14,7 @@ use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::named::nearest;
 
 /// One token of the notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,12 @@ impl Notation {
     /// # Errors
     /// Usage: neither.
     pub fn named(text: &str, classes: usize) -> Result<Notation> {
-        Self::preset(text, classes).map_or_else(|| text.parse(), Ok)
+        let near = |e: Error| match nearest(text, &PRESETS.map(|p| p.name)) {
+            Some(name) => Error::usage(format!("'{text}' is neither a preset nor a network notation"))
+                .remedy(format!("did you mean '{name}'? Or: {}", e.remedy)),
+            None => e,
+        };
+        Self::preset(text, classes).map_or_else(|| text.parse().map_err(near), Ok)
     }
 
     /// A preset's name or an explicit notation, for a data set of `classes` classes.
@@ -204,6 +210,11 @@ fn parse_token(token: &str) -> Result<Layer> {
         (false, "FC", true) => Ok(Layer::Full(number(count, limits::MAX_UNITS, "units")?)),
         (true, "DP", true) => Ok(Layer::Dropout),
         (false, "Voting", true) => Ok(Layer::Voting(number(count, limits::MAX_CLASSES, "classes")?)),
+        _ if placeholder(token).is_some() => {
+            let letter = &token[..1];
+            let like = placeholder(token).map_or(String::new(), |layer| layer.to_string());
+            Err(Error::usage(format!("'{token}': {letter} stands for a number")).remedy(format!("write the number, e.g. {like}")))
+        }
         _ => {
             let shown: String = token.chars().take(20).collect();
             Err(Error::usage(format!("'{shown}' is not a layer")).remedy(format!(
@@ -212,6 +223,13 @@ fn parse_token(token: &str) -> Result<Layer> {
             )))
         }
     }
+}
+
+/// A layer as help writes it, `nVoting` or `kFC`, with a number in the place of the letter.
+fn placeholder(token: &str) -> Option<Layer> {
+    let rest = token.strip_prefix(['n', 'k'])?;
+    let number = if rest == "Voting" { "10" } else { "64" };
+    parse_token(&format!("{number}{rest}").replace("Cn", "C3")).ok()
 }
 
 /// A number without sign or leading zeros in 1..=max.
@@ -228,6 +246,23 @@ fn number(text: &str, max: usize, what: &str) -> Result<usize> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn letters_of_the_help_and_slips_in_presets_are_answered() {
+        for (text, part) in [
+            ("16C3-nVoting", "n stands for a number\n  remedy: write the number, e.g. 10Voting"),
+            ("kFC-10Voting", "e.g. 64FC"),
+            ("kCn-10Voting", "e.g. 64C3"),
+        ] {
+            let e = text.parse::<Notation>().unwrap_err().to_string();
+            assert!(e.contains(part) && !e.contains("is not a layer"), "{e}");
+        }
+        for (text, name) in [("smal", "small"), ("Middle", "middle"), ("released-mnits", "released-mnist")] {
+            let e = Notation::named(text, 10).unwrap_err().to_string();
+            assert!(e.contains(&format!("did you mean '{name}'?")), "{e}");
+        }
+        assert!(!Notation::named("8C3-9XY-10Voting", 10).unwrap_err().to_string().contains("did you mean"));
+    }
 
     #[test]
     fn presets_are_table_1() {

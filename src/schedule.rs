@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::named::meant;
 
 /// How the learning rate moves over a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,8 +89,10 @@ impl FromStr for Schedule {
             _ => None,
         };
         found.ok_or_else(|| {
-            Error::usage(format!("'{s}' is not a schedule"))
-                .remedy("choose cosine, restarts:EPOCHS, restarts:EPOCHS:FACTOR, ramp-cosine or constant")
+            Error::usage(format!("'{s}' is not a schedule")).remedy(
+                meant(s, &["cosine", "restarts", "ramp-cosine", "constant"])
+                    + "choose cosine, restarts:EPOCHS, restarts:EPOCHS:FACTOR, ramp-cosine or constant",
+            )
         })
     }
 }
@@ -148,7 +151,10 @@ impl FromStr for WarmUp {
             Some(("ann", n)) => number(n).map(WarmUp::Ann),
             _ => None,
         };
-        found.ok_or_else(|| Error::usage(format!("'{s}' is not a warm-up")).remedy("choose none, ann:EPOCHS or tssl:EPOCHS"))
+        found.ok_or_else(|| {
+            Error::usage(format!("'{s}' is not a warm-up"))
+                .remedy(meant(s, &["none", "ann", "tssl"]) + "choose none, ann:EPOCHS or tssl:EPOCHS")
+        })
     }
 }
 

@@ -49,7 +49,18 @@ fn list_shows_every_set_and_how_to_get_it() {
     has(&out, &[&folder, "--data-dir", "SPIKETRAIN_DATA", "images", "spiketrain data download mnist", "figshare.com"]);
     has(&out, &["missing: data_batch_1.bin, data_batch_3.bin", "spiketrain data download cifar10"]);
     let state = |set: &str| out.lines().find(|l| l.starts_with(&format!("{set} "))).unwrap().split_whitespace().nth(1).unwrap();
-    assert_eq!(["glyphs", "mnist", "cifar10", "nmnist", "dvs-gesture"].map(state), ["built", "absent", "partial", "complete", "absent"]);
+    assert_eq!(["glyphs", "mnist", "cifar10", "nmnist", "dvs-gesture"].map(state), ["built", "absent", "partial", "partial", "absent"]);
+    has(&out, &["incomplete: Train: 0 of 60000 recordings", "incomplete: Test: 0 of 10000 recordings"]);
+    fs::create_dir_all(dir.path().join("nmnist/Train/7")).unwrap();
+    fs::write(dir.path().join("nmnist/Train/7/00001.bin"), b"").unwrap();
+    for arguments in [&["check", "nmnist"][..], &["check"]] {
+        let (code, out, err) = spiketrain(dir.path(), arguments);
+        assert_eq!(code, 2);
+        has(&out, &["incomplete: Train: 1 of 60000 recordings"]);
+        if arguments.len() == 2 {
+            has(&err, &["not as published: nmnist Train: 1 of 60000", "--allow-partial"]);
+        }
+    }
     // The option wins over the environment.
     let (_, out, _) = spiketrain(dir.path(), &["list", "--data-dir", "/elsewhere"]);
     has(&out, &["data folder: /elsewhere ", "spiketrain data --data-dir \"/elsewhere\" download mnist"]);

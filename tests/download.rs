@@ -35,6 +35,7 @@ fn file(name: &'static str, content: &[u8], holds: u16) -> SetFile {
 /// A set of the given files; its own mirror is never to be reached by a test.
 fn set(files: Vec<SetFile>) -> &'static Set {
     Box::leak(Box::new(Set {
+        recordings: &[],
         name: "tiny",
         title: "",
         folder: "tiny",

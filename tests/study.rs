@@ -49,7 +49,7 @@ fn wrong_studies_are_answered_with_what_to_do() {
         (&["study", "latency", "--steps", "4,0"], "choose 1 to 64"),
         (&["study", "latency", "-T", "4"], "--steps"),
         (&["study", "ablation", "--rule", "bpsa"], "--rules"),
-        (&["study", "alpha", "--alphas", "0.2,11"], "choose 0 to 10"),
+        (&["study", "alpha", "--alphas", "0.2,11"], "choose 0 to 1"),
         (&["study", "ablation", "--dataset", "nmnist", "--data-dir", "nowhere"], "remedy: "),
         (&["study", "ablation", "--tune", "--val-split", "0"], "--val-split"),
         (&["reproduce", "table99"], "choose table2"),

@@ -129,7 +129,7 @@ fn other_files_and_newer_versions_are_named_as_such() {
     assert!(error.place.ends_with("byte 8"), "{error}");
     assert!(load_bytes(&forged("{}", &[])).unwrap_err().what.contains("cannot be understood"));
     assert!(load_bytes(&forged(&"[".repeat(100_000), &[])).unwrap_err().what.contains("cannot be understood"));
-    assert_eq!(load(&Disk, Path::new("/absent/x.ckpt")).unwrap_err().kind, ErrorKind::Storage);
+    assert_eq!(load(&Disk, Path::new("/absent/x.ckpt")).unwrap_err().kind, ErrorKind::Usage);
 }
 
 #[test]

@@ -55,8 +55,11 @@ fn list(data_dir: &Path, fetch: &str) {
     for set in catalog::sets() {
         let folder = data_dir.join(set.folder);
         let missing = set.missing_parts(&folder);
+        // What cannot be read is no reason to show no list: it is said below.
+        let short = set.shortcomings(&folder).unwrap_or_else(|e| vec![e.to_string()]);
         let state = match missing.len() {
-            0 => "complete",
+            0 if short.is_empty() => "complete",
+            0 => "partial",
             n if n == set.parts.len() => "absent",
             _ => "partial",
         };
@@ -64,7 +67,8 @@ fn list(data_dir: &Path, fetch: &str) {
         if state == "complete" {
             continue;
         }
-        if state == "partial" {
+        short.iter().for_each(|what| below(format!("incomplete: {what}")));
+        if state == "partial" && !missing.is_empty() {
             below(format!("missing: {}", missing.join(", ")));
         }
         if set.mirrors.is_empty() {
@@ -95,7 +99,7 @@ fn run_download(data_dir: &Path, name: &str, mirrors: &[String]) -> Result<()> {
 
 /// Checks one set, which must be there as a whole, or whatever is there.
 fn check(data_dir: &Path, name: Option<&str>, fetch: String) -> Result<()> {
-    let mut wrong = Wrong { fetch, files: 0, of: 0, remedies: BTreeSet::new() };
+    let mut wrong = Wrong { fetch, files: 0, of: 0, short: Vec::new(), remedies: BTreeSet::new() };
     if let Some(name) = name {
         let set = find(name)?;
         let folder = data_dir.join(set.folder);
@@ -131,6 +135,12 @@ fn check_files(set: &Set, folder: &Path, wrong: &mut Wrong) -> Result<()> {
     if !missing.is_empty() {
         print(format!("  missing: {}", missing.join(", ")));
     }
+    // Sizes of files were compared above.
+    if !set.recordings.is_empty() {
+        let short = set.shortcomings(folder)?;
+        short.iter().for_each(|what| print(format!("  incomplete: {what}")));
+        wrong.short.extend(short.into_iter().map(|what| format!("{} {what}", set.name)));
+    }
     Ok(())
 }
 
@@ -140,6 +150,8 @@ struct Wrong {
     fetch: String,
     files: usize,
     of: usize,
+    /// Parts with fewer recordings than published, or more.
+    short: Vec<String>,
     remedies: BTreeSet<String>,
 }
 
@@ -160,8 +172,13 @@ impl Wrong {
     }
 
     fn report(self, data_dir: &Path) -> Result<()> {
-        if self.files == 0 {
+        if self.files == 0 && self.short.is_empty() {
             return Ok(());
+        }
+        if self.files == 0 {
+            return Err(Error::format(format!("not as published: {}", self.short.join("; ")))
+                .at(data_dir.display())
+                .remedy("add what is missing; training takes what is there with --allow-partial"));
         }
         let remedy = self.remedies.into_iter().collect::<Vec<_>>().join("\n          ");
         Err(Error::format(format!("files not as published: {} of {}", self.files, self.of)).at(data_dir.display()).remedy(remedy))

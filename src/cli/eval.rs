@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::args::EvalArgs;
 use super::{print, say, set_threads};
+use crate::data::own::WARNING;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::train::{Evaluation, Stop, record};
@@ -63,5 +64,7 @@ pub(super) fn open(path: &Path) -> Result<(Trained, PathBuf)> {
 /// Checks that the network takes the samples of `data`, and says if they are not those it was trained on.
 pub(super) fn check(net: &Trained, data: &dyn Dataset) -> Result<()> {
     net.check(data)?.iter().for_each(|note| say(format!("note: {note}")));
+    // What training was told of the data is true of every result on them.
+    data.notes().iter().filter(|note| note.starts_with(WARNING)).for_each(say);
     Ok(())
 }

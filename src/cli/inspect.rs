@@ -10,7 +10,7 @@ use super::{print, say};
 use crate::error::{Error, Result};
 use crate::events::picture::Pictures;
 use crate::events::summary::{Summary, over_time};
-use crate::events::{self, Event, Recording, Sensor, order};
+use crate::events::{self, Event, Recording, Sensor, npz, order};
 use crate::frames::{MAX_BAD_SHARE, Quality, SplitBy, counts};
 use crate::limits::{MAX_DRAWN_PIXELS, MAX_SIDE};
 use crate::storage::{Disk, write_atomically};
@@ -26,7 +26,11 @@ pub fn run(a: &InspectArgs) -> Result<()> {
     // Wrong endings are told before a long file is read.
     let svg = a.picture.as_deref().map(|p| ending(p, "picture", &["png", "svg"])).transpose()? == Some("svg");
     a.animation.as_deref().map(|p| ending(p, "animation", &["gif"])).transpose()?;
-    let mut recording = events::open(&a.file)?;
+    let bytes = events::bytes_of(&a.file)?;
+    if npz::holds_frames(&bytes) {
+        return ready_frames(a, &npz::read_frames(&bytes, &a.file.display().to_string())?, svg);
+    }
+    let mut recording = events::read(&bytes, &a.file.display().to_string())?;
     if a.sort {
         recording.notes.extend(order::sort(&mut recording.events));
     }
@@ -48,6 +52,40 @@ pub fn run(a: &InspectArgs) -> Result<()> {
         save(path, &pictures(&recording.events, &summary, sensor, a.frames.unwrap_or(16), a.split_by)?.gif()?)?;
     }
     Ok(())
+}
+
+/// The same of an .npz of frames, whose events have no times.
+fn ready_frames(a: &InspectArgs, frames: &npz::Frames, svg: bool) -> Result<()> {
+    let sensor = frames.sensor();
+    if let Some(size) = a.size.filter(|size| *size != sensor) {
+        let what = format!("the frames are {}x{}, not {}x{}", sensor.width, sensor.height, size.width, size.height);
+        return Err(Error::usage(what).at(a.file.display()).option("size").remedy("leave it out"));
+    }
+    let half = frames.height * frames.width;
+    let sum = |counts: &[u16]| counts.iter().map(|&c| u64::from(c)).sum::<u64>();
+    let per_frame: Vec<u64> = frames.counts.chunks(2 * half).map(sum).collect();
+    let on: u64 = frames.counts.chunks(half).skip(1).step_by(2).map(sum).sum();
+    if a.json {
+        let (width, height, events) = (sensor.width, sensor.height, frames.events());
+        print(
+            serde_json::json!({"format": "npz-frames", "width": width, "height": height, "steps": frames.steps, "events": events, "on": on,
+            "events_per_frame": per_frame}),
+        );
+    } else {
+        let count = |n: u64| thousands(n as usize);
+        print(format!("{}: numpy array frames (SpikingJelly's format): events that were cut into frames before", a.file.display()));
+        print(format!("  sensor      {}x{}", sensor.width, sensor.height));
+        print(format!("  frames      T = {}", frames.steps));
+        print(format!("  events      {}: {} ON, {} OFF", count(frames.events()), count(on), count(frames.events() - on)));
+        print(format!("  per frame   {}", per_frame.iter().map(|&n| count(n)).collect::<Vec<_>>().join(", ")));
+    }
+    let pictures =
+        |most: Option<usize>| Pictures::of(&frames.clone().at(most.unwrap_or(frames.steps)).map_err(|e| e.option("frames"))?, sensor);
+    if let Some(path) = &a.picture {
+        let sheet = pictures(Some(a.frames.unwrap_or(1)))?.sheet();
+        save(path, &if svg { sheet.svg().into_bytes() } else { sheet.png()? })?;
+    }
+    a.animation.as_ref().map_or(Ok(()), |path| save(path, &pictures(a.frames)?.gif()?))
 }
 
 /// The ending of a file's name, if it is one of `known`.

@@ -26,9 +26,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use signal_hook::consts::SIGABRT;
 
+use crate::data::own::WARNING;
 use crate::error::{Error, Result};
 use args::{Cli, Command};
 
@@ -41,7 +42,7 @@ pub fn main() -> ExitCode {
 /// process that does nothing else: it sets handlers of signals and of panics.
 pub fn main_with(words: impl IntoIterator<Item = OsString>) -> u8 {
     let _ = abort_for_lack_of_memory();
-    let cli = match Cli::try_parse_from(words) {
+    let cli = match parse(words) {
         Ok(cli) => cli,
         // Help and version come this way, too. A reader that went away is not an error.
         Err(e) => {
@@ -78,12 +79,27 @@ fn abort_for_lack_of_memory() -> std::io::Result<()> {
 /// Usage: what the user would be told.
 pub fn understands(arguments: &[&str]) -> Result<()> {
     let words = std::iter::once("spiketrain").chain(arguments.iter().copied());
-    Cli::try_parse_from(words).map(|_| ()).map_err(Error::usage)
+    parse(words.map(OsString::from)).map(|_| ()).map_err(Error::usage)
 }
 
 /// Every command and option there is; for tests that try them all.
 pub fn command() -> clap::Command {
-    Cli::command()
+    numbers_are_values(Cli::command())
+}
+
+fn parse(words: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, clap::Error> {
+    let mut command = command();
+    let said = command.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches(&said).map_err(|e| e.format(&mut command))
+}
+
+/// `--lr -1` says a number that is refused by its range, not an option -1: there is none that is called by a number.
+fn numbers_are_values(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let takes_values = arg.get_action().takes_values() && arg.get_num_args().is_none_or(|n| n.takes_values());
+        if takes_values { arg.allow_negative_numbers(true) } else { arg }
+    });
+    command.mut_subcommands(numbers_are_values)
 }
 
 fn run(cli: Cli) -> Result<u8> {
@@ -134,6 +150,16 @@ fn harmless(text: &str) -> String {
         }
     }
     out
+}
+
+/// A note as it is shown: a warning calls itself one.
+fn noted(note: &str) -> String {
+    if note.starts_with(WARNING) { note.to_string() } else { format!("note: {note}") }
+}
+
+/// Prints a note, a warning on standard error.
+fn tell(note: &str) {
+    if note.starts_with(WARNING) { say(note) } else { print(noted(note)) }
 }
 
 /// Prints to standard output; a reader that went away (`| head`) is not an error.

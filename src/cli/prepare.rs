@@ -74,7 +74,7 @@ fn report(p: &Prepared) {
         count(q.invalid)
     ));
     print(format!("split       sha256 {}", about.split_hash));
-    p.notes.iter().for_each(|n| print(format!("note: {n}")));
+    p.notes.iter().for_each(|n| super::tell(n));
     let cache = format!("{}, {:.1} MB", p.cache.path().display(), p.bytes as f64 / 1e6);
     match p.built {
         Some(Built { seconds: s, events }) => print(format!("prepared in {s:.1} s, {:.1} M events/s: {cache}", events as f64 / s / 1e6)),

@@ -50,7 +50,7 @@ pub fn run(data_dir: PathBuf, a: &SimulateArgs) -> Result<()> {
     let made = write(&Disk, &a.out, a.kind, &pictures, a.seed, &progress);
     bar.finish_and_clear();
     let made = made?;
-    set.notes.iter().chain(&made.notes).for_each(|n| print(format!("note: {n}")));
+    set.notes.iter().chain(&made.notes).for_each(|n| super::tell(n));
     let [train, test] = made.recordings.map(thousands);
     print(format!("simulated {} from {}: {train} training and {test} test recordings in {}", a.kind, set.name, a.out.display()));
     let new = made.recordings[0] + made.recordings[1] - made.kept;

@@ -109,7 +109,7 @@ fn describe(session: &Session, watch: &mut Terminal) {
     if session.data.steps().is_some() {
         watch.note(&frames_line(c));
     }
-    session.data.notes().iter().for_each(|n| watch.note(&format!("  note: {n}")));
+    session.data.notes().iter().for_each(|n| watch.note(&format!("  {}", super::noted(n))));
     let name = session.preset.map_or(String::new(), |p| format!("{p} = "));
     watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), c.engine.name()));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };

@@ -61,7 +61,7 @@ options! { |user, set, recipe|
     rule: Rule = recipe.rule.parse()?, [Learning];
     /// Share of the error that crosses a spike under bpsa+bpta [default: see below].
     #[arg(long)]
-    alpha: f64 = recipe.alpha, in within(0.0, 10.0), [Learning];
+    alpha: f64 = recipe.alpha, in within(0.0, 1.0), [Learning];
     /// Firing threshold u_th [default: see below].
     #[arg(long)]
     threshold: f64 = recipe.threshold, in above(0.0, 1e3), [Network];

@@ -1,8 +1,10 @@
 //! Which files published sets consist of, where those come from, and which of them are at hand. The sets themselves: [`super::sets`].
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::sets::{self, Origin};
+use super::zip::Zip;
 use crate::error::{Error, Result};
 
 /// The digest of a published file.
@@ -42,6 +44,8 @@ pub struct Set {
     pub folder: &'static str,
     /// What it consists of.
     pub parts: &'static [&'static str],
+    /// How many recordings each part has as published, and how their names end; empty: a part is one file.
+    pub recordings: &'static [(usize, &'static str)],
     /// All files that may hold them.
     pub files: &'static [SetFile],
     /// Addresses that serve the published files, tried in this order; each ends with '/'. Empty: by hand only.
@@ -97,6 +101,35 @@ impl SetFile {
     }
 }
 
+/// Folders within folders that are looked into.
+const DEPTH: usize = 4;
+
+/// The files in a folder or zip archive whose names end in `.ending`; `None` for other files.
+fn recordings_in(path: &Path, ending: &str) -> Result<Option<usize>> {
+    let is_one = |path: &Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    if path.is_dir() {
+        return count(path, &is_one, DEPTH).map(Some).map_err(|e| Error::io(path, "listing the folder", &e));
+    }
+    if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) {
+        return Ok(None);
+    }
+    let members = Zip::open(path)?;
+    Ok(Some(members.members().iter().filter(|m| m.is_file && is_one(Path::new(&m.path))).count()))
+}
+
+fn count(folder: &Path, is_one: &dyn Fn(&Path) -> bool, depth: usize) -> std::io::Result<usize> {
+    let mut found = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if is_one(&path) {
+            found += 1;
+        } else if depth > 0 && path.is_dir() {
+            found += count(&path, is_one, depth - 1)?;
+        }
+    }
+    Ok(found)
+}
+
 impl Set {
     /// The first file at hand that holds part number `part`, by the order of [`Set::files`].
     pub fn locate(&self, folder: &Path, part: usize) -> Option<PathBuf> {
@@ -106,6 +139,29 @@ impl Set {
     /// Names of the parts that no file at hand holds.
     pub fn missing_parts(&self, folder: &Path) -> Vec<&'static str> {
         (0..self.parts.len()).filter(|&p| self.locate(folder, p).is_none()).map(|p| self.parts[p]).collect()
+    }
+
+    /// What the parts at hand lack of what is published, part by part: recordings in folders and zip archives are counted, files compared
+    /// by their size. Only a checksum ([`Set::verify`]) knows more.
+    ///
+    /// # Errors
+    /// Format, Storage: a folder or an archive cannot be read.
+    pub fn shortcomings(&self, folder: &Path) -> Result<Vec<String>> {
+        let mut short = Vec::new();
+        for (part, name) in self.parts.iter().enumerate() {
+            let Some(path) = self.locate(folder, part) else { continue };
+            if let Some((expected, ending)) = self.recordings.get(part) {
+                let found = recordings_in(&path, ending)?;
+                short.extend(found.filter(|n| n != expected).map(|n| format!("{name}: {n} of {expected} recordings")));
+                continue;
+            }
+            let found = fs::metadata(&path).map_err(|e| Error::io(&path, "opening", &e))?.len();
+            let known: Vec<u64> = self.files.iter().filter(|f| f.holds >> part & 1 == 1).filter_map(|f| f.bytes).collect();
+            if !known.is_empty() && !known.contains(&found) {
+                short.push(format!("{name}: {} has {found} bytes, not as published", path.strip_prefix(folder).unwrap_or(&path).display()));
+            }
+        }
+        Ok(short)
     }
 
     /// The error for a set that is not, or not wholly, in `folder`.

@@ -19,6 +19,7 @@ pub mod glyphs;
 pub mod idx;
 pub mod motions;
 pub mod name;
+pub mod own;
 pub mod pictures;
 pub mod recordings;
 pub mod sets;

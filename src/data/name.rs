@@ -10,6 +10,7 @@ use serde::ser::{Serialize, Serializer};
 
 use super::sets::{ALL, Descriptor};
 use crate::error::{Error, Result};
+use crate::named::nearest;
 
 /// A data set of this program, by name; what there is to know about it is in its [`Descriptor`], to which this dereferences.
 #[derive(Clone, Copy)]
@@ -100,35 +101,11 @@ impl<'de> Deserialize<'de> for DatasetName {
 /// The error for a name that is none of `known`.
 pub(super) fn unknown(s: &str, known: &[&str]) -> Error {
     let list = format!("data sets: {}", known.join(", "));
-    let nearest = known.iter().map(|n| (distance(&s.to_lowercase(), n), n)).min();
-    let remedy = match nearest {
-        // Half of the name wrong is no slip of the finger any more.
-        Some((d, n)) if 2 * d <= n.len() => format!("did you mean '{n}'? ({list})"),
-        _ => list,
+    let remedy = match nearest(s, known) {
+        Some(n) => format!("did you mean '{n}'? ({list})"),
+        None => list,
     };
     Error::usage(format!("unknown data set '{s}'")).remedy(remedy)
-}
-
-/// Edit distance with swaps of neighbours (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    // Long input is nobody's typing error, and the table is quadratic.
-    let a: Vec<char> = a.chars().take(64).collect();
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut d = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            if i == 0 || j == 0 {
-                d[i][j] = i + j;
-                continue;
-            }
-            let change = d[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            d[i][j] = change.min(d[i - 1][j] + 1).min(d[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                d[i][j] = d[i][j].min(d[i - 2][j - 2] + 1);
-            }
-        }
-    }
-    d[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -154,12 +131,5 @@ mod tests {
         assert!(!e.contains("did you mean") && e.contains("fashion-mnist"), "{e}");
         assert!("".parse::<DatasetName>().is_err());
         assert!("ü".repeat(10_000).parse::<DatasetName>().is_err());
-    }
-
-    #[test]
-    fn edit_distance() {
-        assert_eq!(distance("mnsit", "mnist"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

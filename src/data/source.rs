@@ -142,6 +142,6 @@ mod tests {
     fn missing_files_and_folders_are_errors() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(read_whole(dir.path()).unwrap_err().exit_code(), 2);
-        assert_eq!(read_whole(&dir.path().join("none")).unwrap_err().exit_code(), 4);
+        assert_eq!(read_whole(&dir.path().join("none")).unwrap_err().exit_code(), 2);
     }
 }

@@ -188,6 +188,7 @@ mod tests {
         title: "",
         folder: "abc",
         parts: &["a", "b", "c"],
+        recordings: &[],
         files: &[
             SetFile { paths: &["sha", "sha2"], bytes: Some(3), checksum: Checksum::Sha256(ABC_SHA), holds: 1, published: true },
             SetFile { paths: &["md5"], bytes: None, checksum: Checksum::Md5(ABC_MD5), holds: 2, published: true },
@@ -220,7 +221,7 @@ mod tests {
         assert!(matches!(verdict(0, "abcdf"), Verdict::Damaged { algorithm: "MD5", .. }));
         assert_eq!(SET.verify(&SET.files[0], dir.path(), &mut ()).unwrap(), Verdict::NotAFile);
         assert_eq!(SET.verify(&SET.files[2], dir.path(), &mut ()).unwrap(), Verdict::NoDigest, "a folder of files");
-        assert_eq!(SET.verify(&SET.files[0], &dir.path().join("gone"), &mut ()).unwrap_err().exit_code(), 4);
+        assert_eq!(SET.verify(&SET.files[0], &dir.path().join("gone"), &mut ()).unwrap_err().exit_code(), 2);
     }
 
     #[test]

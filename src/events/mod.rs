@@ -105,8 +105,16 @@ pub fn read_reusing(bytes: &[u8], name: &str, events: Vec<Event>) -> Result<Reco
 /// Reads a recording from a file.
 ///
 /// # Errors
-/// Storage: it cannot be read. Format: as [`read`], or it has more than [`limits::MAX_RECORDING_BYTES`].
+/// As [`read`] and [`bytes_of`].
 pub fn open(path: &Path) -> Result<Recording> {
+    read(&bytes_of(path)?, &path.display().to_string())
+}
+
+/// The bytes of a file that may be a recording.
+///
+/// # Errors
+/// Usage: there is no such file. Storage: it cannot be read. Format: it has more than [`limits::MAX_RECORDING_BYTES`].
+pub fn bytes_of(path: &Path) -> Result<Vec<u8>> {
     let failed = |e: std::io::Error| Error::io(path, "reading", &e);
     // Asked before: opening a pipe waits for whoever writes into it.
     if !fs::metadata(path).map_err(|e| Error::io(path, "opening", &e))?.is_file() {
@@ -119,7 +127,7 @@ pub fn open(path: &Path) -> Result<Recording> {
         let found = format!("expected a recording of at most {} bytes, found a longer file", limits::MAX_RECORDING_BYTES);
         return Err(Error::format(found).at(path.display()).remedy("cut it into shorter recordings"));
     }
-    read(&bytes, &path.display().to_string())
+    Ok(bytes)
 }
 
 fn other_aedat(name: &str, version: &[u8]) -> Error {

@@ -11,7 +11,7 @@ use zip::ZipArchive;
 
 use super::clock;
 use super::npy::Array;
-use super::{Event, Format, Recording, bad};
+use super::{Event, Format, Recording, Sensor, bad};
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -43,6 +43,49 @@ pub struct Frames {
     pub counts: Vec<u16>,
 }
 
+impl Frames {
+    /// Width and height.
+    pub fn sensor(&self) -> Sensor {
+        // Both are at most limits::MAX_SIDE.
+        Sensor { width: self.width as u16, height: self.height as u16 }
+    }
+
+    /// Sum of all counts.
+    pub fn events(&self) -> u64 {
+        self.counts.iter().map(|&c| u64::from(c)).sum()
+    }
+
+    /// `[steps,2,H,W]`: these frames, or, if there are k times as many, the sums of k neighbours; sums end at 65,535.
+    ///
+    /// # Errors
+    /// Usage: `steps` does not divide T.
+    pub fn at(self, steps: usize) -> Result<Vec<u16>> {
+        if steps == self.steps {
+            return Ok(self.counts);
+        }
+        if steps == 0 || !self.steps.is_multiple_of(steps) {
+            let fitting: Vec<String> = (1..=self.steps).rev().filter(|t| self.steps.is_multiple_of(*t)).map(|t| t.to_string()).collect();
+            let what = format!("{} frames cannot be brought to T = {steps}", self.steps);
+            let remedy =
+                format!("choose -T {} (neighbouring frames are added up), or write the frames anew with T = {steps}", fitting.join(", "));
+            return Err(Error::usage(what).remedy(remedy));
+        }
+        let cells = 2 * self.height * self.width;
+        let mut sums = vec![0u16; steps * cells];
+        for (t, frame) in self.counts.chunks_exact(cells).enumerate() {
+            let sum = &mut sums[t / (self.steps / steps) * cells..][..cells];
+            sum.iter_mut().zip(frame).for_each(|(s, &c)| *s = s.saturating_add(c));
+        }
+        Ok(sums)
+    }
+}
+
+/// Whether a file is an .npz of frames, not of events.
+pub fn holds_frames(bytes: &[u8]) -> bool {
+    let holds = |archive: Archive| archive.index_for_name("t.npy").is_none() && archive.index_for_name("frames.npy").is_some();
+    bytes.starts_with(FORMAT.magic) && open(bytes, "").is_ok_and(holds)
+}
+
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
 /// Decodes the arrays t (µs), x, y and p (0 or 1) into `events`, whose content goes; `name` only names the place of errors.
@@ -51,6 +94,7 @@ type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 /// Format: no zip, an array missing or of another kind, arrays of different lengths, a number that does not fit, too many events.
 pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recording> {
     let mut archive = open(bytes, name)?;
+    // Whoever reads frames as well asks before: holds_frames.
     if archive.index_for_name("t.npy").is_none() && archive.index_for_name("frames.npy").is_some() {
         return Err(Error::format("expected events (arrays t, x, y, p), found frames")
             .at(name)
@@ -144,7 +188,7 @@ fn with_array<T>(archive: &mut Archive, array: &str, take: impl FnOnce(Array) ->
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::io::Write;
 
     use zip::CompressionMethod::{self, Deflated, Stored};
@@ -177,6 +221,11 @@ pub(super) mod tests {
         let array = |f: fn(&Event) -> u64| npy("<i8", &shape, &column(events, |e| f(e).to_le_bytes()));
         let (t, x, y, p) = (array(|e| e.t), array(|e| e.x.into()), array(|e| e.y.into()), array(|e| e.on.into()));
         zip_of(&[("t", t), ("x", x), ("y", y), ("p", p)], method)
+    }
+
+    /// Frames of bytes, `[T,2,H,W]`.
+    pub fn frames_file(steps: usize, height: usize, width: usize, counts: &[u8]) -> Vec<u8> {
+        zip_of(&[("frames", npy("|u1", &format!("({steps}, 2, {height}, {width})"), counts))], Deflated)
     }
 
     fn some_events(n: usize) -> Vec<Event> {
@@ -251,5 +300,18 @@ pub(super) mod tests {
             assert!(read_frames(&file(npy(descr, shape, &bytes)), "f").is_err(), "{descr} {shape}");
         }
         assert!(read_frames(&events_file(&some_events(2), Stored), "f").is_err());
+    }
+
+    #[test]
+    fn frames_are_added_up_to_a_t_that_divides_theirs() {
+        let file = frames_file(4, 1, 2, &(0..16).collect::<Vec<u8>>());
+        assert!(holds_frames(&file) && !holds_frames(&events_file(&some_events(2), Stored)) && !holds_frames(b"PK\x03\x04"));
+        let frames = read_frames(&file, "f").unwrap();
+        assert_eq!((frames.sensor(), frames.events()), (Sensor { width: 2, height: 1 }, 120));
+        assert_eq!(frames.clone().at(4).unwrap(), (0..16).collect::<Vec<u16>>());
+        assert_eq!(frames.clone().at(2).unwrap(), [4, 6, 8, 10, 20, 22, 24, 26]);
+        let e = frames.clone().at(3).unwrap_err().to_string();
+        assert!(e.contains("4 frames cannot be brought to T = 3") && e.contains("-T 4, 2, 1"), "{e}");
+        assert!(frames.clone().at(8).is_err() && frames.at(0).is_err());
     }
 }

@@ -3,6 +3,7 @@
 use super::summary::last_test;
 use super::{Look, Run, percent};
 use crate::config::BestOn;
+use crate::data::own::WARNING;
 use crate::train::trouble::{self, Seen};
 
 /// A share of neurons of a layer that never fire which is worth a word.
@@ -47,7 +48,7 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
         said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
     }
     if let Some(r) = &run.result {
-        said.extend(r.dataset_notes.iter().map(|n| format!("{}: {n}", c.dataset)));
+        said.extend(r.dataset_notes.iter().map(|n| format!("{}: {}", c.dataset, n.trim_start_matches(WARNING))));
     }
     said.extend(fall(run));
     said.extend(numbers(run));

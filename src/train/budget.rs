@@ -3,7 +3,7 @@
 use super::credit;
 use super::record::available_memory;
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::{Dataset, Resize};
 use crate::engine::memory::samples_on_host;
 use crate::engines;
 use crate::error::{Error, Result};
@@ -14,6 +14,15 @@ use crate::plan::Plan;
 pub fn load_of(c: &Config, data: &dyn Dataset) -> Load {
     let everywhere = c.rule.surrogate(c.alpha).reads_silent_steps() || c.warm_up.epochs() > 0;
     Load { steps: c.time_steps.most(), batch: c.batch, direct: data.steps().is_none(), everywhere }
+}
+
+/// What can be said about the size of inputs where there is not enough memory; begins with a comma.
+fn smaller_inputs(c: &Config) -> &'static str {
+    match (c.dataset.is_own(), c.dataset.is_events()) {
+        (true, false) => ", or smaller pictures (--size 32x32: height x width)",
+        (_, true) if c.resize == Resize::None => ", or frames of half the sides (--resize sum)",
+        _ => "",
+    }
 }
 
 /// How a run keeps within its memory.
@@ -34,7 +43,15 @@ pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>)
     let ahead = |load: &Load| samples_on_host(plan, load);
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };
     let (recompute, credit_samples) = match limit {
-        Some(limit) => memory::recompute_and_look_within(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead(&load)))?,
+        Some(limit) => memory::recompute_and_look_within(engine, plan, &load, most, limit.saturating_sub(data.bytes() + ahead(&load)))
+            .map_err(|e| {
+                if smaller_inputs(c).is_empty() {
+                    e
+                } else {
+                    let remedy = format!("{}{}", e.remedy, smaller_inputs(c));
+                    e.remedy(remedy)
+                }
+            })?,
         None => (vec![false; plan.blocks.len()], most),
     };
     let needs = |batch| {
@@ -49,8 +66,9 @@ pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>)
         return Ok(budget(recompute));
     }
     let fits = (1..c.batch).rev().find(|&b| needs(b) <= room.bytes);
-    let advice = fits.map_or("choose a smaller net or fewer time steps".to_string(), |b| {
-        format!("choose --batch {b}, --memory {}M (layers are recomputed), or fewer time steps", room.bytes / 1_000_000)
+    let smaller = smaller_inputs(c);
+    let advice = fits.map_or(format!("choose a smaller net or fewer time steps{smaller}"), |b| {
+        format!("choose --batch {b}, --memory {}M (layers are recomputed), or fewer time steps{smaller}", room.bytes / 1_000_000)
     });
     let mb = |bytes: u64| bytes / 1_000_000;
     let who = if room.limited { "this process may take only" } else { "this machine has only" };

@@ -9,7 +9,7 @@ use crate::data::recordings::turn;
 use crate::data::{Samples, assemble};
 use crate::engine::{Batch, Input};
 use crate::error::{Error, Result};
-use crate::events::{self, order};
+use crate::events::{self, npz, order};
 use crate::frames::{self, Quality};
 use crate::loss;
 
@@ -88,13 +88,17 @@ impl Trained {
 
     fn picture(&self, file: &Path) -> Result<Sample> {
         let shape = self.plan().shape;
-        let Picture { pixels, resized_from } = pictures::load_picture(file, shape)?;
+        let Picture { pixels, resized_from, turned, transparent } = pictures::load_picture(file, shape)?;
         let samples = Samples { pixels, labels: vec![0] };
-        let notes = resized_from.map(|(h, w)| format!("resized from {h}x{w} to {}x{}", shape.h, shape.w));
+        let notes = [
+            turned.then(|| "turned as its EXIF orientation says".to_string()),
+            transparent.then(|| "has transparent pixels, which count with the colour stored under them".to_string()),
+            resized_from.map(|(h, w)| format!("resized from {h}x{w} to {}x{}", shape.h, shape.w)),
+        ];
         Ok(Sample {
             input: Input::Direct(assemble(&samples, shape, &[0], &self.preparation(), None)),
             steps: if self.method().ann { 1 } else { self.config.time_steps.last() },
-            notes: notes.into_iter().collect(),
+            notes: notes.into_iter().flatten().collect(),
             source: Source::Picture { resized_from },
         })
     }
@@ -106,7 +110,11 @@ impl Trained {
         let Some(layout) = set.recordings() else {
             return Err(Error::usage(format!("{set} are made as frames, visit by visit; there are no recordings of them")).at(name));
         };
-        let mut recording = events::open(file)?;
+        let bytes = events::bytes_of(file)?;
+        if npz::holds_frames(&bytes) {
+            return self.frames(&bytes, file);
+        }
+        let mut recording = events::read(&bytes, &file.display().to_string())?;
         if config.sort {
             recording.notes.extend(order::sort(&mut recording.events));
         }
@@ -129,6 +137,26 @@ impl Trained {
             steps: config.time_steps.last(),
             notes,
             source: Source::Recording { events: quality.events, bad: quality.bad() },
+        })
+    }
+
+    /// Frames that were cut before, as SpikingJelly stores them.
+    fn frames(&self, bytes: &[u8], file: &Path) -> Result<Sample> {
+        let (prep, steps) = (self.preparation(), self.config.time_steps.last());
+        let (sensor, frames) = (prep.resize.sensor(self.plan().shape), npz::read_frames(bytes, &file.display().to_string())?);
+        if frames.sensor() != sensor {
+            let what =
+                format!("expected frames of {}x{} (width x height), found {}x{}", sensor.width, sensor.height, frames.width, frames.height);
+            return Err(Error::usage(what).at(file.display()).remedy("give frames of the size that the network was trained on"));
+        }
+        let (events, all) = (frames.events(), frames.steps);
+        let counts = frames.at(steps).map_err(|e| e.at(file.display()))?;
+        let added = (all > steps).then(|| format!("{all} frames added up to {steps}"));
+        Ok(Sample {
+            input: Input::Frames(prepare_frames(&counts, sensor, &prep)),
+            steps,
+            notes: added.into_iter().collect(),
+            source: Source::Recording { events, bad: 0 },
         })
     }
 

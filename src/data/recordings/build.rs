@@ -13,8 +13,8 @@ use super::plan::{Plan, Planned, Window};
 use crate::data::cache::part::{Block, Part};
 use crate::data::verify::Observer;
 use crate::error::{Error, Result};
-use crate::events::{self, Event, order};
-use crate::frames::{Quality, SplitBy, cells, counts};
+use crate::events::{self, Event, Sensor, npz, order};
+use crate::frames::{Quality, SplitBy, cells, counts, empty_frames};
 use crate::limits;
 
 /// Notes of single recordings that are kept; more are counted.
@@ -154,12 +154,13 @@ pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer:
     if planned.samples.is_empty() {
         return Ok(Done { blocks: Vec::new(), events: 0, notes: Vec::new() });
     }
+    if npz::holds_frames(bytes) {
+        return ready_frames(plan, cut, planned, bytes);
+    }
     let mut recording = events::read_reusing(bytes, &planned.place, std::mem::take(buffer))?;
     if plan.same_sensor && recording.sensor != Some(plan.sensor) {
-        let name = |s: events::Sensor| format!("{}x{}", s.width, s.height);
-        let found = recording.sensor.map_or("none that the format knows".to_string(), name);
-        let what = format!("expected a sensor of {} as in the first recording, found {found}", name(plan.sensor));
-        return Err(Error::usage(what).at(&planned.place).remedy("say the size of all: --size WIDTHxHEIGHT"));
+        let other = other_sensor(plan, recording.sensor);
+        return Err(other.at(&planned.place).remedy("say the size of all: --size WIDTHxHEIGHT"));
     }
     if cut.sorted {
         recording.notes.extend(order::sort(&mut recording.events).map(|note| format!("{}: {note}", planned.place)));
@@ -190,6 +191,35 @@ pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer:
     let events = recording.events.len() as u64;
     *buffer = recording.events;
     Ok(Done { blocks, events, notes: recording.notes })
+}
+
+fn other_sensor(plan: &Plan, found: Option<Sensor>) -> Error {
+    let name = |s: Sensor| format!("{}x{}", s.width, s.height);
+    let found = found.map_or("none that the format knows".to_string(), name);
+    let whose = if plan.same_sensor { " as in the first recording" } else { "" };
+    Error::usage(format!("expected a sensor of {}{whose}, found {found}", name(plan.sensor)))
+}
+
+/// A recording that was cut into frames before. Its events have no times, so that no window of them can be taken.
+fn ready_frames(plan: &Plan, cut: Cut, planned: &Planned, bytes: &[u8]) -> Result<Done> {
+    let frames = npz::read_frames(bytes, &planned.place)?;
+    if frames.sensor() != plan.sensor {
+        return Err(other_sensor(plan, Some(frames.sensor()))
+            .at(&planned.place)
+            .remedy("frames cannot change their size: make them of one size"));
+    }
+    let &[(sample, None)] = &planned.samples[..] else {
+        return Err(Error::usage("expected events, found frames").at(&planned.place).remedy("give the file of events they are from"));
+    };
+    if cut.turned {
+        return Err(Error::usage("expected events, found frames")
+            .at(&planned.place)
+            .remedy("load frames of this set with --dataset events DIR"));
+    }
+    let events = frames.events();
+    let counts = frames.at(cut.steps).map_err(|e| e.at(&planned.place))?;
+    let quality = Quality { events, empty_frames: empty_frames(&counts, plan.sensor), ..Quality::default() };
+    Ok(Done { blocks: vec![Block::new(sample, &counts, quality, 0)], events, notes: Vec::new() })
 }
 
 /// DVS-CIFAR10 as SpikingJelly reads it: x' = 127-y, y' = 127-x, polarity swapped. Coordinates beyond the sensor stay beyond it.

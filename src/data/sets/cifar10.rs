@@ -16,6 +16,7 @@ const FILES: Set = Set {
     title: "ten kinds of things in colour, 50,000 + 10,000, 3x32x32",
     folder: "cifar10",
     parts: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"],
+    recordings: &[],
     files: &[
         published(
             &["cifar-10-binary.tar.gz"],

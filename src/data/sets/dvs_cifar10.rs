@@ -12,6 +12,7 @@ const FILES: Set = Set {
     title: "event recordings of CIFAR10, 10,000, 128x128x2",
     folder: "dvs-cifar10",
     parts: &["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"],
+    recordings: &[(1000, "aedat"); 10],
     files: &[
         archive(&["airplane.zip", "airplane"], Unknown, 1),
         archive(&["automobile.zip", "automobile"], Unknown, 1 << 1),

@@ -12,6 +12,7 @@ const FILES: Set = Set {
     title: "event recordings of gestures, 1,176 + 288, 128x128x2",
     folder: "dvs-gesture",
     parts: &["DvsGesture"],
+    recordings: &[(122, "aedat")],
     files: &[archive(&["DvsGesture.tar.gz"], Md5("8a5c71fb11e24e5ca5b11866ca6c00a1"), 1), folder(&["DvsGesture"], 1)],
     mirrors: &[],
     steps: "search for 'DVS128 Gesture Dataset' at IBM Research, fill in the form, and fetch DvsGesture.tar.gz",

@@ -11,6 +11,7 @@ const FILES: Set = Set {
     title: "articles of clothing, 60,000 + 10,000, 1x28x28",
     folder: "fashion-mnist",
     parts: idx::PARTS,
+    recordings: &[],
     files: &[
         published(idx::NAMES[0][0], 26_421_880, Md5("8d4fb7e6c68d591d4c3dfef9ec88bf0d"), 1),
         published(idx::NAMES[1][0], 29_515, Md5("25c81989df183df01b3e8a0aad5dffbe"), 2),

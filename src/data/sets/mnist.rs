@@ -11,6 +11,7 @@ const FILES: Set = Set {
     title: "handwritten digits, 60,000 + 10,000, 1x28x28",
     folder: "mnist",
     parts: idx::PARTS,
+    recordings: &[],
     files: &[
         published(idx::NAMES[0][0], 9_912_422, Sha256("440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"), 1),
         published(idx::NAMES[1][0], 28_881, Sha256("3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"), 2),

@@ -12,6 +12,7 @@ const FILES: Set = Set {
     title: "event recordings of MNIST, 60,000 + 10,000, 34x34x2",
     folder: "nmnist",
     parts: &["Train", "Test"],
+    recordings: &[(60_000, "bin"), (10_000, "bin")],
     files: &[
         archive(&["Train.zip"], Md5("20959b8e626244a1b502305a9e6e2031"), 1),
         archive(&["Test.zip"], Md5("69ca8762b2fe404d9b9bad1103e97832"), 2),

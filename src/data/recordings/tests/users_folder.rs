@@ -122,3 +122,41 @@ fn recordings_without_events_and_with_gaps_are_counted_whatever_their_format() {
     said("4 of 14 recordings (28.6 %) have no event in half of their 4 frames or more");
     assert_eq!(p.quality.empty_frames, 4 * 4 + 4 * 2);
 }
+
+/// As SpikingJelly writes them; T of the file is -T or a multiple of it.
+#[test]
+fn frames_are_taken_as_they_are_or_added_up() {
+    let dir = tempfile::tempdir().unwrap();
+    for (class, first) in [("a", 1u8), ("b", 100)] {
+        for i in 0..5 {
+            let counts: Vec<u8> = (0..8 * 2 * 6).map(|n| if n < 12 { first + i } else { 0 }).collect();
+            put(dir.path().join(format!("mine/{class}/{i}.npz")), &crate::events::npz::tests::frames_file(8, 2, 3, &counts));
+        }
+    }
+    for steps in [8, 4] {
+        let p = ready(sets::EVENTS, &EventOptions { steps, ..of(dir.path()) });
+        assert_eq!((p.cache.sensor(), p.per_class()), (Sensor { width: 3, height: 2 }, [vec![4, 4], vec![1, 1]]));
+        let found = frames(&p, 1);
+        assert!(found.len() == steps * 12 && found[..12].iter().all(|&c| (100..105).contains(&c)) && found[12..].iter().all(|&c| c == 0));
+    }
+    let text = error(sets::EVENTS, &EventOptions { steps: 3, ..of(dir.path()) });
+    assert!(text.contains("a/0.npz: 8 frames cannot be brought to T = 3") && text.contains("-T 8, 4, 2, 1"), "{text}");
+    let size = Some(Sensor { width: 9, height: 2 });
+    assert!(error(sets::EVENTS, &EventOptions { size, ..of(dir.path()) }).contains("expected a sensor of 9x2, found 3x2"));
+}
+
+#[test]
+fn what_would_mislead_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    for (split, class, n) in [("Train", "wave", 3), ("Train", "clap/anna", 2), ("TEST", "clap/anna", 1), ("val", "wave", 2)] {
+        fill(dir.path(), split, class, n);
+    }
+    let p = ready(sets::EVENTS, &of(dir.path()));
+    assert_eq!((&p.cache.about().classes[..], p.per_class()), (&["clap".to_string(), "wave".to_string()][..], [vec![2, 3], vec![1, 0]]));
+    let said = p.notes.join("\n");
+    for part in
+        ["not used: val;", "3 files lie in folders below", "no test samples of 1 of 2 classes: wave", "warning: all 1 test files are also"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}

@@ -1,0 +1,125 @@
+//! The user's own folders: what sets of pictures and of recordings have in common, and what is said about the way they lie.
+//!
+//! A note that begins with [`WARNING`] says that a result could mislead.
+
+use std::collections::{HashMap, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::Result;
+
+/// What a note begins with that is more than a remark.
+pub const WARNING: &str = "warning: ";
+/// Names that are shown; more are counted.
+const SHOWN: usize = 5;
+
+/// A note that is a warning.
+pub(super) fn warning(text: String) -> String {
+    format!("{WARNING}{text}")
+}
+
+/// The one of `folders` that is called `name`, in capitals or not; as it is written here if there are several.
+pub(super) fn called<'a>(mut folders: impl Iterator<Item = &'a str> + Clone, name: &str) -> Option<&'a str> {
+    folders.clone().find(|f| *f == name).or_else(|| folders.find(|f| f.eq_ignore_ascii_case(name)))
+}
+
+/// Warns of folders that lie beside the training and the test folder.
+pub(super) fn unused(folders: &[&str]) -> Option<String> {
+    (!folders.is_empty()).then(|| {
+        warning(format!(
+            "beside the folders for training and test, not used: {}; samples to choose the best epoch by are held out of the training \
+             folder: --val-split 0.1",
+            some_of(folders)
+        ))
+    })
+}
+
+/// Warns of classes on which a network is never tested. `tested`: one per class.
+pub(super) fn untested(names: &[String], tested: &[bool]) -> Option<String> {
+    let without: Vec<&str> = names.iter().zip(tested).filter(|(_, tested)| !**tested).map(|(name, _)| name.as_str()).collect();
+    (!without.is_empty()).then(|| {
+        warning(format!(
+            "no test samples of {} of {} classes: {}; the test says nothing about them",
+            without.len(),
+            names.len(),
+            some_of(&without)
+        ))
+    })
+}
+
+/// Says that files below a class folder belong to it. `divided`: there is a folder for the test.
+pub(super) fn deeper(files: usize, example: &str, divided: bool) -> Option<String> {
+    let taken = format!("{files} files lie in folders below their class folder, e.g. {example}: the class is the outer folder");
+    match (files, divided) {
+        (0, _) => None,
+        (_, true) => Some(taken),
+        (_, false) => Some(warning(format!(
+            "{taken}; if the inner ones are subjects, the split drawn here puts each into training and test: make folders train/ and test/"
+        ))),
+    }
+}
+
+/// A file of a set, as far as its content is compared.
+pub(super) struct Content<K> {
+    /// How to get at it.
+    pub key: K,
+    /// Its bytes.
+    pub bytes: u64,
+    /// In the test split.
+    pub test: bool,
+}
+
+/// Warns of test files whose content is that of a training file; only files of equal length are read.
+///
+/// # Errors
+/// Those of `read`.
+pub(super) fn in_both<K>(files: &[Content<K>], mut read: impl FnMut(&K) -> Result<Vec<u8>>) -> Result<Option<String>> {
+    let lengths = |test: bool| -> HashSet<u64> { files.iter().filter(|f| f.test == test).map(|f| f.bytes).collect() };
+    let both: HashSet<u64> = lengths(true).intersection(&lengths(false)).copied().collect();
+    let mut digests: HashMap<[u8; 32], [usize; 2]> = HashMap::new();
+    for file in files.iter().filter(|f| f.bytes > 0 && both.contains(&f.bytes)) {
+        let digest = Sha256::digest(read(&file.key)?).into();
+        digests.entry(digest).or_default()[usize::from(file.test)] += 1;
+    }
+    let same: usize = digests.values().filter(|[train, _]| *train > 0).map(|[_, test]| test).sum();
+    let all = files.iter().filter(|f| f.test).count();
+    Ok((same > 0).then(|| {
+        let which = if same == all { format!("all {all} test files") } else { format!("{same} of {all} test files") };
+        warning(format!("{which} are also in the training set, byte for byte: the test accuracy is too high"))
+    }))
+}
+
+/// The first names, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_compared_where_lengths_are_equal() {
+        let file = |key: &'static str, test| Content { key, bytes: key.len() as u64, test };
+        let mut read = Vec::new();
+        let files = [file("ab", false), file("abc", false), file("xyz", true), file("abc", true), file("four", true)];
+        let said = in_both(&files, |key| {
+            read.push(*key);
+            Ok(key.as_bytes().to_vec())
+        });
+        assert!(said.unwrap().unwrap().contains("1 of 3 test files are also in the training set"));
+        assert_eq!(read, ["abc", "xyz", "abc"]);
+        let said = in_both(&files[..3], |key| Ok(key.as_bytes().to_vec())).unwrap();
+        assert_eq!(said, None);
+        assert!(in_both(&files[1..4], |_| Ok(vec![1])).unwrap().unwrap().contains("all 2 test files"));
+    }
+
+    #[test]
+    fn names_of_splits_may_be_in_capitals() {
+        let folders = ["TEST", "Train", "train"];
+        assert_eq!(called(folders.into_iter(), "train"), Some("train"));
+        assert_eq!(called(folders.into_iter(), "test"), Some("TEST"));
+        assert_eq!(called(folders.into_iter(), "val"), None);
+    }
+}
