@@ -90,6 +90,21 @@ impl Config {
         Ok(if self.relu { plan } else { plan.without_relu() })
     }
 
+    /// The same for more epochs: those of a curriculum are added at its last T, and schedules go over the new length.
+    ///
+    /// # Errors
+    /// Usage: not more than there are, or too many.
+    pub fn lengthened(self, epochs: usize) -> Result<Config> {
+        if epochs <= self.epochs {
+            return Err(Error::usage(format!("this run has {} epochs; a resumed one may get more, not fewer", self.epochs))
+                .option("epochs")
+                .remedy(format!("choose {} or more, or leave it out", self.epochs + 1)));
+        }
+        let longer = Config { epochs, time_steps: self.time_steps.lengthened(epochs), ..self };
+        longer.time_steps.check("T")?;
+        Ok(longer)
+    }
+
     /// What happens to samples of `channels` channels on their way into the network.
     pub fn preparation(&self, channels: usize) -> Preparation {
         let all = Preparation::of(self.dataset, channels);

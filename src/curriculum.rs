@@ -97,6 +97,18 @@ impl TimeSteps {
         TimeSteps::Stages(fitted)
     }
 
+    /// `epochs` in all, the further ones at the last T.
+    pub fn lengthened(&self, epochs: usize) -> TimeSteps {
+        let mut longer = self.clone();
+        let more = self.epochs().map_or(0, |now| epochs.saturating_sub(now));
+        if let TimeSteps::Stages(stages) = &mut longer
+            && let Some(last) = stages.last_mut()
+        {
+            last.epochs += more;
+        }
+        longer
+    }
+
     /// Every T and number of epochs within its range.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! | file                                    | content                                                |
 //! |-----------------------------------------|--------------------------------------------------------|
 //! | `config.toml`                           | the run's whole configuration                          |
-//! | `metrics.jsonl`                         | one JSON object a line: epochs, and looks at credit    |
+//! | `metrics.jsonl`                         | one JSON object a line: epochs                         |
+//! | `credit.jsonl`                          | the same: looks at credit (older runs: in metrics)     |
 //! | `live.json`                             | where the session under way is, for who watches        |
 //! | `result.json`                           | what came out; its presence says the run is complete   |
 //! | `cost.json`                             | of a study's run: what the network costs, written last |
@@ -31,8 +32,10 @@ pub const KEPT_CHECKPOINTS: usize = 2;
 
 /// The run's whole configuration.
 pub const CONFIG: &str = "config.toml";
-/// A line per epoch, and per look at credit.
+/// A line per epoch.
 pub const METRICS: &str = "metrics.jsonl";
+/// A line per look at credit; the first version had them among those of epochs.
+pub const CREDITS: &str = "credit.jsonl";
 /// What came out.
 pub const RESULT: &str = "result.json";
 /// What the network costs; its presence says that a study is done with the run ([`crate::study::run`]).
@@ -106,6 +109,10 @@ impl RunFolder {
     pub fn metrics(&self) -> PathBuf {
         self.path.join(METRICS)
     }
+    /// Path of `credit.jsonl`.
+    pub fn credit(&self) -> PathBuf {
+        self.path.join(CREDITS)
+    }
     /// Path of `result.json`.
     pub fn result(&self) -> PathBuf {
         self.path.join(RESULT)
@@ -175,7 +182,7 @@ impl RunFolder {
             return checkpoint::load_newest(self.storage(), &self.path).map(Some);
         }
         // The first epoch's line is written before its checkpoint, so one line may stand there without any.
-        let bytes = self.read_metrics()?;
+        let bytes = self.read_lines(&self.metrics())?;
         let whole = bytes.split_inclusive(|&b| b == b'\n').filter(|line| line.ends_with(b"\n"));
         let epochs = whole.filter(|line| !matches!(metrics_line(line), Some(Line { kind: Some(_), .. }))).count();
         if epochs > 1 || self.result().exists() {
@@ -186,26 +193,33 @@ impl RunFolder {
         Ok(None)
     }
 
-    /// The bytes of `metrics.jsonl`; none if it is not there.
-    fn read_metrics(&self) -> Result<Vec<u8>> {
-        let path = self.metrics();
+    /// The bytes of a file of lines; none if it is not there.
+    fn read_lines(&self, path: &Path) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        match self.storage.open(&path) {
+        match self.storage.open(path) {
             Ok((_, length)) if length > limits::MAX_METRICS_BYTES => {
                 Err(Error::format(format!("{length} bytes; at most {} are read", limits::MAX_METRICS_BYTES)).at(path.display()))
             }
-            Ok((file, length)) => file.take(length).read_to_end(&mut bytes).map_err(|e| Error::io(&path, "reading", &e)).map(|_| bytes),
+            Ok((file, length)) => file.take(length).read_to_end(&mut bytes).map_err(|e| Error::io(path, "reading", &e)).map(|_| bytes),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(bytes),
-            Err(e) => Err(Error::io(&path, "opening", &e)),
+            Err(e) => Err(Error::io(path, "opening", &e)),
         }
     }
 
     /// Appends one line to `metrics.jsonl` and syncs it. Give it an object with an integer `epoch`, counted from 1; a line that is not
     /// an epoch's says its `kind`, and the `step` that comes next.
     pub fn append_metrics(&self, line: &impl Serialize) -> Result<()> {
-        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::bug(format!("{METRICS}: {e}")))?;
+        self.append(self.metrics(), line)
+    }
+
+    /// Appends one line to `credit.jsonl`: a table of epochs stays one without it. As [`RunFolder::append_metrics`].
+    pub fn append_credit(&self, line: &impl Serialize) -> Result<()> {
+        self.append(self.credit(), line)
+    }
+
+    fn append(&self, path: PathBuf, line: &impl Serialize) -> Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(|e| Error::bug(format!("{}: {e}", path.display())))?;
         bytes.push(b'\n');
-        let path = self.metrics();
         let new = !path.exists();
         self.storage.append(&path, &bytes).map_err(|e| Error::io(&path, "appending", &e))?;
         // Else a power cut could leave the checkpoint that comes next without the lines before it.
@@ -213,12 +227,17 @@ impl RunFolder {
     }
 
     /// On resume from a checkpoint with `epochs` complete epochs after `steps` steps: drops a cut or torn last line, the lines of later epochs
-    /// and those of another kind that came before later steps from `metrics.jsonl` (rewritten atomically, the other lines byte for byte)
-    /// and returns the lines kept.
+    /// and those of another kind that came before later steps from `metrics.jsonl` and `credit.jsonl` (rewritten atomically, the other lines
+    /// byte for byte) and returns the lines kept of the first.
     ///
     /// Errors: Format if a line in between is no JSON object with an `epoch` or a `kind`.
     pub fn truncate_metrics(&self, epochs: u64, steps: u64) -> Result<Vec<Value>> {
-        let (path, bytes) = (self.metrics(), self.read_metrics()?);
+        self.truncate(&self.credit(), epochs, steps)?;
+        self.truncate(&self.metrics(), epochs, steps)
+    }
+
+    fn truncate(&self, path: &Path, epochs: u64, steps: u64) -> Result<Vec<Value>> {
+        let bytes = self.read_lines(path)?;
         let (mut kept, mut lines, mut read, mut last_epoch) = (Vec::with_capacity(bytes.len()), Vec::new(), 0, 0);
         for (i, line) in bytes.split_inclusive(|&b| b == b'\n').enumerate() {
             read += line.len();
@@ -232,7 +251,7 @@ impl RunFolder {
                 Some(_) => {}
                 None if !line.ends_with(b"\n") => {}
                 // It was being written when the power went, and sectors before its end did not arrive: it came after the checkpoint.
-                None if read == bytes.len() && last_epoch == epochs => {}
+                None if read == bytes.len() && (last_epoch == epochs || path == self.credit()) => {}
                 None => {
                     return Err(Error::format("this line is not a JSON object with an epoch or a kind")
                         .at(format!("{}: line {}", path.display(), i + 1))
@@ -241,7 +260,7 @@ impl RunFolder {
             }
         }
         if kept != bytes {
-            storage::write_atomically(self.storage(), &path, |draft| draft.put(&kept))?;
+            storage::write_atomically(self.storage(), path, |draft| draft.put(&kept))?;
         }
         Ok(lines)
     }

@@ -104,7 +104,7 @@ fn wrong_usage_is_answered_with_the_remedy_and_writes_nothing() {
         (&["train", "--config", "absent.toml"], &["absent.toml"]),
         (&["train", "--resume", "absent"], &["no such run folder"]),
         (&["train", "--resume", "."], &["no run in this folder"]),
-        (&["train", "--resume", ".", "--epochs", "3"], &["takes its options from its folder"]),
+        (&["train", "--resume", ".", "--lr", "0.3"], &["takes its options from its folder", "--config", "--init"]),
         (&["net", "16C3-MP2", "--shape", "1x28x28"], &["last layer"]),
         (&["net", "small", "--shape", "28x28"], &["1x28x28"]),
         (&["net", "small", "--shape", "1x99999x28"], &["out of range"]),
@@ -151,7 +151,7 @@ fn a_run_leaves_what_the_readme_promises() {
     names.retain(|n| !n.starts_with("events.out.tfevents.") && n != ".lock");
     names.sort();
     // 54 of 64 samples are trained on: 3 whole batches of 16, and the 6 others are more than a quarter of one.
-    assert_eq!(names, ["best.ckpt", "checkpoint-7.ckpt", "checkpoint-8.ckpt", "config.toml", "metrics.jsonl", "result.json"]);
+    assert_eq!(names, ["best.ckpt", "checkpoint-7.ckpt", "checkpoint-8.ckpt", "config.toml", "credit.jsonl", "metrics.jsonl", "result.json"]);
 
     let r = json(&run.join("result.json"));
     for key in "dataset train_samples validation_samples test_samples net rule alpha T seed epochs last_test_accuracy best_test_accuracy best_epoch \
@@ -164,14 +164,13 @@ fn a_run_leaves_what_the_readme_promises() {
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     for line in metrics.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
-        if line["kind"] == "credit" {
-            assert!(line["step"] == 5 && line["layers"][1]["name"] == "10Voting", "the first step after the warm-up: {line}");
-            continue;
-        }
         for key in ["loss", "train_accuracy", "test_accuracy", "learning_rate", "firing_rates", "samples_per_s", "seconds"] {
             assert!(line.get(key).is_some_and(|v| !v.is_null()), "metrics.jsonl has no {key}: {line}");
         }
     }
+
+    let look = json(&run.join("credit.jsonl"));
+    assert!(look["step"] == 5 && look["layers"][1]["name"] == "10Voting", "one, of the first step after the warm-up: {look}");
 
     let (code, out, err) = spiketrain(dir.path(), &["eval", run.to_str().unwrap(), "--json"]);
     let e: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{code} {out} {err}"));
@@ -187,7 +186,7 @@ fn a_run_leaves_what_the_readme_promises() {
 #[test]
 fn predict_says_class_rates_and_that_it_resized() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(spiketrain(dir.path(), &tiny(&["--out", "run"])).0, 0);
+    assert_eq!(spiketrain(dir.path(), &tiny(&["--threshold=0.05", "--out", "run"])).0, 0);
     image::GrayImage::from_fn(28, 28, |x, y| image::Luma([(x * y % 256) as u8])).save(dir.path().join("a.png")).unwrap();
     image::RgbImage::from_fn(60, 30, |x, y| image::Rgb([x as u8, y as u8, 9])).save(dir.path().join("b.jpg")).unwrap();
     let (code, out, err) = spiketrain(dir.path(), &["predict", "run", "a.png", "b.jpg"]);
@@ -561,4 +560,28 @@ fn a_closed_standard_error_does_not_stop_a_run() {
     drop(child.stderr.take());
     assert!(child.wait().unwrap().success());
     assert!(dir.path().join("run/result.json").exists());
+}
+
+/// A finished run goes on for longer as if it had been stopped there, and says so in its config.toml.
+#[test]
+fn a_finished_run_may_get_more_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let (code, _, err) = spiketrain(dir.path(), &[&["train"], more].concat());
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    let tiny = [&TINY[1..], &["--schedule=constant", "--warm-up=none"]].concat();
+    let tiny: Vec<&str> = tiny.into_iter().filter(|a| !a.starts_with("--epochs") && !a.starts_with("--time-steps")).collect();
+    run(&[&tiny[..], &["-T", "2:1,3:3", "--out", "whole"]].concat());
+    run(&[&tiny[..], &["-T", "2:1,3:1", "--out", "longer"]].concat());
+    run(&["--resume", "longer", "--epochs", "4"]);
+    let sha = |name: &str| json(&dir.path().join(name).join("result.json"))["weights_sha256"].clone();
+    assert_eq!(sha("longer"), sha("whole"));
+    let config = fs::read_to_string(dir.path().join("longer/config.toml")).unwrap();
+    assert!(config.contains("epochs = 4") && config.contains("\"2:1,3:3\""), "{config}");
+    // From here on it is a run of four epochs like others.
+    run(&["--resume", "longer"]);
+    let (code, _, err) = spiketrain(dir.path(), &["train", "--resume", "longer", "--epochs", "3"]);
+    assert!(code == 2 && err.contains("more, not fewer"), "{err}");
 }

@@ -95,8 +95,8 @@ fn self_contained(page: &str) {
 fn a_report_says_everything_and_fetches_nothing() {
     let dir = tempfile::tempdir().unwrap();
     train(dir.path(), "run", &["--val-split=0.2", "--best-on=test"]);
-    let metrics = dir.path().join("run/metrics.jsonl");
-    append(&metrics, &(credit_line(1, 4) + &credit_line(2, 12)));
+    let credit = dir.path().join("run/credit.jsonl");
+    append(&credit, &(credit_line(1, 4) + &credit_line(2, 12)));
     let said = report(dir.path(), &["run", "--samples", "2"]);
 
     let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();

@@ -145,7 +145,7 @@ fn session<E: Engine>(engine: &E, config: &Config, data: &dyn Dataset, path: &Pa
     train::run_in(&folder, &mut trainer, &watch.stop.clone(), &mut watch).unwrap()
 }
 
-/// The credit lines among those of metrics.jsonl.
+/// The credit lines among all.
 fn credit(lines: &[serde_json::Value]) -> Vec<&serde_json::Value> {
     lines.iter().filter(|l| l["kind"] == "credit").collect()
 }
@@ -166,7 +166,8 @@ fn timeless(path: &Path) -> (Vec<serde_json::Value>, serde_json::Value, Vec<u8>)
         }
         v
     };
-    let metrics = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+    let lines = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+    let metrics = lines("metrics.jsonl") + &lines("credit.jsonl");
     let result = std::fs::read_to_string(path.join("result.json")).unwrap();
     let best = spiketrain::checkpoint::load(&Disk, &path.join("best.ckpt")).unwrap();
     let bytes = best.tensors.iter().flat_map(|t| t.values.iter().flat_map(|v| v.to_le_bytes())).collect();

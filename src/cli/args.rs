@@ -66,6 +66,11 @@ pub enum Command {
     Bench(BenchArgs),
     /// Check that this machine computes the paper's numbers.
     Doctor(DoctorArgs),
+    /// Completions for a shell, to be put where it looks for them, e.g. spiketrain completions bash > ~/.local/share/bash-completion/completions/spiketrain
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Curves, firing rates and the time left. It only reads the run's folder: q or Ctrl-C leaves, and the training goes on.

@@ -11,6 +11,7 @@ use crate::engine::{
     reference::Reference,
 };
 use crate::error::Result;
+use crate::train::record::available_memory;
 
 /// Runs everything; exit code 1 if any tensor is out of tolerance.
 pub fn run(a: &DoctorArgs) -> Result<u8> {
@@ -31,7 +32,20 @@ pub fn run(a: &DoctorArgs) -> Result<u8> {
     }
     print(format!("\nlargest gradient error: {:.1e} of the tensor's largest entry ({})", total.worst_gradient.0, total.worst_gradient.1));
     print(format!("{} tensors compared, {} out of tolerance", total.compared, total.failed));
+    print(machine());
+    print(match total.failed {
+        0 => "verdict: this machine computes the paper's numbers".to_string(),
+        n => format!("verdict: {n} tensors are wrong on this machine; please report it with all of this output"),
+    });
     Ok(u8::from(total.failed > 0))
+}
+
+/// What trains here.
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = available_memory().map_or("an unknown amount".to_string(), |room| format!("{:.1} GB", room.bytes as f64 / 1e9));
+    let sets: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+    format!("machine: {cores} cores, {memory} of memory free, instruction sets {} (training takes the widest)", sets.join(", "))
 }
 
 #[derive(Default)]

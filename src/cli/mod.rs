@@ -117,6 +117,12 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Data(a) => data::run(&a),
         Command::Bench(a) => bench::run(&a),
         Command::Doctor(a) => doctor::run(&a),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "spiketrain", &mut text);
+            print(String::from_utf8_lossy(&text).trim_end());
+            Ok(0)
+        }
         Command::Watch(a) => watch::run(&a),
     }
 }

@@ -90,14 +90,17 @@ impl Observer for Terminal {
         };
         let phase = if l.warm_up == "none" { String::new() } else { format!("  ({} warm-up)", l.warm_up) };
         let left = Duration::from_secs_f64(l.seconds * left);
-        let rates = l.test_firing_rates.as_ref().unwrap_or(&l.firing_rates);
+        // An artificial network has no spikes: zeros would look like a collapse.
+        let rates = match l.warm_up.as_str() {
+            "ann" => "-".to_string(),
+            _ => percents(l.test_firing_rates.as_ref().unwrap_or(&l.firing_rates)) + " %",
+        };
         self.line(&format!(
-            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}  rates {} %  {:.0} samples/s  {:.0} s, {} left{steps}{phase}",
+            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}  rates {rates}  {:.0} samples/s  {:.0} s, {} left{steps}{phase}",
             l.epoch,
             l.loss,
             percent(Some(l.train_accuracy)),
             percent(l.test_accuracy),
-            percents(rates),
             l.samples_per_s,
             l.seconds,
             indicatif::HumanDuration(left),

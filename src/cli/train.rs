@@ -185,6 +185,7 @@ pub(super) fn handle_signals() -> Result<Stop> {
 
 fn summary(r: &RunResult, folder: &Path) -> String {
     let percent = |v: f64| format!("{:.2} %", 100.0 * v);
+    let next = format!("next: spiketrain report {0} | eval {0} | predict {0} FILE | export {0} --format c", folder.display());
     let best = match r.best_chosen_on {
         BestOn::Last => String::new(),
         BestOn::Validation => {
@@ -209,7 +210,7 @@ fn summary(r: &RunResult, folder: &Path) -> String {
     });
     let warnings: String = r.warnings.iter().map(|w| format!("\nwarning: {w}")).collect();
     format!(
-        "test accuracy{} after the last epoch: {}{balanced}{best}{warnings}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}",
+        "test accuracy{} after the last epoch: {}{balanced}{best}{warnings}\nfiring rates by layer: {} %, mean {} (by neurons {})\n{:.0} samples/s, {:.0} s, peak memory {} MB\nweights sha256 {}\nresults in {}\n{next}",
         if r.dataset_simulated { " on simulated events" } else { "" },
         percent(r.last_test_accuracy),
         rates.join(" "),

@@ -9,7 +9,7 @@ use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
-use crate::run_folder::{CONFIG, COST, METRICS, RESULT};
+use crate::run_folder::{CONFIG, COST, CREDITS, METRICS, RESULT};
 use crate::storage;
 use crate::study::{self, cost::Cost};
 use crate::train::{EpochLine, RunResult};
@@ -159,9 +159,14 @@ fn text(path: &Path, cap: u64) -> Result<String> {
 type Metrics = (Vec<EpochLine>, Vec<CreditLine>, Vec<String>);
 
 fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
-    let bytes = if file.is_file() { text(file, limits::MAX_METRICS_BYTES)? } else { String::new() };
     let (mut epochs, mut credit, mut remarks, mut unknown) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for (i, line) in bytes.split_inclusive('\n').enumerate() {
+    let lines = |file: &Path| -> Result<Vec<(PathBuf, usize, String)>> {
+        let bytes = if file.is_file() { text(file, limits::MAX_METRICS_BYTES)? } else { String::new() };
+        Ok(bytes.split_inclusive('\n').enumerate().map(|(i, line)| (file.to_path_buf(), i, line.to_string())).collect())
+    };
+    // Runs of the first version have their looks at credit among the epochs.
+    let all = [lines(file)?, lines(&folder.join(CREDITS))?].concat();
+    for (file, i, line) in &all {
         let place = || format!("{}: line {}", file.display(), i + 1);
         if line.len() > limits::MAX_METRICS_LINE {
             let what = format!("expected a line of {} bytes at most, found {}", limits::MAX_METRICS_LINE, line.len());
@@ -170,8 +175,9 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
         let value: Value = match serde_json::from_str(line) {
             Ok(value) => value,
             Err(_) if !line.ends_with('\n') => {
-                remarks.push(format!("the last line of {METRICS} is cut off and left out"));
-                break;
+                let name = file.file_name().map_or(METRICS.into(), |n| n.to_string_lossy());
+                remarks.push(format!("the last line of {name} is cut off and left out"));
+                continue;
             }
             Err(e) => return Err(Error::format(format!("not a JSON object: {e}")).at(place()).remedy("remove the line")),
         };

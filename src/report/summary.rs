@@ -32,6 +32,7 @@ fn chosen(on: BestOn) -> &'static str {
 /// Accuracy of the epoch that was chosen.
 fn best(run: &Run) -> String {
     match &run.result {
+        Some(r) if r.best_chosen_on == BestOn::Last => "none: nothing was selected on".to_string(),
         Some(r) => format!("{} (epoch {}, {})", percent(r.best_test_accuracy), r.best_epoch, chosen(r.best_chosen_on)),
         None => "not known before the run ends".to_string(),
     }

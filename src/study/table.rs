@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::{Finished, read_json, write_json};
 use super::{Kind, Row, Stat};
+use crate::config::BestOn;
 use crate::error::Result;
 use crate::storage::{self, Disk};
 
@@ -113,7 +114,7 @@ fn accuracy(rows: &[Row]) -> Table {
             row.cell.clone(),
             row.runs.len().to_string(),
             stat(row, 2, |f| Some(100.0 * f.result.last_test_accuracy)),
-            stat(row, 2, |f| Some(100.0 * f.result.best_test_accuracy)),
+            stat(row, 2, |f| (f.result.best_chosen_on != BestOn::Last).then_some(100.0 * f.result.best_test_accuracy)),
             stat(row, 2, |f| f.cost.energy.map(|_| 100.0 * f.result.mean_firing_rate)),
             stat(row, 2, |f| f.cost.energy.map(|_| 100.0 * f.result.weighted_firing_rate)),
             stat(row, 0, |f| Some(f.result.samples_per_s)),

@@ -95,7 +95,7 @@ impl Keep for InFolder<'_> {
 
     fn credit(&mut self, look: impl FnOnce() -> Option<CreditLine>) -> Result<()> {
         let Some(line) = look() else { return Ok(()) };
-        self.folder.append_metrics(&line)?;
+        self.folder.append_credit(&line)?;
         self.events.credit(&line)
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::notation::PRESETS;
 use crate::run_folder::{self, RunFolder};
-use crate::storage::Disk;
+use crate::storage::{self, Disk};
 
 /// With absolute folders: a run may be resumed from another one.
 ///
@@ -46,24 +46,35 @@ fn one_length(said: &Options, file: Options) -> Options {
     }
 }
 
-/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew.
+/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew, and a larger number of epochs,
+/// which its config.toml has from then on.
 ///
 /// # Errors
 /// Usage: something else is said, or there is no run. Format or Storage: its configuration cannot be read.
-pub fn resumed(folder: &Path, said: Options) -> Result<(RunFolder, Config)> {
+pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> {
+    let epochs = said.epochs.take();
     if said.clone().without(&[Mark::Place]) != Options::default() {
         return Err(takes_options_from_its_folder());
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
-    let config = folder.read_config()?.with_data_at(said.data_dir, said.cache);
-    Ok((folder, config))
+    let mut config = folder.read_config()?;
+    if let Some(epochs) = epochs.filter(|&epochs| epochs != config.epochs) {
+        config = config.lengthened(epochs)?;
+        // What it was is no result any more; then what it shall be.
+        storage::remove_if_there(folder.storage(), &folder.result())?;
+        folder.write_config(&config.to_toml()?)?;
+    }
+    Ok((folder, config.with_data_at(said.data_dir, said.cache)))
 }
 
 /// What is said to other options of a run that is gone on with.
 pub fn takes_options_from_its_folder() -> Error {
     Error::usage("a resumed run takes its options from its folder")
         .option("resume")
-        .remedy("give -j, --memory, --data-dir and --cache at most")
+        .remedy(
+            "give -j, --memory, --data-dir, --cache and more --epochs at most; with another rate or rule a new run begins with its weights: \
+             train --config RUN/config.toml --init RUN/best.ckpt --lr 0.0003",
+        )
 }
 
 /// Loads the data set of a configuration; recordings are prepared if that was not done before.

@@ -210,7 +210,10 @@ impl<'a> Session<'a> {
             ))
             .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
         }
-        let other = self.config.differences(&Config::from_toml(&c.header.config_toml)?);
+        // A run may have been given more epochs since.
+        let theirs = Config::from_toml(&c.header.config_toml)?;
+        let theirs = if self.config.epochs > theirs.epochs { theirs.lengthened(self.config.epochs)? } else { theirs };
+        let other = self.config.differences(&theirs);
         if !other.is_empty() {
             return Err(Error::usage(format!("the checkpoint was written by a run with other options: {}", other.join(", ")))
                 .remedy("a resumed run keeps its options: put config.toml back as it was, or start a new run with --config"));

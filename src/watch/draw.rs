@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Widget, Wrap};
 
 use super::{EpochPoint, Run, State};
+use crate::config::BestOn;
 
 /// Below this there is room for words only.
 const SMALLEST_PICTURE: (u16, u16) = (50, 16);
@@ -78,11 +79,14 @@ impl View<'_> {
 
     fn progress(&self) -> Line<'_> {
         if let Some(r) = &self.run.result {
+            // Where nothing was selected there is no best epoch.
+            let best = match r.best_chosen_on {
+                BestOn::Last => String::new(),
+                on => format!(", best epoch by {} {} {}", on.name(), r.best_epoch, percent(r.best_test_accuracy)),
+            };
             return Line::from(format!(
-                "test accuracy after the last epoch {}, best epoch {} {}, {} in all",
+                "test accuracy after the last epoch {}{best}, {} in all",
                 percent(r.last_test_accuracy),
-                r.best_epoch,
-                percent(r.best_test_accuracy),
                 seconds(r.train_seconds)
             ));
         }

@@ -87,7 +87,8 @@ impl End {
         let checkpoints = names.iter().filter(|n| n.ends_with(".ckpt"));
         let tensors = checkpoints.map(|n| (n.clone(), checkpoint::load(&Disk, &run.join(n)).unwrap().tensors)).collect();
         let result: Value = serde_json::from_slice(&fs::read(run.join("result.json")).unwrap()).unwrap();
-        let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let lines = |name: &str| fs::read_to_string(run.join(name)).unwrap_or_default();
+        let metrics = lines("metrics.jsonl") + &lines("credit.jsonl");
         let timeless = |line: &str| {
             let mut v: Value = serde_json::from_str(line).unwrap();
             ["seconds", "samples_per_s"].iter().for_each(|key| drop(v.as_object_mut().unwrap().remove(*key)));

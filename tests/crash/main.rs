@@ -31,6 +31,7 @@ fn stopped(tiny: &Tiny, folder: &Path) {
     fs::write(folder.join(".best.ckpt.tmp-1-0"), "half").unwrap();
     let later = "{\"kind\":\"credit\",\"epoch\":2,\"step\":7}\n{\"epoch\":2,\"lo";
     Disk.append(&folder.join("metrics.jsonl"), later.as_bytes()).unwrap();
+    Disk.append(&folder.join("credit.jsonl"), later.lines().next().unwrap().as_bytes()).unwrap();
 }
 
 fn files(folder: &Path) -> Image {

@@ -12,12 +12,12 @@ use crate::error::{Error, Result};
 #[derive(Args)]
 pub struct RunArgs {
     /// Data set: glyphs, mnist, fashion-mnist, cifar10, `images DIR`; of events: motions, nmnist, dvs-gesture, dvs-cifar10, `events DIR`.
-    #[arg(long, num_args = 1..=2, value_names = ["NAME", "DIR"])]
+    #[arg(long, num_args = 1..=2, value_names = ["NAME", "DIR"], help_heading = "Data")]
     pub dataset: Option<Vec<String>>,
     #[command(flatten)]
     pub options: Options,
     /// Read options from a TOML file (a run's config.toml is one); options given here win.
-    #[arg(long, value_name = "FILE.toml")]
+    #[arg(long, value_name = "FILE.toml", help_heading = "Output")]
     pub config: Option<PathBuf>,
 }
 
@@ -27,16 +27,16 @@ pub struct TrainArgs {
     #[command(flatten)]
     pub run: RunArgs,
     /// Run folder [default: runs/<dataset>-<net>-<rule>-<n>].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Go on with a stopped run; needs no other option (-j may change).
-    #[arg(long, value_name = "RUN_FOLDER")]
+    /// Go on with a stopped run; needs no other option (-j may change). With a larger --epochs it goes on for longer, its schedule restated.
+    #[arg(long, value_name = "RUN_FOLDER", help_heading = "Training")]
     pub resume: Option<PathBuf>,
     /// Show plan, memory, disk and time per epoch from two real steps; write nothing.
-    #[arg(long)]
+    #[arg(long, help_heading = "Training")]
     pub dry_run: bool,
     /// Take as many epochs as fit into this time, e.g. 30m, 2h or 1h30m (a number is minutes): timed first, then written to config.toml.
-    #[arg(long, value_name = "TIME", value_parser = minutes, conflicts_with_all = ["epochs", "resume"])]
+    #[arg(long, value_name = "TIME", value_parser = minutes, help_heading = "Training", conflicts_with_all = ["epochs", "resume"])]
     pub budget: Option<f64>,
 }
 

@@ -1,6 +1,6 @@
 //! CIFAR10.
 
-use super::{Authors, Defaults, Descriptor, Origin, Source, Treatment};
+use super::{Authors, Defaults, Descriptor, Measured, Origin, Source, Treatment};
 use crate::data::catalog::Checksum::{Md5, Sha256};
 use crate::data::catalog::{Checksum, Set, SetFile, published, unpacked};
 use crate::data::{DatasetName, cifar};
@@ -44,10 +44,11 @@ pub const CIFAR10: DatasetName = DatasetName::new(&Descriptor {
     preparation: Treatment { normalized: Some([[0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]]), flip: true, ..Treatment::cropped(4) },
     defaults: Defaults {
         net: "64C3-MP2-128C3-MP2-256C3-AP4-{n}Voting",
-        time_steps: "2:30,4:12",
-        epochs: 42,
+        time_steps: "2:18,4:6",
+        epochs: 24,
         augment: true,
-        warm_up: "ann:8",
+        warm_up: "ann:4",
+        measured: Some(Measured { minutes: 0.0, test: 81.99, of: "45,000 of the images" }),
         ..Defaults::USUAL
     },
     authors: Some(Authors { net: "middle", batch: 128, augment: true, script: ("released-cifar10", "8", 500, "ann:80") }),
