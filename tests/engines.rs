@@ -107,7 +107,7 @@ fn case(seed: u64) -> Case {
     let labels = (0..samples).map(|_| rng.below(plan.classes()) as u16).collect();
     let input = if direct { Input::Direct(data) } else { Input::Frames(data) };
     let steps = if ann && direct { 1 } else { steps };
-    let loss = [Loss::Ce, Loss::Tet, Loss::Mse, Loss::Mse][rng.below(4) as usize];
+    let loss = [Loss::Ce, Loss::Tet, Loss::Mse, Loss::Mse][rng.below(4)];
     Case { batch: Batch::whole(shape, samples, steps, input), plan, labels, method, loss, params, seed }
 }
 

@@ -87,7 +87,7 @@ mod tests {
     fn any_cut_into_chunks_counts_the_same_and_agrees_with_every_subset() {
         let mut rng = Rng::at(3, Purpose::Order, 0, 0);
         for _ in 0..200 {
-            let n = 1 + rng.below(10) as usize;
+            let n = 1 + rng.below(10);
             let events = at((0..n).map(|_| u64::from(rng.below(8) as u32)));
             let in_order = |kept: u32| (0..n).filter(|i| kept >> i & 1 == 1).map(|i| events[i].t).is_sorted();
             let most = (0..1u32 << n).filter(|&kept| in_order(kept)).map(u32::count_ones).max().unwrap();

@@ -38,7 +38,7 @@ pub fn write(storage: &dyn Storage, path: &Path, chain: &Chain, about: &About) -
 /// Writes a graph that says nothing of its time step, as most programs do.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_without_metadata(storage: &dyn Storage, path: &Path, chain: &Chain) -> Result<Published> {
     put(storage, path, chain, None)
 }
