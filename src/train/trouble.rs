@@ -75,6 +75,10 @@ pub fn of(layers: &[String], classes: usize, before: Option<&Seen>, now: &Seen) 
     // That warm-up is there to wake them.
     all.retain(|t| now.warm_up != "tssl" || !t.about.starts_with("dead"));
     all.extend(stuck(before.filter(|b| b.warm_up == now.warm_up), now));
+    // One answer and chance are what silence looks like: one cause is enough.
+    if silent_output(now) {
+        return all;
+    }
     all.extend(answers(now));
     let chance = now.train_accuracy.is_some_and(|a| a < CHANCE / classes as f64);
     if classes > 1 && chance && now.epoch >= PATIENCE {
@@ -105,11 +109,15 @@ fn layer(names: &[String], i: usize, rate: f64) -> Option<Trouble> {
     }
 }
 
+fn silent_output(now: &Seen) -> bool {
+    now.rates.last() == Some(&0.0) && now.warm_up != "tssl"
+}
+
 /// A loss that stands still, which it does only where no weight that matters moves.
 fn stuck(before: Option<&Seen>, now: &Seen) -> Option<Trouble> {
     let loss = now.loss.filter(|&l| l > 0.0 && now.train_accuracy != Some(1.0))?;
     let remedy = "lower --threshold, or begin with a warm-up (--warm-up tssl:2 or ann:2)";
-    if now.rates.last() == Some(&0.0) && now.warm_up != "tssl" {
+    if silent_output(now) {
         let text = format!(
             "no output neuron fires: the loss is that of no answer at all, {loss:.4}, and little or nothing can be learned; {remedy}"
         );
