@@ -151,7 +151,10 @@ fn a_run_leaves_what_the_readme_promises() {
     names.retain(|n| !n.starts_with("events.out.tfevents.") && n != ".lock");
     names.sort();
     // 54 of 64 samples are trained on: 3 whole batches of 16, and the 6 others are more than a quarter of one.
-    assert_eq!(names, ["best.ckpt", "checkpoint-7.ckpt", "checkpoint-8.ckpt", "config.toml", "credit.jsonl", "metrics.jsonl", "result.json"]);
+    assert_eq!(
+        names,
+        ["best.ckpt", "checkpoint-7.ckpt", "checkpoint-8.ckpt", "config.toml", "credit.jsonl", "metrics.jsonl", "result.json"]
+    );
 
     let r = json(&run.join("result.json"));
     for key in "dataset train_samples validation_samples test_samples net rule alpha T seed epochs last_test_accuracy best_test_accuracy best_epoch \

@@ -56,13 +56,13 @@ options! { |user, set, recipe|
     /// Begin with the weights and statistics of this checkpoint, of a run or imported, instead of fresh ones.
     #[arg(long, value_name = "CHECKPOINT", help_heading = "Network")]
     init: PathBuf, in utf8, [Training];
-    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: see below].
+    /// Learning rule: stbp, stbp-detached, bpsa, bpsa+bpta [default: the one of the recipe].
     #[arg(long, help_heading = "Method")]
     rule: Rule = recipe.rule.parse()?, [Learning];
-    /// Share of the error that crosses a spike under bpsa+bpta [default: see below].
+    /// Share of the error that crosses a spike under bpsa+bpta [default: the one of the recipe].
     #[arg(long, help_heading = "Method")]
     alpha: f64 = recipe.alpha, in within(0.0, 1.0), [Learning];
-    /// Firing threshold u_th [default: see below].
+    /// Firing threshold u_th [default: the one of the recipe].
     #[arg(long, help_heading = "Network")]
     threshold: f64 = recipe.threshold, in above(0.0, 1e3), [Network];
     /// Decay λ of the membrane potential per step [default: 0.9].
@@ -77,7 +77,7 @@ options! { |user, set, recipe|
     /// Passes over the training set; a curriculum says them itself.
     #[arg(long, help_heading = "Training")]
     epochs: usize = epochs_of(user, &recipe), in whole(1, limits::MAX_EPOCHS), [Learning, Training];
-    /// Base learning rate of AdamW [default: see below; it depends on the rule].
+    /// Base learning rate of AdamW [default: the one of recipe and rule].
     #[arg(long, help_heading = "Training")]
     lr: f64 = lr_of(user, &recipe)?, in above(0.0, 10.0), [Learning, Training];
     /// Weight decay of AdamW [default: 0.0001].
@@ -89,25 +89,25 @@ options! { |user, set, recipe|
     /// First epochs: none, ann:N (neurons pass their input on) or tssl:N (quiet layers get a smooth surrogate).
     #[arg(long, help_heading = "Method")]
     warm_up: WarmUp = shorter(recipe.warm_up.parse()?, epochs_of(user, &recipe)), [Learning, Training];
-    /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: see below].
+    /// BatchNorm statistics: per-step (the paper), or merged, which evaluates better at few time steps [default: the one of the recipe].
     #[arg(long, help_heading = "Network")]
     bn: NormMode = recipe.bn.parse()?, [Learning];
     /// ReLU between the currents and the neurons, on or off: off for networks that shall leave through NIR, which has none [default: on].
     #[arg(long, value_parser = on_off, value_name = "on|off", help_heading = "Network")]
     relu: bool = true, [Network, Younger];
-    /// Loss on firing rates: mse, ce, or tet (the squared error of every time step's own rates) [default: see below].
+    /// Loss on firing rates: mse, ce, or tet (the squared error of every time step's own rates) [default: the one of the recipe].
     #[arg(long, help_heading = "Method")]
     loss: Loss = recipe.loss.parse()?, [Learning];
     /// Weight of a training sample in the loss: none, or balanced, N/(K·n_c) for a class with n_c of N samples among K classes [default: none].
     #[arg(long, help_heading = "Method")]
     class_weights: ClassWeights = ClassWeights::None, [Learning, Younger];
-    /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: see below].
+    /// Random moves of training samples, one draw for all frames: crop, flip and rotate as far as the data set bears it [default: the one of the recipe].
     #[arg(long, num_args = 0..=1, default_missing_value = "true", help_heading = "Data")]
     augment: bool = recipe.augment, [Network];
     /// Cut recordings into T frames by number (of events) or time [default: number].
     #[arg(long, help_heading = "Data")]
     split_by: SplitBy = SplitBy::Number, [Frames, Younger];
-    /// Halve the sides of event frames after augmentation: nearest (even pixels are kept), sum (of 2x2 pixels) or none [default: see below].
+    /// Halve the sides of event frames after augmentation: nearest (even pixels are kept), sum (of 2x2 pixels) or none [default: the one of the recipe].
     #[arg(long, help_heading = "Data")]
     resize: Resize = set.preparation.resize, [Network, Younger];
     /// Leave every event of a training sample out with this probability [default: 0].

@@ -69,12 +69,10 @@ pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> 
 
 /// What is said to other options of a run that is gone on with.
 pub fn takes_options_from_its_folder() -> Error {
-    Error::usage("a resumed run takes its options from its folder")
-        .option("resume")
-        .remedy(
-            "give -j, --memory, --data-dir, --cache and more --epochs at most; with another rate or rule a new run begins with its weights: \
+    Error::usage("a resumed run takes its options from its folder").option("resume").remedy(
+        "give -j, --memory, --data-dir, --cache and more --epochs at most; with another rate or rule a new run begins with its weights: \
              train --config RUN/config.toml --init RUN/best.ckpt --lr 0.0003",
-        )
+    )
 }
 
 /// Loads the data set of a configuration; recordings are prepared if that was not done before.

@@ -22,7 +22,7 @@ pub struct RunArgs {
 }
 
 #[derive(Args)]
-#[command(after_long_help = train_help())]
+#[command(after_help = "Defaults of the recipe by data set: --help has a table, spiketrain recipes DATASET all of them.", after_long_help = train_help())]
 pub struct TrainArgs {
     #[command(flatten)]
     pub run: RunArgs,
