@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ratatui::crossterm::terminal::size;
 
 use crate::curriculum::TimeSteps;
 use crate::train::trainer::Tally;
@@ -25,7 +26,8 @@ impl Terminal {
     /// Nothing is drawn before the first step.
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-        let style = "epoch {prefix} [{bar:24}] {pos}/{len} {msg} {eta} left";
+        // A narrow terminal cuts the end: the time left must not be there.
+        let style = "epoch {prefix} [{bar:16}] {pos}/{len} {eta} left  {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -95,16 +97,22 @@ impl Observer for Terminal {
             "ann" => "-".to_string(),
             _ => percents(l.test_firing_rates.as_ref().unwrap_or(&l.firing_rates)) + " %",
         };
-        self.line(&format!(
-            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}  rates {rates}  {:.0} samples/s  {:.0} s, {} left{steps}{phase}",
+        let learned = format!(
+            "epoch {:>3}/{epochs}  loss {:.4}  train {}{validation}  test {}",
             l.epoch,
             l.loss,
             percent(Some(l.train_accuracy)),
-            percent(l.test_accuracy),
+            percent(l.test_accuracy)
+        );
+        let took = format!(
+            "rates {rates}  {:.0} samples/s  {:.0} s, {} left{steps}{phase}",
             l.samples_per_s,
             l.seconds,
-            indicatif::HumanDuration(left),
-        ));
+            indicatif::HumanDuration(left)
+        );
+        // A file has a line per epoch; a terminal that is too narrow for it two, broken between words.
+        let fits = self.plain || size().is_ok_and(|(columns, _)| learned.chars().count() + 2 + took.chars().count() <= columns.into());
+        self.line(&format!("{learned}{}{took}", if fits { "  " } else { "\n               " }));
     }
 
     fn note(&mut self, text: &str) {

@@ -83,12 +83,16 @@ fn time(session: &Session, memory: Option<usize>) -> Result<(Pace, f64)> {
     Ok((pace, all))
 }
 
-/// Prints the time of every cell of a study, and of all; writes nothing.
-///
-/// # Errors
-/// As a training step's.
-pub fn study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<u8> {
-    let (mut rows, mut whole, mut loaded) = (Vec::new(), 0.0, None);
+/// The configuration of a cell, and the seconds of one of its runs.
+struct Cell {
+    name: String,
+    config: Config,
+    seconds: f64,
+}
+
+/// What two steps say of every cell of a study.
+fn cells(study: &Study, memory: Option<usize>) -> Result<Vec<Cell>> {
+    let (mut cells, mut loaded) = (Vec::new(), None);
     for cell in &study.cells {
         let config = study.config(cell, study.options.seed.unwrap_or(1))?;
         let key = config.of_data();
@@ -98,11 +102,33 @@ pub fn study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<u8> {
         };
         let session = Session::new(config, &*data, memory)?;
         let seconds = time(&session, memory)?.1;
-        whole += seconds * seeds as f64;
-        let c = &session.config;
-        rows.push(vec![cell.name.clone(), c.time_steps.to_string(), c.epochs.to_string(), words(seconds), words(seconds * seeds as f64)]);
+        cells.push(Cell { name: cell.name.clone(), config: session.config, seconds });
         loaded = Some((key, data));
     }
+    Ok(cells)
+}
+
+/// What a study will take from its beginning, in words.
+///
+/// # Errors
+/// As a training step's.
+pub fn of_study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<String> {
+    let whole: f64 = cells(study, memory)?.iter().map(|cell| cell.seconds * seeds as f64).sum();
+    let tuned = if study.tune.is_empty() { "" } else { ", without the runs that --tune chooses by" };
+    Ok(format!("about {} in all{tuned}", words(whole)))
+}
+
+/// Prints the time of every cell of a study, and of all; writes nothing.
+///
+/// # Errors
+/// As a training step's.
+pub fn study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<u8> {
+    let row = |Cell { name, config: c, seconds }: &Cell| {
+        vec![name.clone(), c.time_steps.to_string(), c.epochs.to_string(), words(*seconds), words(seconds * seeds as f64)]
+    };
+    let cells = cells(study, memory)?;
+    let whole: f64 = cells.iter().map(|cell| cell.seconds * seeds as f64).sum();
+    let rows: Vec<_> = cells.iter().map(row).collect();
     let head = ["cell", "T", "epochs", "a run", "all its runs"].map(str::to_string).to_vec();
     print(Table { title: format!("{} cells, {seeds} seeds, at the firing rates of untrained weights:", rows.len()), head, rows }.text());
     let tuned = if study.tune.is_empty() { "" } else { ", without the runs that --tune chooses by" };

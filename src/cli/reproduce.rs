@@ -27,6 +27,9 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
         None => exhibit.sets.to_vec(),
     };
     let folder = a.out.clone().unwrap_or_else(|| PathBuf::from("studies/reproduce"));
+    if sets.len() > 1 && !a.full {
+        say(format!("{:.1} minutes for {} data sets: {:.1} each", a.budget, sets.len(), a.budget / sets.len() as f64));
+    }
     let extent = if a.full { Extent::Full } else { Extent::Minutes(a.budget / sets.len() as f64) };
     let departures = departures(&said)?;
     if !departures.is_empty() {

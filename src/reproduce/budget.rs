@@ -46,7 +46,10 @@ impl Budget {
         format!(
             "budget {:.1} min{}: {} of {EPOCHS} epochs{}{}",
             self.minutes,
-            if self.expected > self.minutes { format!(" (the least takes about {:.0})", self.expected.ceil()) } else { String::new() },
+            match self.expected > self.minutes {
+                true => format!(", but even the shortest runs that say anything take about {:.0} min and are run", self.expected.ceil()),
+                false => String::new(),
+            },
             self.epochs,
             part(self.train, "training"),
             part(self.test, "test")

@@ -101,7 +101,7 @@ impl View<'_> {
             Span::from("█".repeat(full)).cyan(),
             Span::from("░".repeat(CELLS as usize - full)).dim(),
             Span::from(format!(
-                " step {}/{}  {:.0} samples/s  loss {:.4}  acc {}  {left}",
+                " step {}/{}  {left}  {:.0} samples/s  loss {:.4}  acc {}",
                 l.step,
                 l.steps,
                 l.samples_per_s,
