@@ -588,3 +588,18 @@ fn a_finished_run_may_get_more_epochs() {
     let (code, _, err) = spiketrain(dir.path(), &["train", "--resume", "longer", "--epochs", "3"]);
     assert!(code == 2 && err.contains("more, not fewer"), "{err}");
 }
+
+#[test]
+fn programs_get_lines_of_json_and_the_quiet_are_told_warnings_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, out, err) = spiketrain(dir.path(), &tiny(&["--threshold=0.05", "--json", "--out", "json"]));
+    assert_eq!(code, 0, "{err}");
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let metrics = fs::read_to_string(dir.path().join("json/metrics.jsonl")).unwrap();
+    let kept: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[..2], kept[..]);
+    assert_eq!(lines[2], json(&dir.path().join("json/result.json")));
+    let (code, out, err) = spiketrain(dir.path(), &tiny(&["--threshold=0.05", "--quiet", "--out", "quiet"]));
+    assert!(code == 0 && out.contains("test accuracy after the last epoch"), "{out}");
+    assert!(err.lines().all(|line| line.starts_with("warning")), "{err}");
+}

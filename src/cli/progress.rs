@@ -12,8 +12,21 @@ use crate::train::{EpochLine, Observer};
 /// Between lines within an epoch where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
+/// How much is said of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// Bars, notes, a line per epoch.
+    #[default]
+    Full,
+    /// Warnings alone.
+    Quiet,
+    /// Notes, and every epoch as an object of metrics.jsonl on standard output.
+    Json,
+}
+
 /// Bars on standard error where it is a terminal; lines everywhere.
 pub struct Terminal {
+    voice: Voice,
     bar: ProgressBar,
     plain: bool,
     /// When the last line was written.
@@ -32,7 +45,12 @@ impl Terminal {
             bar.set_style(style.progress_chars("=> "));
         }
         let plain = bar.is_hidden();
-        Terminal { bar, plain, last: Instant::now(), curriculum: None }
+        Terminal { voice: Voice::Full, bar, plain, last: Instant::now(), curriculum: None }
+    }
+
+    /// With another voice.
+    pub fn speaking(self, voice: Voice) -> Self {
+        Terminal { voice, ..self }
     }
 
     /// For a run whose T changes.
@@ -61,6 +79,9 @@ fn percents(rates: &[f64]) -> String {
 
 impl Observer for Terminal {
     fn step(&mut self, epoch: usize, i: usize, of: usize, tally: &Tally, rates: &[f64]) {
+        if self.voice == Voice::Quiet {
+            return;
+        }
         if self.bar.position() as usize + 1 != i || self.bar.length() != Some(of as u64) {
             self.bar.set_length(of as u64);
             self.bar.set_position(i as u64);
@@ -83,6 +104,12 @@ impl Observer for Terminal {
     }
 
     fn epoch(&mut self, l: &EpochLine, epochs: usize) {
+        match self.voice {
+            Voice::Full => {}
+            Voice::Quiet => return,
+            // What cannot be written as JSON is in no file either.
+            Voice::Json => return self.bar.suspend(|| super::print(serde_json::to_string(l).unwrap_or_default())),
+        }
         let percent = |v: Option<f64>| v.map_or("-".to_string(), |a| format!("{:.2} %", 100.0 * a));
         let validation = l.validation_accuracy.map_or(String::new(), |a| format!("  validation {:.2} %", 100.0 * a));
         let done = l.epoch.max(1) as usize;
@@ -116,6 +143,9 @@ impl Observer for Terminal {
     }
 
     fn note(&mut self, text: &str) {
+        if self.voice == Voice::Quiet && !text.trim_start().starts_with("warning") {
+            return;
+        }
         self.line(text);
     }
 }

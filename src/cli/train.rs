@@ -8,7 +8,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::TrainArgs;
 use super::net::thousands;
-use super::progress::Terminal;
+use super::progress::{Terminal, Voice};
 use super::{print, rehearse, say, set_threads};
 use crate::config::{BestOn, Config};
 use crate::data::{Dataset, Split, verify};
@@ -45,13 +45,19 @@ pub fn run(a: TrainArgs) -> Result<u8> {
         return rehearse::dry_run(&session, memory);
     }
     let (engine, isa) = (session.config.engine, session.config.isa);
-    with_engine(engine, isa, Training { session, start })?
+    let voice = match (a.quiet, a.json) {
+        (true, _) => Voice::Quiet,
+        (_, true) => Voice::Json,
+        _ => Voice::Full,
+    };
+    with_engine(engine, isa, Training { session, start, voice })?
 }
 
 /// What a session begins with.
 struct Training<'a> {
     session: Session<'a>,
     start: Start,
+    voice: Voice,
 }
 
 /// Loads the data set of a configuration before the user's eyes.
@@ -71,7 +77,7 @@ impl Work for Training<'_> {
     type Out = Result<u8>;
 
     fn on<E: Engine + 'static>(self, engine: E) -> Result<u8> {
-        let mut watch = Terminal::new();
+        let mut watch = Terminal::new().speaking(self.voice);
         describe(&self.session, &mut watch);
         let (mut trainer, folder) = self.session.start(&engine, self.start, &mut watch)?;
         let path = folder.path().display();
@@ -80,6 +86,10 @@ impl Work for Training<'_> {
         let outcome = train::run_in(&folder, &mut trainer, &stop, &mut watch);
         watch.clear();
         match outcome? {
+            Outcome::Finished(r) if self.voice == Voice::Json => {
+                print(serde_json::to_string(&r).map_err(|e| Error::bug(format!("JSON: {e}")))?);
+                Ok(0)
+            }
             Outcome::Finished(r) => {
                 print(summary(&r, folder.path()));
                 Ok(0)
