@@ -19,7 +19,7 @@ def read_events(path: Union[str, "os.PathLike[str]"]) -> Recording:
     """Reads a recording: 40-bit events (.bin, .bs2), AEDAT 2.0 of a DVS128, AEDAT 3.1, or .npz with arrays t, x, y, p.
 
     The format is told from the content. Events come in file order, neither sorted nor checked against the sensor.
-    Raises FormatError (what is wrong at which byte) and StorageError.
+    Raises FormatError (what is wrong at which byte), UsageError (no such file) and StorageError.
     """
     packed, sensor, name, invalid, notes = _spiketrain.read_events(path)
     return Recording(packed.view(EVENT), sensor, name, invalid, notes)

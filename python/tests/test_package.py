@@ -186,7 +186,7 @@ class Commands(InFolder):
             self.assertEqual(subprocess.run([script, "--version"], capture_output=True, text=True).stdout, version.stdout)
         self.assertEqual(command().returncode, 2)
         self.assertEqual(command("train", "--epochs", "none").returncode, 2)
-        self.assertEqual(command("eval", self.path / "nothing").returncode, 4)
+        self.assertEqual(command("eval", self.path / "nothing").returncode, 2)
         self.assertIn("Usage: spiketrain", command("--help").stdout)
 
     @unittest.skipIf(os.name == "nt", "signals of POSIX")
@@ -278,11 +278,11 @@ class Errors(InFolder):
             (spiketrain.UsageError, lambda: spiketrain.dataset("mnsit"), ""),
             (spiketrain.UsageError, lambda: spiketrain.dataset("mnist", data_dir=nothing), ""),
             (spiketrain.UsageError, lambda: spiketrain.train(resume=nothing), "nothing"),
-            (spiketrain.UsageError, lambda: spiketrain.train(resume=nothing, epochs=3), "resume"),
-            (spiketrain.StorageError, lambda: spiketrain.load(nothing), "nothing"),
+            (spiketrain.UsageError, lambda: spiketrain.train(resume=nothing, lr=0.3), "resume"),
+            (spiketrain.UsageError, lambda: spiketrain.load(nothing), "nothing"),
             (spiketrain.FormatError, lambda: spiketrain.load(self.path / "bad.ckpt"), "byte 0"),
             (spiketrain.FormatError, lambda: spiketrain.read_events(self.path / "bad.npz"), "bad.npz"),
-            (spiketrain.StorageError, lambda: spiketrain.read_events(nothing), "nothing"),
+            (spiketrain.UsageError, lambda: spiketrain.read_events(nothing), "nothing"),
             (spiketrain.StorageError, lambda: net.save(nothing / "net.ckpt"), "nothing"),
             (spiketrain.UsageError, lambda: spiketrain.frames(events, 4), "sensor"),
             (spiketrain.UsageError, lambda: spiketrain.frames(events, 0, (8, 8)), "T"),
