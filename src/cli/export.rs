@@ -71,7 +71,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
     let back = match a.format {
         Format::C => Back::Integer(Integer::of(&model)?),
         _ => {
-            let read = export::read(&out, &Hints::default())?;
+            let read = export::read(&out, &Hints { dt: (a.format == Format::Nir).then_some(export::graph::DT), ..Hints::default() })?;
             Back::Network(Box::new(read.trained(config.clone(), source.net.classes().to_vec())?))
         }
     };

@@ -3,10 +3,10 @@
 use super::args::ImportArgs;
 use super::net::table;
 use super::study::options;
-use super::{print, set_threads};
+use super::{print, say, set_threads};
 use crate::config::Options;
 use crate::error::{Error, Result};
-use crate::export::{self, Hints};
+use crate::export::{self, Format, Hints, Imported};
 use crate::notation::Notation;
 use crate::storage::Disk;
 use crate::trained::numbered;
@@ -16,8 +16,11 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
-    let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu };
-    let model = export::read(&a.file, &hints)?;
+    let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu, dt: a.dt };
+    if a.dt.is_some() && Format::of(&a.file)? != Format::Nir {
+        return Err(Error::usage("only NIR graphs have time constants in seconds").option("dt").remedy("say the decay itself with --decay"));
+    }
+    let Imported { model, notes } = export::import(&a.file, &hints)?;
     let known = Options {
         net: Some(model.plan.notation.to_string()),
         decay: Some(model.lif.decay),
@@ -52,6 +55,7 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     };
     let net = model.trained(config, classes)?;
     net.save(&Disk, &a.out)?;
+    notes.iter().for_each(|n| say(format!("note: {n}")));
     let config = net.config();
     print(table(&model.plan));
     print(format!(

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::graph::Tensor;
 use super::model::Model;
-use super::npz;
+use super::{npz, state_dict};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::neuron::Lif;
@@ -42,30 +42,33 @@ pub fn write_safetensors(storage: &dyn Storage, path: &Path, model: &Model, abou
     storage::write_atomically(storage, path, |draft| draft.put(&bytes))
 }
 
-/// Reads all f32 tensors of a safetensors file, and what it says besides.
+/// Reads all tensors of a safetensors file as f32, what it says besides, and what the user has to know of it.
 ///
 /// # Errors
-/// Storage: unreadable. Format: damaged, or other numbers than f32 (counters of batches, I64, are left out).
-pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
+/// Storage: unreadable. Format: damaged, or numbers that are not read ([`state_dict::reals`]).
+pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About, Vec<String>)> {
     let bytes = storage::read_whole(path, limits::MAX_MODEL_BYTES)?.ok_or_else(|| storage::not_there(path))?;
     let wrong = |e: safetensors::SafeTensorError| Error::format(format!("not a safetensors file: {e}")).at(path.display());
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
     let about = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
     let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
-    let mut all = BTreeMap::new();
+    let (mut all, mut counters, mut kinds) = (BTreeMap::new(), 0, BTreeMap::new());
     for (name, view) in file.tensors() {
         if name.ends_with("num_batches_tracked") {
+            counters += 1;
             continue;
         }
-        if view.dtype() != Dtype::F32 {
-            return Err(Error::format(format!("tensor '{name}' holds {:?}, F32 is read", view.dtype()))
-                .at(path.display())
-                .remedy("save {k: v.float() for k, v in state_dict.items()}"));
+        let values = state_dict::reals(&name, &view).map_err(|e| e.at(path.display()))?;
+        if [Dtype::F64, Dtype::F16, Dtype::BF16].contains(&view.dtype()) {
+            *kinds.entry(format!("{:?}", view.dtype())).or_insert(0) += 1;
         }
-        let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         all.insert(name, Tensor { shape: view.shape().to_vec(), values });
     }
-    Ok((all, about))
+    let mut notes: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} tensors of {kind} were read as F32")).collect();
+    if counters > 0 {
+        notes.push(format!("{counters} counters of batches (num_batches_tracked) were left out: nothing here is computed from them"));
+    }
+    Ok((all, about, notes))
 }
 
 /// Writes npz, whole or not at all: the arrays of [`named`], and text arrays for what is said besides.
@@ -94,11 +97,12 @@ pub fn read_npz(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
 /// A state_dict laid into a network.
 ///
 /// Modules are the names up to the last dot. Those with weights of two or more sides are layers, those with a running mean are norms;
-/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`).
+/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`). A layer without a bias gets one of zeros.
+/// Also returned: the notation's positions of those layers.
 ///
 /// # Errors
 /// Format: a table of what is expected beside what was found.
-pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<Model> {
+pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<(Model, Vec<usize>)> {
     let mut modules: Vec<String> =
         found.keys().map(|k| k.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string())).collect();
     modules.sort_by_key(|m| natural(m));
@@ -107,6 +111,20 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
     let sides = |module: &String| found.get(&field(module, "weight")).map_or(0, |t| t.shape.len());
     let layers: Vec<&String> = modules.iter().filter(|m| sides(m) >= 2).collect();
     let norms: Vec<&String> = modules.iter().filter(|m| found.contains_key(&field(m, "running_mean"))).collect();
+
+    let mut without_bias = Vec::new();
+    let missing: Vec<(usize, String, usize)> = layers
+        .iter()
+        .zip(&plan.blocks)
+        .map(|(module, block)| (block.index, field(module, "bias"), block.output.c))
+        .filter(|(_, name, _)| !found.contains_key(name))
+        .collect();
+    let layers: Vec<String> = layers.into_iter().cloned().collect();
+    let norms: Vec<String> = norms.into_iter().cloned().collect();
+    for (index, name, channels) in missing {
+        found.insert(name, Tensor { shape: vec![channels], values: vec![0.0; channels] });
+        without_bias.push(index);
+    }
 
     // Expected arrays in order, each beside the name under which it should be found.
     let (mut pairs, mut norm) = (Vec::new(), 0);
@@ -127,10 +145,11 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
         return Err(mismatch(&plan, &pairs, &found));
     }
     let names: BTreeMap<String, Option<String>> = pairs.into_iter().map(|(ours, _, name)| (ours, name)).collect();
-    Model::from_tensors(plan, lif, |t| {
+    let model = Model::from_tensors(plan, lif, |t| {
         let tensor = names[&t.name].as_ref().and_then(|name| found.remove(name));
         tensor.map(|t| t.values).ok_or_else(|| Error::bug(format!("{} is there twice", t.name)))
-    })
+    })?;
+    Ok((model, without_bias))
 }
 
 /// A linear layer may come as a convolution over its whole input.

@@ -53,6 +53,10 @@ pub struct ImportArgs {
     /// Input of the network: channels x height x width, e.g. 1x28x28 [default: what the file says].
     #[arg(long, value_name = "CxHxW")]
     pub shape: Option<Chw>,
+    /// Seconds of a time step, for NIR graphs, whose time constants are seconds [default: what the file's metadata say, else 1e-4, the step of
+    /// SpikingJelly and snnTorch; Norse's is 1e-3].
+    #[arg(long, value_name = "SECONDS")]
+    pub dt: Option<f64>,
     /// Names of the classes, separated by commas [default: 0, 1, 2 …].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub classes: Option<Vec<String>>,
