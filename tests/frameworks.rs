@@ -66,7 +66,7 @@ fn three_frameworks_run_the_portable_graph_as_we_do() {
         let m = model(net, shape, i as u64);
         let inputs = export::inputs::Inputs::of(&config, &m.plan, &numbered(m.plan.classes()));
         export::write(&Disk, &path, &m, &inputs, Format::Nir, Profile::Portable).unwrap();
-        let back = export::read(&path, &Hints::default()).unwrap().model;
+        let back = export::read(&path, &Hints::default()).unwrap();
         let batch = agree::random_inputs(back.plan.shape, STEPS, SAMPLES, i % 2 == 0, i as u64);
         let said = agree::answers(&back.trained(config.clone(), numbered(back.plan.classes())).unwrap(), &batch).unwrap();
         let trace = PathBuf::from(format!("{}.trace.npz", path.display()));

@@ -73,7 +73,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
     let back = match a.format {
         Format::C => Back::Integer(Integer::of(&model)?),
         _ => {
-            let read = export::read(&out, &Hints::default())?.model;
+            let read = export::read(&out, &Hints::default())?;
             Back::Network(Box::new(read.trained(config.clone(), source.net.classes().to_vec())?))
         }
     };

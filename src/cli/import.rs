@@ -3,10 +3,10 @@
 use super::args::ImportArgs;
 use super::net::table;
 use super::study::options;
-use super::{print, set_threads};
+use super::{print, say, set_threads};
 use crate::config::Options;
 use crate::error::{Error, Result};
-use crate::export::{self, Format, Hints, Import};
+use crate::export::{self, Format, Hints, Imported};
 use crate::notation::Notation;
 use crate::storage::Disk;
 use crate::trained::numbered;
@@ -19,9 +19,11 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     let hints =
         Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu, dt: a.dt };
     if a.dt.is_some() && Format::of(&a.file)? != Format::Nir {
-        return Err(Error::usage("only NIR graphs have a time step in seconds").option("dt").remedy("leave it out"));
+        return Err(Error::usage("only NIR graphs have time constants in seconds")
+            .option("dt")
+            .remedy("say the decay itself with --decay"));
     }
-    let Import { model, classes, notes } = export::read(&a.file, &hints)?;
+    let Imported { model, classes, notes } = export::import(&a.file, &hints)?;
     let known = Options {
         net: Some(model.plan.notation.to_string()),
         decay: Some(model.lif.decay),
@@ -44,10 +46,7 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
             if model.has_relu() { "on" } else { "off" }
         ))
         .option(option)
-        .remedy(match *option {
-            "decay" if a.dt.is_none() => "leave the option out: the file knows; a NIR graph of another time step needs --dt",
-            _ => "leave the option out: the file knows",
-        }));
+        .remedy("leave the option out: the file knows"));
     }
     let config = known.complete()?;
     let classes = match &a.classes {
@@ -59,9 +58,9 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     };
     let net = model.trained(config, classes)?;
     net.save(&Disk, &a.out)?;
+    notes.iter().for_each(|n| say(format!("note: {n}")));
     let config = net.config();
     print(table(&model.plan));
-    notes.iter().for_each(|note| print(format!("note: {note}")));
     print(format!(
         "decay {}, threshold {}, T {}, data set {}\n{} written; use it with eval, predict, export or train --init",
         config.decay,

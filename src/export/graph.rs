@@ -78,6 +78,15 @@ pub enum Node {
         /// v_threshold.
         threshold: f64,
     },
+    /// Integrate-and-fire without a leak; the same numbers for all neurons, v_reset = 0.
+    If {
+        /// One neuron each.
+        shape: Vec<usize>,
+        /// Resistance: v ← v + dt·r·i.
+        r: f64,
+        /// v_threshold.
+        threshold: f64,
+    },
 }
 
 impl Node {
@@ -93,6 +102,7 @@ impl Node {
             Node::Affine { bias: Some(_), .. } => "Affine",
             Node::Affine { bias: None, .. } => "Linear",
             Node::Lif { .. } => "LIF",
+            Node::If { .. } => "IF",
         }
     }
 }

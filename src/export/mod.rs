@@ -1,8 +1,9 @@
 //! Networks that leave, and networks that come: NIR, safetensors, npz, C. What left is read back and compared.
 //!
 //! - [`model`]: a network on the host, and BatchNorm folded into its weights.
-//! - [`graph`] → [`nir`]: as a NIR graph, and that as HDF5; [`unchain`]: a NIR graph as a network.
-//! - [`tensors`], [`npz`]: parameters by name.
+//! - [`graph`] → [`nir`]: as a NIR graph, and that as HDF5; [`unchain`]: a NIR graph as a network, for which it asks
+//!   the [`time_step`].
+//! - [`tensors`], [`npz`]: parameters by name; [`state_dict`]: those of other programs.
 //! - [`integer`] → [`c`]: with int8 weights, and that as C.
 //! - [`agree`]: whether the file computes what the network does, and a golden trace for whoever receives it.
 
@@ -14,7 +15,9 @@ pub mod integer;
 pub mod model;
 pub mod nir;
 pub mod npz;
+pub mod state_dict;
 pub mod tensors;
+pub mod time_step;
 pub mod unchain;
 
 use std::path::Path;
@@ -46,9 +49,12 @@ pub enum Format {
 // The names are the endings of their files.
 named!(Format, "format": Nir = "nir", Safetensors = "safetensors", Npz = "npz", C = "c");
 
-/// Files of torch.save are programs for Python's unpickler.
-const PICKLED: &str = "make a safetensors file of it, in Python:\n    from safetensors.torch import save_file; import torch\n    \
-                       save_file({k: v.contiguous() for k, v in torch.load(\"net.pt\").items()}, \"net.safetensors\")";
+const READ: &str = "what is read are files that end in .nir, .safetensors or .npz";
+/// PyTorch's own files are programs that Python runs; nothing else should.
+const FROM_PICKLE: &str =
+    "make a .safetensors file of it in Python (pip install safetensors), for which a saved state_dict takes two lines:
+    import torch; from safetensors.torch import save_file
+    save_file({k: v.contiguous() for k, v in torch.load('model.pt', weights_only=True).items()}, 'model.safetensors')";
 
 impl Format {
     /// By the ending of a file.
@@ -58,11 +64,8 @@ impl Format {
     pub fn of(path: &Path) -> Result<Format> {
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         Self::ALL.into_iter().find(|f| f.name() == ending && *f != Format::C).ok_or_else(|| {
-            let unknown = Error::usage(format!("no format is known by the ending '{ending}'")).at(path.display());
-            unknown.remedy(match ending {
-                "pt" | "pth" => PICKLED,
-                _ => "what is read are files that end in .nir, .safetensors or .npz",
-            })
+            let e = Error::usage(format!("no format is known by the ending '{ending}'")).at(path.display());
+            if ["pt", "pth", "bin"].contains(&ending) { e.remedy(FROM_PICKLE) } else { e.remedy(READ) }
         })
     }
 }
@@ -122,56 +125,38 @@ pub struct Hints {
     pub threshold: Option<f64>,
     /// ReLU
     pub relu: Option<bool>,
-    /// Seconds of a time step of a NIR graph; it wins over what the file says.
+    /// Seconds of a time step, of NIR.
     pub dt: Option<f64>,
 }
 
-/// A network that was read.
+/// A network that came, and what has to be said about it.
 #[derive(Clone, Debug)]
-pub struct Import {
+pub struct Imported {
     /// The network.
     pub model: Model,
     /// Names of its classes, if the file says them.
     pub classes: Option<Vec<String>>,
-    /// What the user should know of how it was read.
+    /// Sentences for the user: what was assumed, what was left out, what cannot be known.
     pub notes: Vec<String>,
 }
-
-/// Decays outside are not made by training: a time step that nobody said is wrong then.
-const PLAUSIBLE: std::ops::Range<f64> = 0.1..0.99;
-
-fn graph(path: &Path, hints: &Hints) -> Result<Import> {
-    let found = nir::read(path)?;
-    let (dt, whose) = match (hints.dt, found.dt) {
-        (Some(dt), _) => (dt, "as --dt says"),
-        (None, Some(dt)) => (dt, "as the file says"),
-        (None, None) => (graph::DT, "assumed: the file does not say it, and it is what SpikingJelly and snnTorch take"),
-    };
-    let model = unchain::model(found.chain, dt, hints.shape)?;
-    let decay = model.lif.decay;
-    if hints.dt.is_none() && found.dt.is_none() && !PLAUSIBLE.contains(&decay) {
-        return Err(Error::format(format!("a time step of {dt} s gives a decay of {decay}, which no network is trained with"))
-            .remedy("say the seconds of a time step of the program that wrote it: --dt (Norse: 1e-3; others 1e-4 or 1)"));
-    }
-    let mut notes = vec![format!("a time step of {dt} s, {whose}: decay {decay}")];
-    // What we wrote ourselves says its network, and resets to 0.
-    notes.extend((!found.about.contains_key(NETWORK)).then(|| RESET.to_string()));
-    Ok(Import { model, classes: inputs::classes(&found.about), notes })
-}
-
-/// What no file says.
-const RESET: &str = "neurons are taken to reset to 0 after a spike: files do not say whether the network was trained to subtract the \
-                     threshold instead (snnTorch's default), which gives other answers; compare a few with the program it comes from";
 
 /// Reads a network of any format that [`write()`] writes, told by the file's ending.
 ///
 /// # Errors
 /// Storage: unreadable. Usage: the file does not say which network it is of, and nobody else does. Format: it does not fit.
-pub fn read(path: &Path, hints: &Hints) -> Result<Import> {
-    let (found, about) = match Format::of(path)? {
-        Format::Nir => return graph(path, hints).map_err(|e| at(e, path)),
+pub fn read(path: &Path, hints: &Hints) -> Result<Model> {
+    Ok(import(path, hints)?.model)
+}
+
+/// The same, with what has to be said about it.
+///
+/// # Errors
+/// As [`read`].
+pub fn import(path: &Path, hints: &Hints) -> Result<Imported> {
+    let (mut found, about, mut notes) = match Format::of(path)? {
+        Format::Nir => return nir::read(path).and_then(|found| unchain::model(found, hints)).map_err(|e| at(e, path)),
         Format::Safetensors => tensors::read_safetensors(path)?,
-        Format::Npz => tensors::read_npz(path)?,
+        Format::Npz => tensors::read_npz(path).map(|(found, about)| (found, about, Vec::new()))?,
         Format::C => return Err(Error::bug("C is not read")),
     };
     let missing = |what: &str, option: &str| {
@@ -183,20 +168,47 @@ pub fn read(path: &Path, hints: &Hints) -> Result<Import> {
         Some(shape) => shape,
         None => said("input_shape").ok_or_else(|| missing("the shape of its input", "--shape CxHxW"))?.parse()?,
     };
-    let number = |hint: Option<f64>, key: &str, default: f64| match (hint, said(key)) {
+    let number = |hint: Option<f64>, key: &str, neurons: Option<f64>, default: f64| match (hint.or(neurons), said(key)) {
         (Some(v), _) => Ok(v),
         (None, Some(text)) => text.parse().map_err(|_| Error::format(format!("{key}: '{text}' is no number")).at(path.display())),
         (None, None) => Ok(default),
     };
+    let neurons = state_dict::neurons(&mut found, state_dict::Said { decay: hints.decay, threshold: hints.threshold });
+    let neurons = neurons.map_err(|e| at(e, path))?;
     let own = Lif::default();
-    let lif = Lif { decay: number(hints.decay, "decay", own.decay)?, threshold: number(hints.threshold, "threshold", own.threshold)? };
+    let lif = Lif {
+        decay: number(hints.decay, "decay", neurons.decay, own.decay)?,
+        threshold: number(hints.threshold, "threshold", neurons.threshold, own.threshold)?,
+    };
+    notes.extend(neurons.notes);
     let relu = hints.relu.unwrap_or(said("relu").is_none_or(|r| r != "off"));
     let plan = crate::plan::Plan::new(net.parse()?, shape)?;
     let plan = if relu { plan } else { plan.without_relu() };
-    let (model, mut notes) = tensors::model(plan, lif, found).map_err(|e| at(e, path))?;
-    notes.extend(said(NETWORK).is_none().then(|| RESET.to_string()));
-    Ok(Import { model, classes: inputs::classes(&about), notes })
+    let (model, without_bias) = tensors::model(plan, lif, found).map_err(|e| at(e, path))?;
+    if !without_bias.is_empty() {
+        let of: Vec<String> = without_bias.iter().map(|i| i.to_string()).collect();
+        notes.push(format!("no bias in the file, 0 is taken: layers {}", of.join(", ")));
+    }
+    // Files of ours say all of it.
+    let unsaid = [
+        ("--decay", lif.decay.to_string(), hints.decay.or(neurons.decay).is_none() && said("decay").is_none()),
+        ("--threshold", lif.threshold.to_string(), hints.threshold.or(neurons.threshold).is_none() && said("threshold").is_none()),
+        ("--relu", if relu { "on" } else { "off" }.to_string(), hints.relu.is_none() && said("relu").is_none()),
+    ];
+    let assumed: Vec<String> =
+        unsaid.iter().filter(|(_, _, unsaid)| *unsaid).map(|(option, value, _)| format!("{option} {value}")).collect();
+    if !assumed.is_empty() {
+        notes.push(format!("the file does not say it, so the defaults here were taken: {}", assumed.join(", ")));
+    }
+    if said(NETWORK).is_none() && !neurons.reset {
+        notes.push(UNSAID.to_string());
+    }
+    Ok(Imported { model, classes: inputs::classes(&about), notes })
 }
+
+/// What a state_dict cannot say.
+const UNSAID: &str = "a state_dict does not say how neurons reset (here to 0 at a spike; snnTorch's default subtracts the threshold) nor whether \
+     they scale their input (SpikingJelly's LIFNode multiplies it by 1/tau, unless decay_input=False); compare both networks on some samples";
 
 /// Names the file, once.
 fn at(e: Error, path: &Path) -> Error {

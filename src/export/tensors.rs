@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::graph::Tensor;
 use super::model::Model;
-use super::npz;
+use super::{npz, state_dict};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::neuron::Lif;
@@ -45,42 +44,33 @@ pub fn write_safetensors(storage: &dyn Storage, path: &Path, model: &Model, abou
     storage::write_atomically(storage, path, |draft| draft.put(&bytes))
 }
 
-/// Reads all tensors of a safetensors file as f32, and what it says besides.
+/// Reads all tensors of a safetensors file as f32, what it says besides, and what the user has to know of it.
 ///
 /// # Errors
-/// Storage: unreadable. Format: damaged, or other numbers than floats (counters of batches are left out).
-pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
+/// Storage: unreadable. Format: damaged, or numbers that are not read ([`state_dict::reals`]).
+pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About, Vec<String>)> {
     let bytes = storage::read_whole(path, limits::MAX_MODEL_BYTES)?.ok_or_else(|| storage::not_there(path))?;
     let wrong = |e: safetensors::SafeTensorError| Error::format(format!("not a safetensors file: {e}")).at(path.display());
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
     let about = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
     let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
-    let mut all = BTreeMap::new();
+    let (mut all, mut counters, mut kinds) = (BTreeMap::new(), 0, BTreeMap::new());
     for (name, view) in file.tensors() {
         if name.ends_with("num_batches_tracked") {
+            counters += 1;
             continue;
         }
-        let Some(values) = floats(view.dtype(), view.data()) else {
-            return Err(Error::format(format!("tensor '{name}' holds {:?}; F32, F16, BF16 and F64 are read", view.dtype()))
-                .at(path.display())
-                .remedy("save {k: v.float() for k, v in state_dict.items()}"));
-        };
+        let values = state_dict::reals(&name, &view).map_err(|e| e.at(path.display()))?;
+        if [Dtype::F64, Dtype::F16, Dtype::BF16].contains(&view.dtype()) {
+            *kinds.entry(format!("{:?}", view.dtype())).or_insert(0) += 1;
+        }
         all.insert(name, Tensor { shape: view.shape().to_vec(), values });
     }
-    Ok((all, about))
-}
-
-/// Floats of any width as f32, the nearest where they have more digits; whole numbers of one value (snnTorch's flags) as well.
-fn floats(of: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
-    Some(match of {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F64 => bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::I64 if bytes.len() == 8 => bytes.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
-        Dtype::BOOL if bytes.len() == 1 => vec![f32::from(bytes[0])],
-        _ => return None,
-    })
+    let mut notes: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} tensors of {kind} were read as F32")).collect();
+    if counters > 0 {
+        notes.push(format!("{counters} counters of batches (num_batches_tracked) were left out: nothing here is computed from them"));
+    }
+    Ok((all, about, notes))
 }
 
 /// Writes npz, whole or not at all: the arrays of [`named`], and text arrays for what is said besides.
@@ -109,13 +99,12 @@ pub fn read_npz(path: &Path) -> Result<(BTreeMap<String, Tensor>, About)> {
 /// A state_dict laid into a network.
 ///
 /// Modules are the names up to the last dot. Those with weights of two or more sides are layers, those with a running mean are norms;
-/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`). A layer without a bias has one of zeros;
-/// modules of single numbers alone are neurons of other programs, whose constants are not taken over. Notes say what was passed over.
+/// both are taken in the order of their names, numbers by value (`2.weight` before `10.weight`). A layer without a bias gets one of zeros.
+/// Also returned: the notation's positions of those layers.
 ///
 /// # Errors
 /// Format: a table of what is expected beside what was found.
-pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<(Model, Vec<String>)> {
-    let mut notes = without_neurons(&mut found);
+pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Result<(Model, Vec<usize>)> {
     let mut modules: Vec<String> =
         found.keys().map(|k| k.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string())).collect();
     modules.sort_by_key(|m| natural(m));
@@ -125,19 +114,28 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
     let layers: Vec<&String> = modules.iter().filter(|m| sides(m) >= 2).collect();
     let norms: Vec<&String> = modules.iter().filter(|m| found.contains_key(&field(m, "running_mean"))).collect();
 
+    let mut without_bias = Vec::new();
+    let missing: Vec<(usize, String, usize)> = layers
+        .iter()
+        .zip(&plan.blocks)
+        .map(|(module, block)| (block.index, field(module, "bias"), block.output.c))
+        .filter(|(_, name, _)| !found.contains_key(name))
+        .collect();
+    let layers: Vec<String> = layers.into_iter().cloned().collect();
+    let norms: Vec<String> = norms.into_iter().cloned().collect();
+    for (index, name, channels) in missing {
+        found.insert(name, Tensor { shape: vec![channels], values: vec![0.0; channels] });
+        without_bias.push(index);
+    }
+
     // Expected arrays in order, each beside the name under which it should be found.
-    let (mut pairs, mut norm, mut zeros) = (Vec::new(), 0, BTreeMap::new());
+    let (mut pairs, mut norm) = (Vec::new(), 0);
     for (i, block) in plan.blocks.iter().enumerate() {
         for t in tensors::of_block(i, block) {
             let of_layer = matches!(t.place.which, Which::Weight | Which::Bias);
             let module = if of_layer { layers.get(i) } else { norms.get(norm) };
             let last = t.name.rsplit('.').next().unwrap_or_default();
             let found_as = module.map(|m| field(m, last));
-            let missing = |name: &String| !found.contains_key(name);
-            if of_layer && last == "bias" && found_as.as_ref().is_some_and(missing) {
-                zeros.insert(t.name.clone(), t.layout.len());
-                continue;
-            }
             pairs.push((t.name.clone(), t.shape(), found_as));
         }
         norm += usize::from(block.has_norm());
@@ -149,33 +147,11 @@ pub fn model(plan: Plan, lif: Lif, mut found: BTreeMap<String, Tensor>) -> Resul
         return Err(mismatch(&plan, &pairs, &found));
     }
     let names: BTreeMap<String, Option<String>> = pairs.into_iter().map(|(ours, _, name)| (ours, name)).collect();
-    if !zeros.is_empty() {
-        notes.push(format!("{} of {} layers have no bias: zeros", zeros.len(), plan.blocks.len()));
-    }
     let model = Model::from_tensors(plan, lif, |t| {
-        if let Some(&n) = zeros.get(&t.name) {
-            return Ok(vec![0.0; n]);
-        }
         let tensor = names[&t.name].as_ref().and_then(|name| found.remove(name));
         tensor.map(|t| t.values).ok_or_else(|| Error::bug(format!("{} is there twice", t.name)))
     })?;
-    Ok((model, notes))
-}
-
-/// Takes modules out that hold single numbers and nothing else, and says what they are.
-fn without_neurons(found: &mut BTreeMap<String, Tensor>) -> Vec<String> {
-    let module = |name: &str| name.rsplit_once('.').map_or(String::new(), |(module, _)| module.to_string());
-    let of_layer = |(name, t): (&String, &Tensor)| t.values.len() != 1 || name.ends_with("weight") || name.ends_with("running_mean");
-    let layers: Vec<String> = found.iter().filter(|pair| of_layer(*pair)).map(|(name, _)| module(name)).collect();
-    let is_neuron = |name: &String| !layers.contains(&module(name));
-    let neurons: Vec<String> = found.keys().filter(|name| is_neuron(name)).cloned().collect();
-    let said: Vec<String> = neurons.iter().filter_map(|n| found.remove(n).map(|t| format!("{n} {}", t.values[0]))).collect();
-    let said = said.join(", ");
-    if said.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("constants of neurons are not read ({said}): say them with --decay and --threshold")]
-    }
+    Ok((model, without_bias))
 }
 
 /// A linear layer may come as a convolution over its whole input.

@@ -2,9 +2,12 @@
 
 use super::graph::{Chain, Node, Tensor};
 use super::model::{Layer, Model};
-use super::nir::SUPPORTED;
+use super::nir::{Found, SUPPORTED};
+use super::time_step::TimeStep;
+use super::{Hints, Imported, NETWORK, inputs};
 use crate::engine::VOTERS;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::neuron::Lif;
 use crate::notation::{self, Notation};
 use crate::plan::Plan;
@@ -15,6 +18,7 @@ struct Walk {
     nodes: std::iter::Peekable<std::vec::IntoIter<(String, Node)>>,
     input: Chw,
     at: Chw,
+    step: TimeStep,
     tokens: Vec<notation::Layer>,
     layers: Vec<Layer>,
     lif: Option<Lif>,
@@ -22,28 +26,28 @@ struct Walk {
     sums: f64,
     /// Whether what flows are the spikes of neurons.
     spikes: bool,
-    /// Seconds of a time step.
-    dt: f64,
+    /// What the user has to know about the network.
+    notes: Vec<String>,
 }
 
-/// The network of a graph: [conv or fully connected → LIF], pools between them, voters at the end. It has no BatchNorm and no ReLU.
-/// Output neurons that nobody averages count as ten equal voters each. A step takes `dt` seconds; a flat input has the shape `shape`.
+/// What a NIR file cannot say.
+const RESET: &str = "NIR does not say how neurons reset: it is taken that a spike resets the membrane potential to 0. A network whose neurons \
+     subtract the threshold instead (the default of snnTorch, Sinabs and Rockpool) answers otherwise here, and only its own framework can show \
+     it: compare both on some samples";
+
+/// The network of a graph: [conv or fully connected → LIF or IF], pools between them, voters at the end. It has no BatchNorm and no ReLU.
+/// Output neurons that nobody averages count as ten equal voters each. Of the hints the shape, the time step and λ are used.
 ///
 /// # Errors
-/// Format: naming the node and what is supported.
-pub fn model(chain: Chain, dt: f64, shape: Option<Chw>) -> Result<Model> {
-    let mut nodes = chain.0.into_iter().peekable();
-    let Some((name, Node::Input(sides))) = nodes.next() else { return Err(Error::format("a graph without an input")) };
-    let input = match (&sides[..], shape) {
-        (&[n], Some(shape)) if shape.len() == n => shape,
-        (&[c], None) => Chw::new(c, 1, 1),
-        (&[c, h, w], None) => Chw::new(c, h, w),
-        (&[c, h, w], Some(shape)) if shape == Chw::new(c, h, w) => shape,
-        (_, Some(shape)) => return Err(Error::usage(format!("the input of the graph is {sides:?}")).option_as("shape", shape)),
-        (_, None) => return Err(Error::format(format!("expected an input of C,H,W, found {sides:?}")).at(name)),
-    };
-    input.to_string().parse::<Chw>().map_err(|e| Error::format(e.what).at(&name).remedy(e.remedy))?;
-    let mut walk = Walk { nodes, input, at: input, tokens: Vec::new(), layers: Vec::new(), lif: None, sums: 1.0, spikes: false, dt };
+/// Usage: another shape was said than the file has. Format: naming the node and what is supported.
+pub fn model(Found { chain: Chain(nodes), dt, about }: Found, hints: &Hints) -> Result<Imported> {
+    let step = TimeStep::of(&nodes, dt, hints)?;
+    let mut nodes = nodes.into_iter().peekable();
+    let Some((name, Node::Input(shape))) = nodes.next() else { return Err(Error::format("a graph without an input")) };
+    let (mut notes, place) = (Vec::new(), format!("node '{name}' (Input)"));
+    let input = input(&shape, hints.shape, &mut notes).map_err(|e| e.at(place))?;
+    let (tokens, layers) = (Vec::new(), Vec::new());
+    let mut walk = Walk { nodes, input, at: input, step, tokens, layers, lif: None, sums: 1.0, spikes: false, notes };
     while let Some((name, node)) = walk.nodes.next() {
         let kind = node.kind();
         if matches!(node, Node::Output(_)) {
@@ -51,12 +55,54 @@ pub fn model(chain: Chain, dt: f64, shape: Option<Chw>) -> Result<Model> {
         }
         walk.node(node).map_err(|e| e.at(format!("node '{name}' ({kind})")))?;
     }
-    walk.finish()
+    let mut imported = walk.finish()?;
+    // What we wrote ourselves resets to 0.
+    if !about.contains_key(NETWORK) {
+        imported.notes.push(RESET.to_string());
+    }
+    Ok(Imported { classes: inputs::classes(&about), ..imported })
+}
+
+/// The input as C,H,W. A row of numbers is what `said` makes of it; a first side of 1 before C,H,W is the batch in older files.
+fn input(shape: &[usize], said: Option<Chw>, notes: &mut Vec<String>) -> Result<Chw> {
+    let found = match *shape {
+        [c, h, w] | [1, c, h, w] => Chw::new(c, h, w),
+        [c] | [1, c] => Chw::new(c, 1, 1),
+        _ => return Err(Error::format(format!("expected an input of C,H,W, found {shape:?}"))),
+    };
+    match said {
+        Some(said) if said == found => Ok(said),
+        Some(said) if found.area() == 1 && found.c == said.len() => {
+            notes.push(format!("the {} inputs in a row are taken as {said}: channels outermost, then rows, then columns", said.len()));
+            Ok(said)
+        }
+        Some(said) => Err(Error::usage(format!("the file has {shape:?}, which are not the {} numbers of {said}", said.len()))
+            .option_as("shape", said)
+            .remedy("say the shape that the network was trained on, or leave --shape out")),
+        None if found.area() == 1 && found.c > limits::MAX_INPUT_CHANNELS => {
+            let what = format!("{} inputs in a row, of which the file does not say channels, height and width", found.c);
+            Err(Error::format(what).remedy(format!(
+                "say --shape CxHxW, three numbers whose product is {}, e.g. {}",
+                found.c,
+                guess(found.c)
+            )))
+        }
+        None => found.to_string().parse::<Chw>().map_err(|e| Error::format(e.what).remedy(e.remedy)),
+    }
+}
+
+/// A shape of so many numbers for an example: one or two channels and a square, where that is possible.
+fn guess(n: usize) -> Chw {
+    let square = |c: usize| (n / c).isqrt();
+    match [1, 2, 3].into_iter().find(|&c| c * square(c) * square(c) == n) {
+        Some(c) => Chw::new(c, square(c), square(c)),
+        None => Chw::new(1, 1, n),
+    }
 }
 
 fn unsupported(what: impl std::fmt::Display) -> Error {
     Error::format(what).remedy(format!(
-        "supported are {SUPPORTED}: convolutions of stride 1 that keep the size, non-overlapping pools, LIF behind every layer"
+        "supported are {SUPPORTED}: convolutions of stride 1 that keep the size, non-overlapping pools, neurons behind every layer"
     ))
 }
 
@@ -64,38 +110,48 @@ impl Walk {
     fn node(&mut self, node: Node) -> Result<()> {
         match node {
             Node::Conv2d { input, weight, stride, padding, dilation, groups, bias } => {
-                if stride != [1, 1] || dilation != [1, 1] || groups != 1 {
-                    return Err(unsupported(format!("stride {stride:?}, dilation {dilation:?}, groups {groups}")));
+                let [kh, kw] = [weight.shape[2], weight.shape[3]];
+                let whole = [kh, kw] == [self.at.h, self.at.w] && padding == [0, 0];
+                // A window as large as the map takes one step only, however long.
+                if (stride != [1, 1] || dilation != [1, 1]) && !(whole && dilation == [1, 1]) || groups != 1 {
+                    return Err(not_kept(format!("stride {stride:?}, dilation {dilation:?}, groups {groups}")));
                 }
                 if input.is_some_and(|i| i != [self.at.h, self.at.w]) || weight.shape[1] != self.at.c {
                     return Err(unsupported(format!("weights {:?} on input {input:?}, found {} before it", weight.shape, self.at)));
                 }
-                let [kh, kw] = [weight.shape[2], weight.shape[3]];
                 let same = kh == kw && kh % 2 == 1 && padding == [kh / 2, kw / 2];
                 // A 1x1 window on a 1x1 map is both; it is read as fully connected.
                 if same && (self.at.area() > 1 || kh > 1) {
                     return self.layer(notation::Layer::Conv { out: weight.shape[0], k: kh }, weight, bias);
                 }
-                if [kh, kw] == [self.at.h, self.at.w] && padding == [0, 0] {
+                if whole {
                     return self.full(weight, bias);
                 }
-                Err(unsupported(format!("a window of {kh}x{kw} with padding {padding:?} on {}", self.at)))
+                Err(not_kept(format!("a window of {kh}x{kw} with padding {padding:?} on {}", self.at)))
             }
             Node::Affine { weight, bias } => {
                 if weight.shape[1] != self.at.len() {
-                    return Err(unsupported(format!("weights {:?}, found {} before them", weight.shape, self.at)));
+                    let e = unsupported(format!("weights {:?}, found {} before them", weight.shape, self.at));
+                    let turned = weight.shape[0] == self.at.len();
+                    return Err(if turned {
+                        e.remedy("NIR's weights are [out, in]; these look like [in, out]: write them transposed")
+                    } else {
+                        e
+                    });
                 }
                 let bias = bias.unwrap_or_else(|| vec![0.0; weight.shape[0]]);
                 self.full(weight, bias)
             }
             Node::Flatten(shape) => {
-                if shape.iter().product::<usize>() != self.at.len() {
+                // Sides of 0, or none: the file does not know them.
+                let known = !shape.is_empty() && !shape.contains(&0);
+                if known && shape.iter().product::<usize>() != self.at.len() {
                     return Err(unsupported(format!("of {shape:?}, found {} before it", self.at)));
                 }
                 Ok(())
             }
             Node::Pool { average, kernel, stride, padding } => self.pool(average, kernel, stride, padding),
-            Node::Lif { .. } => Err(unsupported("neurons that no weights feed")),
+            Node::Lif { .. } | Node::If { .. } => Err(unsupported("neurons that no weights feed")),
             Node::Input(_) | Node::Output(_) => Err(unsupported("an input or output in between")),
         }
     }
@@ -106,9 +162,10 @@ impl Walk {
             return Err(unsupported(format!("windows {kernel:?} with stride {stride:?} and padding {padding:?} on {}", self.at)));
         }
         self.at = Chw::new(self.at.c, self.at.h / k, self.at.w / k);
-        if let Some((_, Node::Lif { tau, r, threshold, .. })) = self.nodes.next_if(|(_, n)| matches!(n, Node::Lif { .. })) {
-            let one = self.dt / tau * r;
-            if average || !self.spikes || self.sums != 1.0 || !(0.0..one).contains(&threshold) {
+        if let Some((name, neurons)) = self.nodes.next_if(|(_, n)| is_neurons(n)) {
+            let place = format!("neurons '{name}'");
+            let Neurons { lif, gain, .. } = Neurons::of(&neurons, &self.step).map_err(|e| e.at(place))?;
+            if average || !self.spikes || self.sums != 1.0 || !(0.0..gain).contains(&lif.threshold) {
                 return Err(unsupported(
                     "neurons behind a pool are read as max pooling of spikes: sums of spikes, of which one alone fires",
                 ));
@@ -123,7 +180,7 @@ impl Walk {
 
     /// Fully connected with neurons behind it, or the mean of voters.
     fn full(&mut self, weight: Tensor, bias: Vec<f32>) -> Result<()> {
-        if matches!(self.nodes.peek(), Some((_, Node::Lif { .. }))) {
+        if self.nodes.peek().is_some_and(|(_, n)| is_neurons(n)) {
             return self.layer(notation::Layer::Full(weight.shape[0]), weight, bias);
         }
         let (classes, voters) = (weight.shape[0], self.at.len());
@@ -142,21 +199,15 @@ impl Walk {
     fn layer(&mut self, token: notation::Layer, weight: Tensor, bias: Vec<f32>) -> Result<()> {
         let out = weight.shape[0];
         self.at = if let notation::Layer::Conv { .. } = token { Chw::new(out, self.at.h, self.at.w) } else { Chw::new(out, 1, 1) };
-        let Some((name, Node::Lif { shape, tau, r, threshold })) = self.nodes.next() else {
+        let Some((name, node)) = self.nodes.next_if(|(_, n)| is_neurons(n)) else {
             return Err(unsupported("no neurons behind these weights"));
         };
-        if shape.iter().product::<usize>() != self.at.len() || bias.len() != out {
+        let name = format!("neurons '{name}' ({})", node.kind());
+        let Neurons { shape, lif, gain } = Neurons::of(&node, &self.step).map_err(|e| e.at(&name))?;
+        // One number for all neurons does not say how many they are.
+        if !shape.is_empty() && shape.iter().product::<usize>() != self.at.len() || bias.len() != out {
             return Err(unsupported(format!("{} biases and neurons {shape:?} behind weights that make {}", bias.len(), self.at)).at(name));
         }
-        let gain = self.dt / tau * r;
-        if !(tau >= self.dt && tau.is_finite() && gain > 0.0 && gain.is_finite() && threshold > 0.0) {
-            return Err(unsupported(format!(
-                "tau {tau}, r {r}, v_threshold {threshold}; tau must be a time step ({} s) or more, the others above 0",
-                self.dt
-            ))
-            .at(name));
-        }
-        let lif = Lif { decay: decimal(1.0 - self.dt / tau), threshold };
         if let Some(other) = self.lif.filter(|other| *other != lif) {
             let of = |l: Lif| format!("decay {} and threshold {}", l.decay, l.threshold);
             return Err(unsupported(format!("{} here, {} before; layers of one network have the same", of(lif), of(other))).at(name));
@@ -169,7 +220,7 @@ impl Walk {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Model> {
+    fn finish(mut self) -> Result<Imported> {
         // Output neurons without a vote: each becomes ten that do the same, whose mean it is.
         if let (Some(notation::Layer::Full(n)), Some(last)) = (self.tokens.last().copied(), self.layers.last_mut()) {
             let fan_in = last.weight.len() / n;
@@ -187,15 +238,45 @@ impl Walk {
         let fits =
             plan.blocks.len() == self.layers.len() && plan.blocks.iter().zip(&self.layers).all(|(b, l)| b.weight().len() == l.weight.len());
         if fits {
-            Ok(Model { plan, lif, layers: self.layers })
+            self.step.agrees(lif.decay)?;
+            self.notes.push(self.step.note(lif.decay));
+            Ok(Imported { model: Model { plan, lif, layers: self.layers }, classes: None, notes: self.notes })
         } else {
             Err(unsupported(format!("weights that do not fit {}", plan.notation)))
         }
     }
 }
 
-/// The shortest decimal number that f32 cannot tell from `x`: τ in f32 does not give back λ to the last digit.
-fn decimal(x: f64) -> f64 {
-    let rounded = |digits: i32| (x * 10f64.powi(digits)).round() / 10f64.powi(digits);
-    (0..7).map(rounded).find(|r| (r - x).abs() < 3e-8).unwrap_or(x)
+/// A layer's neurons in our terms.
+struct Neurons {
+    /// As the file has it; empty: one number stands for all.
+    shape: Vec<usize>,
+    lif: Lif,
+    /// What currents are multiplied by.
+    gain: f64,
+}
+
+impl Neurons {
+    fn of(node: &Node, step: &TimeStep) -> Result<Neurons> {
+        let (shape, decay, gain, threshold) = match node {
+            Node::Lif { shape, tau, r, threshold } => (shape, step.decay(*tau)?, step.dt / tau * r, *threshold),
+            Node::If { shape, r, threshold } => (shape, 1.0, step.dt * r, *threshold),
+            _ => return Err(Error::bug("no neurons")),
+        };
+        if gain > 0.0 && gain.is_finite() && threshold > 0.0 {
+            return Ok(Neurons { shape: shape.clone(), lif: Lif { decay, threshold }, gain });
+        }
+        Err(unsupported(format!("currents times {gain}, v_threshold {threshold}; both must be above 0")))
+    }
+}
+
+fn is_neurons(node: &Node) -> bool {
+    matches!(node, Node::Lif { .. } | Node::If { .. })
+}
+
+/// Of a convolution that changes height and width.
+fn not_kept(what: impl std::fmt::Display) -> Error {
+    unsupported(format!("{what}: convolutions here have stride 1, one group, an odd square window and as many outputs as inputs")).remedy(format!(
+        "train it with padding \"same\" and stride 1, and a SumPool2d or AvgPool2d behind the neurons in place of a stride; supported are {SUPPORTED}"
+    ))
 }

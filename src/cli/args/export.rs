@@ -53,18 +53,15 @@ pub struct ImportArgs {
     /// Input of the network: channels x height x width, e.g. 1x28x28 [default: what the file says].
     #[arg(long, value_name = "CxHxW")]
     pub shape: Option<Chw>,
-    /// Seconds of a time step of a NIR graph, which has neurons in continuous time [default: what the file says, else 1e-4].
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    /// Seconds of a time step, for NIR graphs, whose time constants are seconds [default: what the file's metadata say, else 1e-4, the step of
+    /// SpikingJelly and snnTorch; Norse's is 1e-3].
+    #[arg(long, value_name = "SECONDS")]
     pub dt: Option<f64>,
     /// Names of the classes, separated by commas [default: 0, 1, 2 …].
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub classes: Option<Vec<String>>,
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|dt: &f64| dt.is_finite() && *dt > 0.0).ok_or_else(|| "write seconds above 0, e.g. 1e-3".to_string())
 }
 
 fn samples(text: &str) -> Result<usize, String> {
