@@ -88,7 +88,8 @@ enum Outcome {
 }
 use Outcome::{Agrees, Refused};
 
-const CUBA: &[&str] = &["node 'lif1.lif' (CubaLIF)", "synaptic current", "node 'lif2' (CubaLIF)", "recurrent", "'lif1.lif' sends to 'lif1.w_rec'"];
+const CUBA: &[&str] =
+    &["node 'lif1.lif' (CubaLIF)", "synaptic current", "node 'lif2' (CubaLIF)", "recurrent", "'lif1.lif' sends to 'lif1.w_rec'"];
 /// Its edges name a node that the subgraph does not have.
 const CUBA_BROKEN: &[&str] = &["node 'lif1.lif1' (CubaLIF)", "synaptic current", "recurrent", "'lif1.lif' sends to 'lif1.lin'"];
 const STRIDE: &[&str] = &["node '0' (Conv2d)", "stride [2, 2]", "convolutions here have stride 1", "in place of a stride"];
@@ -177,7 +178,10 @@ fn the_time_step_is_said_found_or_doubted() {
     ok(&with(&["if_steps.nir"]), &["time step 1 s (which is 1/r", "decay 1"]);
     ok(&with(&["if_seconds.nir"]), &["time step 0.0001 s (which is 1/r"]);
     // tau = 1 ms.
-    refused(&with(&["flat.nir", "--shape=1x4x4", "--dt=2e-3"]), &["(LIF)", "tau 0.001 s", "must be 0.002 s or more", "--dt 0.0001 gives decay 0.9"]);
+    refused(
+        &with(&["flat.nir", "--shape=1x4x4", "--dt=2e-3"]),
+        &["(LIF)", "tau 0.001 s", "must be 0.002 s or more", "--dt 0.0001 gives decay 0.9"],
+    );
     refused(&with(&["flat.nir", "--shape=1x4x4", "--decay=0.8"]), &["--decay 0.8", "give decay 0.9", "--dt 0.0002 gives this decay"]);
     refused(&with(&["flat.nir", "--dt=0"]), &["--dt 0", "no time step"]);
     refused(&with(&["flat.nir", "--shape=1x5x4"]), &["--shape 1x5x4", "[16]", "20 numbers"]);
@@ -197,7 +201,9 @@ fn a_decay_that_nobody_trains_with_ends_the_import() {
         Chain(nodes.map(|(name, node)| (name.to_string(), node)).to_vec())
     };
     let read = |tau, dt, decay| export::unchain::model(Chain::into(chain(tau)), &Hints { dt, decay, ..Hints::default() });
-    for (tau, dt, remedy) in [(1e-2, 1e-3, "--dt 0.001 gives decay 0.9"), (10.0, 1.0, "--dt 1 gives decay 0.9"), (1.05e-4, 1e-4, "--dt SECONDS")] {
+    for (tau, dt, remedy) in
+        [(1e-2, 1e-3, "--dt 0.001 gives decay 0.9"), (10.0, 1.0, "--dt 1 gives decay 0.9"), (1.05e-4, 1e-4, "--dt SECONDS")]
+    {
         let e = read(tau, None, None).unwrap_err();
         assert!(e.exit_code() == 2 && e.to_string().contains("neurons 'lif'") && e.remedy.contains(remedy), "{e}");
         assert!(read(tau, Some(dt), None).is_ok(), "whoever says the step is believed");

@@ -16,9 +16,12 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     set_threads(a.run.options.threads)?;
     let said = options(&a.run)?;
     let net = said.net.as_ref().map(|n| Notation::named(n, a.classes.as_ref().map_or(10, Vec::len))).transpose()?;
-    let hints = Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu, dt: a.dt };
+    let hints =
+        Hints { net: net.map(|n| n.to_string()), shape: a.shape, decay: said.decay, threshold: said.threshold, relu: said.relu, dt: a.dt };
     if a.dt.is_some() && Format::of(&a.file)? != Format::Nir {
-        return Err(Error::usage("only NIR graphs have time constants in seconds").option("dt").remedy("say the decay itself with --decay"));
+        return Err(Error::usage("only NIR graphs have time constants in seconds")
+            .option("dt")
+            .remedy("say the decay itself with --decay"));
     }
     let Imported { model, notes } = export::import(&a.file, &hints)?;
     let known = Options {

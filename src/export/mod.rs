@@ -50,7 +50,8 @@ named!(Format, "format": Nir = "nir", Safetensors = "safetensors", Npz = "npz", 
 
 const READ: &str = "what is read are files that end in .nir, .safetensors or .npz";
 /// PyTorch's own files are programs that Python runs; nothing else should.
-const FROM_PICKLE: &str = "make a .safetensors file of it in Python (pip install safetensors), for which a saved state_dict takes two lines:
+const FROM_PICKLE: &str =
+    "make a .safetensors file of it in Python (pip install safetensors), for which a saved state_dict takes two lines:
     import torch; from safetensors.torch import save_file
     save_file({k: v.contiguous() for k, v in torch.load('model.pt', weights_only=True).items()}, 'model.safetensors')";
 
@@ -188,7 +189,8 @@ pub fn import(path: &Path, hints: &Hints) -> Result<Imported> {
         ("--threshold", lif.threshold.to_string(), hints.threshold.or(neurons.threshold).is_none() && said("threshold").is_none()),
         ("--relu", if relu { "on" } else { "off" }.to_string(), hints.relu.is_none() && said("relu").is_none()),
     ];
-    let assumed: Vec<String> = unsaid.iter().filter(|(_, _, unsaid)| *unsaid).map(|(option, value, _)| format!("{option} {value}")).collect();
+    let assumed: Vec<String> =
+        unsaid.iter().filter(|(_, _, unsaid)| *unsaid).map(|(option, value, _)| format!("{option} {value}")).collect();
     if !assumed.is_empty() {
         notes.push(format!("the file does not say it, so the defaults here were taken: {}", assumed.join(", ")));
     }

@@ -116,7 +116,10 @@ pub fn neurons(found: &mut BTreeMap<String, Tensor>, said: Said) -> Result<Neuro
     }
     let taken: usize = scalars.values().map(Vec::len).sum();
     if taken > 0 {
-        out.notes.push(format!("{taken} scalars of neurons were read and are no layers: {}", scalars.keys().copied().collect::<Vec<_>>().join(", ")));
+        out.notes.push(format!(
+            "{taken} scalars of neurons were read and are no layers: {}",
+            scalars.keys().copied().collect::<Vec<_>>().join(", ")
+        ));
     }
     if scalars.contains_key("w") {
         out.notes.push(
@@ -148,8 +151,10 @@ fn one(what: &str, values: &[(String, f64)], said: Option<f64>) -> Result<Option
     match values.iter().find(|(_, v)| v != value) {
         None => Ok(Some(*value)),
         Some(_) if said.is_some() => Ok(None),
-        Some((name, other)) => Err(Error::format(format!("neurons differ: '{first}' {value}, '{name}' {other}; networks here have one {what}"))
-            .remedy(format!("choose one for all with --{what}; the network then answers otherwise until it is trained on"))),
+        Some((name, other)) => {
+            Err(Error::format(format!("neurons differ: '{first}' {value}, '{name}' {other}; networks here have one {what}"))
+                .remedy(format!("choose one for all with --{what}; the network then answers otherwise until it is trained on")))
+        }
     }
 }
 

@@ -37,7 +37,9 @@ impl TimeStep {
         let step = |dt: f64, by: By| TimeStep { dt, by, expected: hints.decay };
         match (hints.dt, in_file) {
             (Some(dt), _) if dt > 0.0 && dt.is_finite() => return Ok(step(dt, By::User)),
-            (Some(dt), _) => return Err(Error::usage("no time step").option_as("dt", dt).remedy("say the seconds of a step, e.g. --dt 1e-3")),
+            (Some(dt), _) => {
+                return Err(Error::usage("no time step").option_as("dt", dt).remedy("say the seconds of a step, e.g. --dt 1e-3"));
+            }
             (None, Some(dt)) => return Ok(step(dt, By::File)),
             (None, None) => {}
         }

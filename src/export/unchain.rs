@@ -76,7 +76,11 @@ fn input(shape: &[usize], said: Option<Chw>, notes: &mut Vec<String>) -> Result<
             .remedy("say the shape that the network was trained on, or leave --shape out")),
         None if found.area() == 1 && found.c > limits::MAX_INPUT_CHANNELS => {
             let what = format!("{} inputs in a row, of which the file does not say channels, height and width", found.c);
-            Err(Error::format(what).remedy(format!("say --shape CxHxW, three numbers whose product is {}, e.g. {}", found.c, guess(found.c))))
+            Err(Error::format(what).remedy(format!(
+                "say --shape CxHxW, three numbers whose product is {}, e.g. {}",
+                found.c,
+                guess(found.c)
+            )))
         }
         None => found.to_string().parse::<Chw>().map_err(|e| Error::format(e.what).remedy(e.remedy)),
     }
@@ -124,7 +128,11 @@ impl Walk {
                 if weight.shape[1] != self.at.len() {
                     let e = unsupported(format!("weights {:?}, found {} before them", weight.shape, self.at));
                     let turned = weight.shape[0] == self.at.len();
-                    return Err(if turned { e.remedy("NIR's weights are [out, in]; these look like [in, out]: write them transposed") } else { e });
+                    return Err(if turned {
+                        e.remedy("NIR's weights are [out, in]; these look like [in, out]: write them transposed")
+                    } else {
+                        e
+                    });
                 }
                 let bias = bias.unwrap_or_else(|| vec![0.0; weight.shape[0]]);
                 self.full(weight, bias)

@@ -68,14 +68,16 @@ impl Edges {
                 return Err(self.branching(from, to));
             }
         }
-        let inputs: Vec<&String> = nodes.iter().filter(|(n, k)| matches!(k, Node::Input(_)) && !inner.contains(n)).map(|(n, _)| n).collect();
+        let inputs: Vec<&String> =
+            nodes.iter().filter(|(n, k)| matches!(k, Node::Input(_)) && !inner.contains(n)).map(|(n, _)| n).collect();
         let [input] = inputs[..] else {
             return Err(Error::format(format!("expected one Input node, found {}", inputs.len())));
         };
         let (mut at, mut all) = (input.clone(), Vec::new());
         loop {
-            let node =
-                nodes.remove(&at).ok_or_else(|| Error::format(format!("an edge leads to '{at}', which is no node, or was passed before")))?;
+            let node = nodes
+                .remove(&at)
+                .ok_or_else(|| Error::format(format!("an edge leads to '{at}', which is no node, or was passed before")))?;
             // Where a subgraph begins or ends nothing happens.
             if !inner.contains(&at) {
                 let last = matches!(node, Node::Output(_));
@@ -87,8 +89,10 @@ impl Edges {
             at = next.get(&at).ok_or_else(|| Error::format(format!("no edge leads on from '{at}'")))?.to_string();
         }
         match nodes.keys().min() {
-            Some(left) => Err(Error::format(format!("node '{left}' is not on the way from input to output"))
-                .remedy(format!("supported are {SUPPORTED}"))),
+            Some(left) => {
+                Err(Error::format(format!("node '{left}' is not on the way from input to output"))
+                    .remedy(format!("supported are {SUPPORTED}")))
+            }
             None => Ok(Chain(all)),
         }
     }

@@ -257,7 +257,9 @@ impl Reader {
         for (name, v) in [("v_leak", of("v_leak")?), ("v_reset", reset)] {
             if v != 0.0 {
                 let what = if name == "v_leak" { "neurons here leak to 0" } else { "neurons here are reset to 0" };
-                return Err(Error::format(format!("{v}; {what}")).at(name).remedy(format!("shift the neurons of this layer so that {name} is 0")));
+                return Err(Error::format(format!("{v}; {what}"))
+                    .at(name)
+                    .remedy(format!("shift the neurons of this layer so that {name} is 0")));
             }
         }
         let (r, threshold) = (of("r")?, of("v_threshold")?);
