@@ -125,7 +125,7 @@ fn scalars_of_neurons_decide_unless_the_user_does() {
     assert!(read.model.lif.decay == 0.6 && noted(&read, "decay 0.6 as --decay says; the file's neurons have 0.8"), "{:?}", read.notes);
 
     let zero = import(&with(leaky("2", 0.8, 1.0, 1), leaky("4", 0.8, 1.0, 1)), NET, &Hints::default()).unwrap();
-    // snnTorch 0.9 with reset_mechanism="zero" fires where neurons here do, with reset_delay and without it (3,000 steps of random input).
+    // snnTorch 1.0.0 with reset_mechanism="zero" fires where neurons here do, with reset_delay and without it (50 neurons, 60 steps of random input).
     assert!(!zero.notes.iter().any(|n| n.contains("reset to 0") || n.contains("subtract")), "{:?}", zero.notes);
 
     let differ = with(leaky("2", 0.8, 1.0, 1), leaky("4", 0.7, 1.0, 1));

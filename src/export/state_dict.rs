@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn half_precision_is_read_to_the_bit() {
         // numpy: np.array(v, np.float16).view(np.uint16)
-        for (bits, value) in [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x03ff, 6.097_555_2e-5)] {
+        for (bits, value) in [(0x3c00, 1.0), (0xc000, -2.0), (0x3555, 0.333_251_95), (0x0001, 5.960_464_5e-8), (0x03ff, 6.097_555e-5)] {
             assert_eq!(half(bits), value, "{bits:04x}");
         }
         assert_eq!((half(0x7bff), half(0xfc00)), (65504.0, f32::NEG_INFINITY));

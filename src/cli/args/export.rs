@@ -42,7 +42,8 @@ pub struct ExportArgs {
 ///
 /// Read are NIR graphs (.nir), a PyTorch state_dict (.safetensors) with the keys weight, bias, running_mean and running_var in layer
 /// order, and the .npz that export writes. What a file does not say (the network, its input, the time step of a NIR graph) is said with
-/// --net, --shape and --dt; what was assumed, left out or cannot be known is printed. What the network is used with (--dataset, -T, --threshold, …) with the options of train.
+/// --net, --shape and --dt; what was assumed, left out or cannot be known is printed. What the network is used with (--dataset, -T,
+/// --threshold, …) is said with the options of train.
 #[derive(Args)]
 pub struct ImportArgs {
     /// A file that ends in .nir, .safetensors or .npz.
