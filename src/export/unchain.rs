@@ -113,7 +113,7 @@ impl Walk {
                 let [kh, kw] = [weight.shape[2], weight.shape[3]];
                 let whole = [kh, kw] == [self.at.h, self.at.w] && padding == [0, 0];
                 // A window as large as the map takes one step only, however long.
-                if (stride != [1, 1] || dilation != [1, 1]) && !(whole && dilation == [1, 1]) || groups != 1 {
+                if dilation != [1, 1] || groups != 1 || stride != [1, 1] && !whole {
                     return Err(not_kept(format!("stride {stride:?}, dilation {dilation:?}, groups {groups}")));
                 }
                 if input.is_some_and(|i| i != [self.at.h, self.at.w]) || weight.shape[1] != self.at.c {

@@ -41,8 +41,9 @@ pub struct ExportArgs {
 /// A network of another program, or one that was exported, into a checkpoint for eval, predict, export and `train --init`.
 ///
 /// Read are NIR graphs (.nir), a PyTorch state_dict (.safetensors) with the keys weight, bias, running_mean and running_var in layer
-/// order, and the .npz that export writes. What a file does not say (the network, its input) is said with --net and --shape; what the
-/// network is used with (--dataset, -T, --threshold, …) with the options of train.
+/// order, and the .npz that export writes. What a file does not say (the network, its input, the time step of a NIR graph) is said with
+/// --net, --shape and --dt; what was assumed, left out or cannot be known is printed. What the network is used with (--dataset, -T,
+/// --threshold, …) is said with the options of train.
 #[derive(Args)]
 pub struct ImportArgs {
     /// A file that ends in .nir, .safetensors or .npz.
@@ -50,7 +51,7 @@ pub struct ImportArgs {
     /// The checkpoint to write.
     #[arg(long, value_name = "FILE.ckpt")]
     pub out: PathBuf,
-    /// Input of the network: channels x height x width, e.g. 1x28x28 [default: what the file says].
+    /// Input of the network: channels x height x width, e.g. 1x28x28 [default: what the file says]. A NIR graph with an input of [784] needs it.
     #[arg(long, value_name = "CxHxW")]
     pub shape: Option<Chw>,
     /// Seconds of a time step, for NIR graphs, whose time constants are seconds [default: what the file's metadata say, else 1e-4, the step of

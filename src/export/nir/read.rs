@@ -344,7 +344,7 @@ fn has(g: &Group, name: &str) -> bool {
 /// in front of the window makes it odd and the padding equal on both sides.
 fn same(weight: Tensor, dilation: [usize; 2]) -> (Tensor, [usize; 2]) {
     let [h, w] = [weight.shape[2], weight.shape[3]];
-    let more = |k: usize, d: usize| usize::from(d == 1 && k > 0 && k % 2 == 0);
+    let more = |k: usize, d: usize| usize::from(d == 1 && k > 0 && k.is_multiple_of(2));
     let [top, left] = [more(h, dilation[0]), more(w, dilation[1])];
     let padding = [dilation[0] * (h + top).saturating_sub(1) / 2, dilation[1] * (w + left).saturating_sub(1) / 2];
     if top + left == 0 {
