@@ -117,7 +117,7 @@ fn spiketrain(dir: &Path, args: &[&str]) -> (i32, String, String) {
 fn predict_sorts_on_request_and_names_no_class_without_events() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let at = |t, class: u16, i: u64| Event { t, x: 64 * class + (i % 60) as u16, y: (i % 128) as u16, on: i % 2 == 0 };
+    let at = |t, class: u16, i: u64| Event { t, x: 64 * class + (i % 60) as u16, y: (i % 128) as u16, on: i.is_multiple_of(2) };
     let write = |path: &str, events: &[Event]| fs::write(dir.join(path), aedat3::write(events, "DVS128").unwrap()).unwrap();
     for (class, name) in [(0, "left"), (1, "right")] {
         fs::create_dir_all(dir.join("set").join(name)).unwrap();
