@@ -71,6 +71,11 @@ impl Quality {
         self.out_of_range + self.misplaced + self.invalid
     }
 
+    /// Whether more of the events are out of order than [`MAX_BAD_SHARE`].
+    pub fn is_disordered(&self) -> bool {
+        self.misplaced as f64 > MAX_BAD_SHARE * self.events as f64
+    }
+
     /// Refuses to train on more bad events than [`MAX_BAD_SHARE`], or, if `strict`, on any.
     ///
     /// # Errors

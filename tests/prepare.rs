@@ -100,8 +100,53 @@ fn a_second_run_checks_and_strict_refuses() {
     let back = [5u64, 4].map(|t| Event { t, x: 1, y: 1, on: true });
     fs::write(set.join("left/000.aedat"), aedat3::write(&back, "DVS128").unwrap()).unwrap();
     let (code, out, err) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time", "--strict"]));
-    assert!(code == 2 && err.contains("1 out of order"), "{err}");
+    assert!(code == 2 && err.contains("left/000.aedat: ") && err.contains("found 1 of 2 (50.00 %)"), "{err}");
     assert!(out.contains("made from other recordings") && out.contains("1 out of order"), "{out}");
     let (code, _, err) = done(prepare(&dir.path().join("nothing"), &cache, &[]));
     assert!(code == 2 && err.contains("no such folder"), "{err}");
+}
+
+/// A command of the program in `dir`.
+fn spiketrain(dir: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
+    command.args(args).current_dir(dir).env("SPIKETRAIN_DATA", dir).stdout(Stdio::piped()).stderr(Stdio::piped());
+    done(command)
+}
+
+#[test]
+fn predict_sorts_on_request_and_names_no_class_without_events() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let at = |t, class: u16, i: u64| Event { t, x: 64 * class + (i % 60) as u16, y: (i % 128) as u16, on: i.is_multiple_of(2) };
+    let write = |path: &str, events: &[Event]| fs::write(dir.join(path), aedat3::write(events, "DVS128").unwrap()).unwrap();
+    for (class, name) in [(0, "left"), (1, "right")] {
+        fs::create_dir_all(dir.join("set").join(name)).unwrap();
+        for r in 0..5 {
+            write(&format!("set/{name}/{r}.aedat"), &(0..400).map(|i| at(10 * i, class, i + r)).collect::<Vec<_>>());
+        }
+    }
+    write("backwards.aedat", &(0..400).map(|i| at(4000 - 10 * i, 1, i)).collect::<Vec<_>>());
+    write("sorted.aedat", &(0..400).rev().map(|i| at(4000 - 10 * i, 1, i)).collect::<Vec<_>>());
+    fs::write(dir.join("empty.bin"), b"").unwrap();
+    let net = ["--net", "4FC-2Voting", "-T", "4", "-b", "4", "--epochs", "1", "--warm-up", "none"];
+    let (code, _, err) = spiketrain(dir, &[&["train", "--dataset", "events", "set", "--out", "run"], &net[..]].concat());
+    assert_eq!(code, 0, "{err}");
+
+    let (code, _, err) = spiketrain(dir, &["predict", "run", "backwards.aedat"]);
+    assert!(code == 2 && err.contains("399 out of order") && err.contains("--sort"), "{err}");
+    // What the remedy names is there, and gives what the recording in order gives.
+    let rates = |file: &str, more: &[&str]| {
+        let (code, out, err) = spiketrain(dir, &[&["predict", "run", "--json", file], more].concat());
+        assert_eq!(code, 0, "{err}");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()
+    };
+    let sorted = rates("backwards.aedat", &["--sort"]);
+    assert_eq!((&sorted["rates"], &sorted["bad_events"]), (&rates("sorted.aedat", &[])["rates"], &serde_json::json!(0)));
+
+    let none = rates("empty.bin", &[]);
+    assert!(none["class"].is_null() && none["confidence"].is_null() && none["note"] == "no evidence: no events", "{none}");
+    for more in [&[][..], &["--stream"]] {
+        let (code, out, err) = spiketrain(dir, &[&["predict", "run", "empty.bin"], more].concat());
+        assert!(code == 0 && out.contains("no evidence: no events") && !out.contains('%'), "{out}{err}");
+    }
 }

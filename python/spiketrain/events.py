@@ -32,12 +32,14 @@ def frames(
     *,
     split_by: str = "number",
     strict: bool = False,
+    sort: bool = False,
 ) -> NDArray[np.uint16]:
     """Counts events per time slice, polarity, row and column: [T, 2, H, W], polarity 0 first.
 
     events: a Recording, or an array with fields t, x, y, p. sensor: (width, height); needed where the recording has none.
     split_by: "number" (slices of floor(N/T) events, the last takes the rest) or "time" (equal windows).
     Events outside the sensor are left out; FormatError if more than 1 % of the events are bad, or any if strict.
+    sort: put events in the order of their times first, those of one time as they stand.
     """
     if isinstance(events, Recording):
         events, sensor = events.events, sensor or events.sensor
@@ -53,4 +55,4 @@ def frames(
         if field.size and not (np.can_cast(field.dtype, EVENT[name]) or np.array_equal(field.astype(EVENT[name]), field)):
             raise UsageError(f"the values of {name} do not fit {EVENT[name]}", "events", "give an array of dtype spiketrain.EVENT")
         packed[name] = field
-    return _spiketrain.frames(packed.view(np.uint8), T, sensor, split_by, strict)
+    return _spiketrain.frames(packed.view(np.uint8), T, sensor, split_by, strict, sort)

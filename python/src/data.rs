@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 use spiketrain::config::Config;
 use spiketrain::data::{Dataset, Preparation, Split};
 use spiketrain::error::{Error, Result};
-use spiketrain::events::{self, Event, Sensor};
+use spiketrain::events::{self, Event, Sensor, order};
 use spiketrain::frames::{SplitBy, counts};
 use spiketrain::limits;
 use spiketrain::train::feed::preparation;
@@ -188,6 +188,7 @@ pub fn frames<'py>(
     sensor: (u16, u16),
     split_by: &str,
     strict: bool,
+    sort: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let by = match split_by {
         "number" => SplitBy::Number,
@@ -208,7 +209,11 @@ pub fn frames<'py>(
     let bytes = packed.as_slice()?.to_vec();
     let sensor = Sensor { width, height };
     let counts = py.detach(|| {
-        let (counts, quality) = counts(&unpack(&bytes)?, sensor, steps, by);
+        let mut events = unpack(&bytes)?;
+        if sort {
+            order::sort(&mut events);
+        }
+        let (counts, quality) = counts(&events, sensor, steps, by);
         quality.check(strict).map(|()| counts)
     });
     array(py, counts.map_err(exception)?, &[steps, 2, height.into(), width.into()])

@@ -130,6 +130,9 @@ pub struct PredictArgs {
     /// Feed one recording frame by frame: a decision, its confidence and the latency after every time step.
     #[arg(long)]
     pub stream: bool,
+    /// Put the events of every recording in the order of their times first; as it was trained if the network was trained with --sort.
+    #[arg(long)]
+    pub sort: bool,
     /// Print one JSON object per file (with --stream: per time step).
     #[arg(long)]
     pub json: bool,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::events::picture::Pictures;
 use crate::events::summary::{Summary, over_time};
 use crate::events::{self, Event, Recording, Sensor, npz, order};
-use crate::frames::{MAX_BAD_SHARE, Quality, SplitBy, counts};
+use crate::frames::{Quality, SplitBy, counts};
 use crate::limits::{MAX_DRAWN_PIXELS, MAX_SIDE};
 use crate::storage::{Disk, write_atomically};
 
@@ -187,7 +187,7 @@ fn in_words(r: &Recording, s: &Summary, sensor: Option<Sensor>, out_of_range: Op
     }
     let outside = out_of_range.map_or(String::new(), |n| format!("{} out of range, ", count(n)));
     lines.push(format!("bad         {outside}{} out of order, {} marked invalid by the file", count(s.misplaced), count(r.invalid)));
-    if s.misplaced as f64 > MAX_BAD_SHARE * s.events as f64 {
+    if (Quality { events: s.events, misplaced: s.misplaced, ..Quality::default() }).is_disordered() {
         lines.push("warning: more events are out of order than training accepts (1 %): --sort puts them in order".into());
     }
     lines.extend(r.notes.iter().map(|n| format!("note: {n}")));

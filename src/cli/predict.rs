@@ -21,7 +21,7 @@ pub fn run(a: &PredictArgs) -> Result<u8> {
         return stream(&net, a);
     }
     for file in &a.files {
-        let sample = net.sample(file)?;
+        let sample = net.sample(file, a.sort)?;
         let decision = net.decide(sample.input, sample.steps)?;
         if a.json {
             print(with_decision(facts(file, sample.source), &decision, net.classes()));
@@ -70,7 +70,7 @@ fn stream(net: &Trained, a: &PredictArgs) -> Result<u8> {
     let [file] = &a.files[..] else {
         return Err(Error::usage("--stream takes one recording").at("predict").remedy("name one file"));
     };
-    let sample = net.sample(file)?;
+    let sample = net.sample(file, a.sort)?;
     let Input::Frames(frames) = sample.input else {
         return Err(Error::usage("this network was trained on pictures, which have no time").option("stream").remedy("leave it out"));
     };

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::args::PrepareArgs;
 use super::data::Terminal;
 use super::net::thousands;
-use super::print;
-use crate::data::recordings::{Built, EventOptions, Prepared, prepare};
+use super::{print, say};
+use crate::data::recordings::{Built, EventOptions, Prepared, check_quality, prepare};
 use crate::error::Result;
 
 /// Runs the command.
@@ -30,9 +30,9 @@ pub fn run(data_dir: PathBuf, a: &PrepareArgs) -> Result<()> {
     watch.clear();
     let prepared = prepared?;
     report(&prepared);
-    let checked = prepared.quality.check(a.strict);
+    let checked = check_quality(a.name, &prepared, &options, &mut ());
     if let (Err(e), false) = (&checked, a.strict) {
-        print(format!("note: training will refuse this set: {}", e.what));
+        say(format!("warning: training will refuse this set: {}: {}; {}", e.place, e.what, e.remedy));
         return Ok(());
     }
     checked

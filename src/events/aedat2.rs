@@ -9,7 +9,7 @@
 //! The polarity bit is kept as it is, and 1 counts as ON. jAER itself, and SpikingJelly for DVS-CIFAR10, take 1 for OFF; who wants that
 //! convention turns the events over after reading.
 
-use super::clock::{self, BITS_32};
+use super::clock;
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::{Error, Result};
 
@@ -67,7 +67,7 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         events.retain(|_| records.next().is_some_and(|r| address_and_time(r).0 & SPECIAL == 0));
         notes.push(format!("{} special events (bit 15 of the address) left out: they are no change of a pixel", before - events.len()));
     }
-    notes.extend(clock::unwrap(&mut events, BITS_32));
+    notes.extend(clock::unwrap_unknown(&mut events));
     Ok(Recording { format: &FORMAT, sensor: Some(Sensor::DVS128), events, invalid: 0, notes })
 }
 

@@ -7,7 +7,7 @@ use super::Event;
 
 /// The counter of 40-bit events.
 pub const BITS_23: u64 = 1 << 23;
-/// The counter of AEDAT 3.1 and of signed numbers.
+/// The counter of AEDAT 3.1, and of AEDAT 2.0 where its writer counts in signed numbers.
 pub const BITS_31: u64 = 1 << 31;
 /// The counter of AEDAT 2.0.
 pub const BITS_32: u64 = 1 << 32;
@@ -75,7 +75,7 @@ pub fn unwrap(events: &mut [Event], range: u64) -> Option<String> {
     clock.note()
 }
 
-/// The same of a recording whose counter is not known: of 31 or of 32 bits.
+/// The same of a recording whose counter is not known: of 31 or of 32 bits, whichever its latest time is near the end of.
 pub fn unwrap_unknown(events: &mut [Event]) -> Option<String> {
     let most = events.iter().map(|e| e.t).max()?;
     [BITS_31, BITS_32].into_iter().find(|&range| most < range && most >= range - range / 100).and_then(|range| unwrap(events, range))

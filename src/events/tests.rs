@@ -186,6 +186,19 @@ fn marks_of_overflow_make_the_time_go_on() {
     assert!(r.notes[0].starts_with("3 marks"), "{:?}", r.notes);
 }
 
+/// jAER and some converters count in signed numbers: 31 bits of the 32.
+#[test]
+fn both_counters_of_aedat2_are_unwrapped() {
+    for bits in [31, 32] {
+        let range = 1u64 << bits;
+        let real: Vec<u64> = (range - 10_000_000..range + 10_000_000).step_by(10_000).collect();
+        let as_stored: Vec<Event> = real.iter().map(|t| Event { t: t % range, x: 1, y: 2, on: true }).collect();
+        let r = read(&aedat2::write(&as_stored).unwrap(), "f.aedat").unwrap();
+        assert!(r.events.iter().map(|e| e.t).eq(real), "{bits} bits");
+        assert_eq!(r.notes, [format!("the clock of {bits} bits began again once: {range} µs added from there on")]);
+    }
+}
+
 #[test]
 fn only_addresses_of_a_dvs128_are_read() {
     let events = random_events(5, 3);

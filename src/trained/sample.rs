@@ -78,12 +78,18 @@ impl std::fmt::Display for NoEvidence {
 }
 
 impl Trained {
-    /// Reads a file as what the network was trained on.
+    /// Reads a file as what the network was trained on; if `sort`, or if it was trained so, events are put in the order of their times.
     ///
     /// # Errors
-    /// Usage: it was trained on what no file holds. Format or Storage: the file cannot be read, or its events are too bad.
-    pub fn sample(&self, file: &Path) -> Result<Sample> {
-        if self.config.dataset.is_events() { self.recording(file) } else { self.picture(file) }
+    /// Usage: it was trained on what no file holds, or on pictures, which have no order. Format or Storage: the file cannot be read, or its events are too bad.
+    pub fn sample(&self, file: &Path, sort: bool) -> Result<Sample> {
+        match self.config.dataset.is_events() {
+            true => self.recording(file, sort || self.config.sort),
+            false if sort => {
+                Err(Error::usage("this network was trained on pictures, which have no time").option("sort").remedy("leave it out"))
+            }
+            false => self.picture(file),
+        }
     }
 
     fn picture(&self, file: &Path) -> Result<Sample> {
@@ -104,7 +110,7 @@ impl Trained {
     }
 
     /// Cut into frames as the training recordings were.
-    fn recording(&self, file: &Path) -> Result<Sample> {
+    fn recording(&self, file: &Path, sort: bool) -> Result<Sample> {
         let (name, config, prep) = (file.display(), &self.config, self.preparation());
         let set = config.dataset;
         let Some(layout) = set.recordings() else {
@@ -115,7 +121,7 @@ impl Trained {
             return self.frames(&bytes, file);
         }
         let mut recording = events::read(&bytes, &file.display().to_string())?;
-        if config.sort {
+        if sort {
             recording.notes.extend(order::sort(&mut recording.events));
         }
         if layout.turned {

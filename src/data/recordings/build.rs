@@ -163,7 +163,7 @@ pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer:
         return Err(other.at(&planned.place).remedy("say the size of all: --size WIDTHxHEIGHT"));
     }
     if cut.sorted {
-        recording.notes.extend(order::sort(&mut recording.events).map(|note| format!("{}: {note}", planned.place)));
+        recording.notes.extend(order::sort(&mut recording.events));
     }
     if cut.turned {
         recording.events.iter_mut().for_each(turn);
@@ -190,7 +190,8 @@ pub(super) fn frames(plan: &Plan, cut: Cut, number: usize, bytes: &[u8], buffer:
     }
     let events = recording.events.len() as u64;
     *buffer = recording.events;
-    Ok(Done { blocks, events, notes: recording.notes })
+    let notes = recording.notes.iter().map(|note| format!("{}: {note}", planned.place)).collect();
+    Ok(Done { blocks, events, notes })
 }
 
 fn other_sensor(plan: &Plan, found: Option<Sensor>) -> Error {

@@ -31,7 +31,7 @@ use super::verify::{Doing, Observer};
 use super::{DatasetName, catalog, check_limits, default_data_dir, hex, sets};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
-use crate::frames::{SplitBy, cells};
+use crate::frames::{MAX_BAD_SHARE, SplitBy, cells};
 use crate::limits;
 pub use crate::simulate::write::SIMULATED;
 use crate::simulate::write::is_simulated;
@@ -122,15 +122,53 @@ impl EventOptions {
 /// The frames of a set, ready to train on. Recordings are prepared if that was not done before.
 ///
 /// # Errors
-/// As [`prepare`]; Format if more than a hundredth of the events are bad, or, if strict, any.
+/// As [`prepare`] and [`check_quality`].
 pub fn load(name: DatasetName, options: &EventOptions, watch: &mut dyn Observer) -> Result<FrameSet> {
     if let Source::Frames(load) = name.source {
         return load(options);
     }
     check_limits(options.train_limit, options.test_limit)?;
     let prepared = prepare(name, options, false, watch)?;
-    prepared.quality.check(options.strict).map_err(|e| e.at(format!("data set {name}")))?;
+    check_quality(name, &prepared, options, watch)?;
     Ok(prepared.into_set(options))
+}
+
+/// Refuses to train on what would mislead: a recording out of order, which many good ones would hide in a sum over all of them, or
+/// too many bad events in all.
+///
+/// # Errors
+/// Format, naming the recording or the set.
+pub fn check_quality(name: DatasetName, prepared: &Prepared, options: &EventOptions, watch: &mut dyn Observer) -> Result<()> {
+    let entries = prepared.cache.entries();
+    let mut disordered = entries.iter().enumerate().filter(|(_, e)| e.quality.is_disordered());
+    let Some((sample, entry)) = disordered.next() else {
+        return prepared.quality.check(options.strict).map_err(|e| e.at(format!("data set {name}")));
+    };
+    let (count, q) = (1 + disordered.count(), entry.quality);
+    let share = |part: f64| format!("{:.2} %", 100.0 * part);
+    let what = format!(
+        "expected {} of the events out of order at most, found {} of {} ({}); {count} of {} samples have more",
+        share(MAX_BAD_SHARE),
+        q.misplaced,
+        q.events,
+        share(q.misplaced as f64 / q.events as f64),
+        entries.len()
+    );
+    // A cache has no names of files: the set is listed once more, for this message only.
+    let place = place_of(name, sample, options, watch).unwrap_or_else(|_| format!("data set {name}, sample {sample}"));
+    Err(Error::format(what)
+        .at(place)
+        .remedy("--sort puts events in the order of their times; spiketrain data inspect FILE shows a recording"))
+}
+
+/// The recording that holds a sample, as messages name it.
+fn place_of(name: DatasetName, sample: usize, options: &EventOptions, watch: &mut dyn Observer) -> Result<String> {
+    let layout = name.recordings().ok_or_else(|| no_recordings(name))?;
+    let Here { folder, files, .. } = here(name, layout, options)?;
+    let plan = (layout.plan)(&folder, files, options, watch)?;
+    let holds = |r: &&plan::Planned| r.samples.iter().any(|(number, _)| *number as usize == sample);
+    let found = plan.recordings.into_iter().find(|r| holds(&r)).map(|r| r.place);
+    found.ok_or_else(|| Error::bug(format!("sample {sample} is in no recording")))
 }
 
 /// The frames of a set for a rehearsal, which writes nothing: those that are prepared, or else the first few, which stand for all.

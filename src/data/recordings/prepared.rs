@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::EventOptions;
 use crate::data::cache::{Cache, Entry, Place};
 use crate::data::frame_set::{FrameSet, FrameSplit};
+use crate::data::own::warning;
 use crate::data::{hex, limited};
 use crate::frames::Quality;
 
@@ -101,8 +102,9 @@ fn without_events(cache: &Cache) -> Option<String> {
         classes.push(format!("{more} more classes"));
     }
     let all = all.len();
-    (empty > 0)
-        .then(|| format!("{empty} of {all} recordings hold no events (class {}): nothing can be learned of them", classes.join(", ")))
+    (empty > 0).then(|| {
+        warning(format!("{empty} of {all} recordings hold no events (class {}): nothing can be learned of them", classes.join(", ")))
+    })
 }
 
 /// Samples whose frames are empty for the most part.
@@ -111,8 +113,15 @@ fn with_gaps(cache: &Cache) -> Option<String> {
     let gaps = |e: &&Entry| e.quality.events > e.quality.out_of_range && 2 * e.quality.empty_frames >= steps as u64;
     let found = all.iter().filter(gaps).count();
     let share = 100.0 * found as f64 / all.len().max(1) as f64;
-    let what = format!("{found} of {} recordings ({share:.1} %) have no event in half of their {steps} frames or more", all.len());
-    (steps > 1 && found > 0).then(|| what + ": gaps in time, or few events; spiketrain data inspect FILE shows one")
+    let (empty, seconds) =
+        (all.iter().map(|e| e.quality.empty_frames).sum::<u64>(), all.iter().map(|e| e.duration as f64 / 1e6).sum::<f64>());
+    let frames = steps * all.len();
+    let what = format!(
+        "{found} of {} recordings ({share:.1} %) have no event in half of their {steps} frames or more ({empty} of {frames} frames are empty, \
+         {seconds:.1} s in all): gaps in time, or few events; spiketrain data inspect FILE shows one",
+        all.len()
+    );
+    (steps > 1 && found > 0).then(|| warning(what))
 }
 
 /// Training and test samples of those that stand at these places, in the order of their numbers.
