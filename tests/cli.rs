@@ -468,6 +468,7 @@ fn doctor_passes_here_and_fails_on_a_tampered_fixture() {
     let dir = tempfile::tempdir().unwrap();
     let (code, out, err) = spiketrain(dir.path(), &["doctor"]);
     assert!(code == 0 && out.contains(" 0 out of tolerance"), "{out}{err}");
+    assert!(out.contains("\nmachine: ") && out.trim_end().ends_with("this machine computes the paper's numbers"), "{out}");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/kernel5_bpta.safetensors");
     let mut bytes = fs::read(source).unwrap();
     let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;

@@ -40,7 +40,7 @@ impl Terminal {
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
         // A narrow terminal cuts the end: the time left must not be there.
-        let style = "epoch {prefix} [{bar:16}] {pos}/{len} {eta} left  {msg}";
+        let style = "epoch {prefix} [{bar:16}] {pos}/{len} {eta} left  {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style.progress_chars("=> "));
         }

@@ -20,6 +20,9 @@ use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, cre
 /// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
 const LARGE_GROWTH: f64 = 100.0;
 
+/// A balanced accuracy so far from the accuracy is worth a line.
+const UNEVEN: f64 = 0.005;
+
 /// Starts, resumes or rehearses a run.
 pub fn run(a: TrainArgs) -> Result<u8> {
     set_threads(a.run.options.threads)?;
@@ -211,7 +214,9 @@ fn summary(r: &RunResult, folder: &Path) -> String {
         }
     };
     let rates: Vec<String> = r.firing_rates.iter().map(|v| format!("{:.1}", 100.0 * v)).collect();
-    let balanced = r.last_balanced_accuracy.zip(r.chance_accuracy).map_or(String::new(), |(balanced, chance)| {
+    // Where classes are of one size it says nothing new.
+    let uneven = r.last_balanced_accuracy.filter(|balanced| (balanced - r.last_test_accuracy).abs() >= UNEVEN);
+    let balanced = uneven.zip(r.chance_accuracy).map_or(String::new(), |(balanced, chance)| {
         format!(
             "\nbalanced accuracy (mean recall of the classes) {}; always answering the commonest class gives {}",
             percent(balanced),
