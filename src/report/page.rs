@@ -28,9 +28,10 @@ pub fn page(report: &Report, folder: &str) -> String {
                 header {
                     p.kind { "spiketrain report" }
                     h1 { (report.title) }
-                    nav aria-label="Sections" { @for s in &report.sections { a href={ "#" (s.id) } { (s.title) } " " } }
+                    nav aria-label="Sections" { a href={ "#" (report.conclusion.id) } { (report.conclusion.title) } " " @for s in &report.sections { a href={ "#" (s.id) } { (s.title) } " " } }
                 }
                 main {
+                    (section(&report.conclusion, folder))
                     (warnings(&report.warnings))
                     @for s in &report.sections { (section(s, folder)) }
                 }

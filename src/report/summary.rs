@@ -41,12 +41,12 @@ fn accuracy(run: &Run) -> String {
     last_test(run).map_or("not measured".to_string(), |(a, epoch)| format!("{} (epoch {epoch})", percent(a)))
 }
 
-fn time(run: &Run) -> f64 {
+pub(super) fn time(run: &Run) -> f64 {
     run.epochs.iter().map(|l| l.seconds).sum()
 }
 
 /// Hours, minutes and seconds.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;
     match (s / 3600, s / 60 % 60, s % 60) {
         (0, 0, s) => format!("{s} s"),
