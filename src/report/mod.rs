@@ -19,6 +19,7 @@ pub mod run;
 pub mod spikes;
 pub mod summary;
 pub mod warnings;
+pub mod words;
 pub mod write;
 
 use maud::Markup;
