@@ -143,8 +143,9 @@ pub struct PredictArgs {
 
 #[derive(Args)]
 pub struct ReportArgs {
-    /// Run folders; several are compared, and spikes, confusions and filters are those of the first.
-    #[arg(required = true, value_name = "RUN")]
+    /// Run folders, a study's folder or a folder that holds runs; several runs are compared, and spikes, confusions and filters are
+    /// those of the first.
+    #[arg(required = true, value_name = "FOLDER")]
     pub runs: Vec<PathBuf>,
     /// The page; its pictures and numbers go into a folder of the same name beside it [default: report.html in the first folder].
     #[arg(long, value_name = "FILE")]
@@ -152,7 +153,7 @@ pub struct ReportArgs {
     /// Test samples whose spikes and membrane potentials are drawn, at most one of each class, 0 to 20.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = samples)]
     pub samples: usize,
-    /// Test samples to classify for the confusion matrix, evenly spread; 0: all.
+    /// Test samples to classify for the confusion matrix, energy and latency, evenly spread; 0: all.
     #[arg(long, value_name = "N", default_value_t = 2000)]
     pub test_samples: usize,
     #[command(flatten)]

@@ -1,29 +1,39 @@
 //! `spiketrain report`: runs on one page.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::ReportArgs;
 use super::{eval, print, say, set_threads};
 use crate::checkpoint;
+use crate::config::{Config, Options};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::report::{Look, Report, Request, Run, Target, write};
+use crate::report::find::{self, Found};
+use crate::report::{Look, Report, Request, Run, Target, look, write};
 use crate::run_folder;
 use crate::storage::Disk;
+use crate::trained::Trained;
 
-/// Reads the runs, looks at the network of the first, writes the page. Nothing is written before all of it is known.
+/// Reads the runs, looks at the network of the first, measures what the others cost, writes the page. Nothing is written before all of it is known.
 pub fn run(a: &ReportArgs) -> Result<u8> {
     set_threads(a.threads)?;
-    let runs = Run::read_all(&a.runs)?;
+    let Found { mut runs, left_out } = find::runs(&a.runs)?;
     let target = match &a.html {
         Some(html) => Target::file(html)?,
-        None => Target::within(&runs[0].path),
+        None => Target::within(&a.runs[0]),
     };
     same_classes(&runs)?;
-    let look = look(a, &runs[0]).map_err(|e| e.to_string().replace('\n', ";"));
+    let mut sets = Sets::default();
+    let look = seen(a, &runs[0], &mut sets).map_err(|e| e.to_string().replace('\n', ";"));
     if let Err(why) = &look {
         say(format!("note: samples, confusion matrix and filters are left out: {why}"));
     }
-    let report = Report::new(&runs, &look)?;
+    if let (None, Ok(look)) = (&runs[0].cost, &look) {
+        runs[0].cost = look.cost.clone();
+    }
+    costs(a, &mut runs, &mut sets);
+    let mut report = Report::new(&runs, &look)?;
+    report.warnings.extend(left_out);
     write(&Disk, &report, &target)?;
     for warning in &report.warnings {
         say(format!("warning: {warning}"));
@@ -57,15 +67,54 @@ fn class_names(run: &Path) -> Option<Vec<String>> {
     Some(loaded?.header.classes)
 }
 
-fn look(a: &ReportArgs, run: &Run) -> Result<Look> {
+/// The data set that was loaded last, for the next run if it is the same.
+#[derive(Default)]
+struct Sets(Option<(Options, Box<dyn Dataset>)>);
+
+impl Sets {
+    fn of(&mut self, config: &Config) -> Result<&dyn Dataset> {
+        let key = config.of_data();
+        // Two sets need not fit into memory: the one that does not serve goes first.
+        let (_, data) = match self.0.take().filter(|(k, _)| *k == key) {
+            Some(same) => self.0.insert(same),
+            None => self.0.insert((key, super::train::load(config)?)),
+        };
+        Ok(&**data)
+    }
+}
+
+/// The network of a run and its data set, which fits it, and the checkpoint's file.
+fn open<'a>(a: &ReportArgs, run: &Run, sets: &'a mut Sets) -> Result<(Trained, &'a dyn Dataset, PathBuf)> {
     let (net, path) = eval::open(&run.path)?;
     let net = a.places.of(net);
-    let data = super::train::load(net.config())?;
-    eval::check(&net, &*data).map_err(|e| e.at(path.display()))?;
-    let request = Request { samples: a.samples, classified: (a.test_samples > 0).then_some(a.test_samples), cost: run.cost.is_none() };
+    let data = sets.of(net.config())?;
+    eval::check(&net, data).map_err(|e| e.at(path.display()))?;
+    Ok((net, data, path))
+}
+
+fn classified(a: &ReportArgs) -> Option<usize> {
+    (a.test_samples > 0).then_some(a.test_samples)
+}
+
+fn seen(a: &ReportArgs, run: &Run, sets: &mut Sets) -> Result<Look> {
+    let (net, data, path) = open(a, run, sets)?;
+    let request = Request { samples: a.samples, classified: classified(a), cost: run.cost.is_none() };
     let file = path.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned());
     Ok(Look {
         source: format!("checkpoint {file}, after step {}", net.step()),
-        ..Look::at(&net, &*data, &request).map_err(|e| e.at(path.display()))?
+        ..Look::at(&net, data, &request).map_err(|e| e.at(path.display()))?
     })
+}
+
+/// Measures what the networks of the other runs cost, where no study has: energies compare only if every run has one.
+fn costs(a: &ReportArgs, runs: &mut [Run], sets: &mut Sets) {
+    let of = runs.len();
+    for (i, run) in runs.iter_mut().enumerate().skip(1).filter(|(_, r)| r.cost.is_none()) {
+        say(format!("measuring energy and latency of run {} of {of}: {}", i + 1, run.name));
+        let measured = open(a, run, sets).and_then(|(net, data, path)| look::cost(&net, data, classified(a)).map_err(|e| e.at(path.display())));
+        match measured {
+            Ok(cost) => run.cost = cost,
+            Err(e) => run.remarks.push(format!("energy and latency could not be measured: {}", e.to_string().replace('\n', ";"))),
+        }
+    }
 }

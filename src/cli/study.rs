@@ -44,7 +44,7 @@ fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Resul
         return Ok(128 + stop.requested().unwrap_or_default());
     };
     tables(&rows).iter().for_each(|t| print(t.text()));
-    print(format!("all figures in {0}: study.json, table.md, table.csv; a page: spiketrain report {0}/runs/*", folder.display()));
+    print(format!("all figures in {0}: study.json, table.md, table.csv; a page: spiketrain report {0}", folder.display()));
     Ok(0)
 }
 

@@ -4,11 +4,16 @@
 //! black-and-white print says the same. Text and axes have the colours [`INK`] and [`GRID`], which the page replaces by those of a
 //! dark or a light ground.
 
+use std::fmt::Write;
+
 use plotters::coord::Shift;
+use plotters::coord::ranged1d::Ranged;
+use plotters::coord::types::RangedCoordf64;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::short;
 use crate::error::{Error, Result};
 
 /// Colours of lines.
@@ -30,9 +35,10 @@ pub const SHADE: RGBColor = RGBColor(0x88, 0x92, 0x9E);
 
 /// Dash and gap in pixels; 0: a whole line.
 const DASHES: [(i32, i32); 4] = [(0, 0), (9, 5), (3, 4), (14, 6)];
-/// Width of a chart; two stand side by side on a screen, and its text is readable on a phone.
-pub const WIDTH: u32 = 520;
-const HEIGHT: u32 = 300;
+/// Width of a chart. Not more than a phone shows (390 px less margins) by much: there its text is scaled down with it, and must not
+/// fall below 12 px. Three stand side by side on a screen.
+pub const WIDTH: u32 = 400;
+const HEIGHT: u32 = 270;
 /// Height of a line of the legend.
 const LEGEND_LINE: u32 = 22;
 /// Width of a character, about.
@@ -115,11 +121,41 @@ pub fn lines(chart: &Lines) -> Result<String> {
     let longest = chart.series.iter().map(|s| s.name.chars().count() as u32).max().unwrap_or(0);
     let columns = (WIDTH / (longest * CHARACTER + 56)).clamp(1, 3);
     let legend = if named { (chart.series.len() as u32).div_ceil(columns) * LEGEND_LINE + 6 } else { 0 };
-    document((WIDTH, HEIGHT + legend), |area| {
+    let mut hints = Vec::new();
+    let svg = document((WIDTH, HEIGHT + legend), |area| {
         let (above, below) = area.split_vertically(HEIGHT);
-        panel(&above, chart, TEXT + 8)?;
+        panel(&above, chart, TEXT + 8, &mut hints)?;
         if named { draw_legend(&below, chart, columns) } else { Ok(()) }
-    })
+    })?;
+    Ok(with_hints(&svg, &hints))
+}
+
+/// What a browser shows while the pointer rests on a place, without a script.
+pub struct Hint {
+    /// Left upper and right lower corner.
+    pub place: [(i32, i32); 2],
+    /// The value there, in words.
+    pub says: String,
+}
+
+/// More would make a page heavy; then every second, third, … of them is there.
+const MOST_HINTS: usize = 1600;
+
+/// The same picture with places that say their value.
+pub fn with_hints(svg: &str, hints: &[Hint]) -> String {
+    let Some((picture, _)) = svg.rsplit_once("</svg>") else { return svg.to_string() };
+    let mut all = String::from("<g fill=\"none\" pointer-events=\"all\">\n");
+    for Hint { place: [(x, y), (right, bottom)], says } in hints.iter().step_by(hints.len().div_ceil(MOST_HINTS).max(1)) {
+        let says = maud::html! { (says) }.into_string();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            all,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\"><title>{says}</title></rect>",
+            (right - x).max(0),
+            (bottom - y).max(0)
+        );
+    }
+    format!("{picture}{all}</g>\n</svg>\n")
 }
 
 /// The ends of both axes.
@@ -141,35 +177,62 @@ fn ranges(chart: &Lines) -> ((f64, f64), (f64, f64)) {
     ((first, last), (bottom, if chart.to == Some(top) { top } else { top + room }))
 }
 
-/// Axes and lines, without a legend; `margin` above for the name of y.
-pub fn panel(area: &Area, chart: &Lines, margin: i32) -> Drawn {
+/// Labels of an axis's ticks: all with as many digits after the point as the finest needs, very small or large ones as powers of ten.
+struct Ticks {
+    digits: usize,
+    power: bool,
+    longest: usize,
+}
+
+impl Ticks {
+    fn of(values: &[f64]) -> Ticks {
+        let largest = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
+        let power = largest > 0.0 && !(1e-2..1e5).contains(&largest);
+        let name = |v: f64, digits: usize| if power { format!("{v:.digits$e}") } else { format!("{v:.digits$}") };
+        let exact = |v: f64, digits: usize| name(v, digits).parse::<f64>().is_ok_and(|n| (n - v).abs() <= 1e-6 * largest);
+        let digits = (0..6).find(|&d| values.iter().all(|v| exact(*v, d))).unwrap_or(6);
+        let mut ticks = Ticks { digits, power, longest: 1 };
+        ticks.longest = values.iter().map(|v| ticks.name(*v).chars().count()).max().unwrap_or(1);
+        ticks
+    }
+
+    fn name(&self, v: f64) -> String {
+        let digits = self.digits;
+        match v {
+            0.0 => "0".into(),
+            _ if self.power => format!("{v:.digits$e}"),
+            _ => format!("{v:.digits$}"),
+        }
+    }
+}
+
+/// About so many ticks stand at the y axis.
+const Y_TICKS: usize = 6;
+
+/// Axes and lines, without a legend; `margin` above for the name of y. `hints` takes what each point says.
+pub fn panel(area: &Area, chart: &Lines, margin: i32, hints: &mut Vec<Hint>) -> Drawn {
     let ((first, last), (bottom, top)) = ranges(chart);
     area.draw(&label(&chart.y, (6, 2), HPos::Left, VPos::Top))?;
+    let ys = Ticks::of(&RangedCoordf64::from(bottom..top).key_points(Y_TICKS));
+    let left = (ys.longest as u32 * CHARACTER + 14).max(30);
+    let most = |longest: usize| ((WIDTH - left - 16) as usize / (longest * CHARACTER as usize + 14)).clamp(2, 9);
+    let whole = format!("{last:.0}").len();
+    let xs = Ticks::of(&RangedCoordf64::from(first..last).key_points(most(whole + 2)));
     let mut axes = ChartBuilder::on(area);
-    axes.margin_top(margin).margin_right(16).x_label_area_size(46).y_label_area_size(64);
+    axes.margin_top(margin).margin_right(16).x_label_area_size(46).y_label_area_size(left);
     let mut axes = axes.build_cartesian_2d(first..last, bottom..top)?;
     if let Some((from, to, _)) = &chart.shaded {
         let corners = [((from - 0.5).max(first), bottom), ((to + 0.5).min(last), top)];
         axes.draw_series([Rectangle::new(corners, SHADE.mix(0.16).filled())])?;
     }
     let text = TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK);
-    let places = if chart.real { decimals(last - first) } else { 0 };
-    let name = |x: &f64| format!("{x:.places$}");
-    let (step, digits) = (top - bottom, decimals(top - bottom));
-    let tick = |y: &f64| {
-        if *y == 0.0 {
-            "0".to_string()
-        } else if step < 1e-3 {
-            format!("{y:.1e}")
-        } else {
-            format!("{y:.digits$}")
-        }
-    };
+    let name = |x: &f64| if chart.real { xs.name(*x) } else { format!("{x:.0}") };
+    let tick = |y: &f64| ys.name(*y);
     axes.configure_mesh()
         .x_desc(&chart.x)
-        .x_labels(if chart.real { 9 } else { (last - first + 1.0).min(9.0) as usize })
+        .x_labels(if chart.real { most(whole + 2) } else { (last - first + 1.0).min(most(whole) as f64) as usize })
         .x_label_formatter(&name)
-        .y_labels(6)
+        .y_labels(Y_TICKS)
         .y_label_formatter(&tick)
         .label_style(text.clone())
         .axis_desc_style(text)
@@ -189,13 +252,14 @@ pub fn panel(area: &Area, chart: &Lines, margin: i32) -> Drawn {
         for at in points.iter().rev().step_by(every) {
             axes.draw_series([EmptyElement::at(*at) + mark(i, (0, 0))])?;
         }
+        let named = if chart.series.len() > 1 { format!("{}: ", s.name) } else { String::new() };
+        for at in &points {
+            let (x, y) = axes.backend_coord(at);
+            let says = format!("{named}{} {}, {} {}", chart.x, short(at.0), chart.y, short(at.1));
+            hints.push(Hint { place: [(x - 7, y - 7), (x + 7, y + 7)], says });
+        }
     }
     Ok(())
-}
-
-/// Digits after the point that tell the ticks of an axis of this length apart.
-fn decimals(length: f64) -> usize {
-    (1.0 - (length / 2.0).log10().floor()).clamp(0.0, 6.0) as usize
 }
 
 /// The mark of line `i`: a disc, a square, a triangle, a ring.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::study::Stat;
 use crate::study::cost::{Cost, Exit};
 
-/// Runs whose cost is known: from `cost.json` that a study left, else, of the first, what was measured now.
+/// Runs whose cost is known: from `cost.json` that a study left, else what was measured now.
 fn known<'a>(runs: &'a [Run], look: Option<&'a Look>) -> Vec<(&'a Run, &'a Cost)> {
     let measured = look.and_then(|l| l.cost.as_ref());
     let of = |(i, r): (usize, &'a Run)| Some((r, r.cost.as_ref().or(measured.filter(|_| i == 0))?));
@@ -85,9 +85,9 @@ fn layers(cost: &Cost) -> Table {
 fn unknown(section: &mut Section, runs: &[Run], known: usize) {
     if known < runs.len() {
         section.missing.push(format!(
-            "{} of {} runs are not shown: their folders hold no cost.json (spiketrain study writes it).",
+            "{} of {} not shown: no network of theirs could be run on its test set, or it does not spike (see the warnings).",
             runs.len() - known,
-            runs.len()
+            super::count(runs.len(), "run")
         ));
     }
 }

@@ -92,7 +92,7 @@ fn mass(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
         .zip(&line.layers)
         .map(|(n, l)| std::iter::once(n).chain(l.mass.iter().map(|m| short(*m))).collect())
         .collect();
-    let note = format!("Σ |e[t]| over samples and neurons; dark is much. {when}");
+    let note = format!("Σ |e[t]| over samples and neurons; the scale of colours is below. {when}");
     Ok(Figure { name: format!("credit-mass{suffix}"), title: "Gradient by layer and time step".into(), note, svg, table, wide: false })
 }
 

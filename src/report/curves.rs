@@ -61,10 +61,53 @@ fn figure(name: &str, title: &str, note: &str, chart: Lines) -> Result<Option<Fi
     Ok(Some(Figure { name: name.into(), title: title.into(), note: note.into(), svg: chart::lines(&chart)?, table, wide: false }))
 }
 
-/// The warm-up of a run, to be shaded.
-fn warm_up(run: &Run) -> Option<(f64, f64, String)> {
+/// The warm-up of a run: kind, first and last epoch.
+fn warm_up(run: &Run) -> Option<(String, u64, u64)> {
     let warm: Vec<&EpochLine> = run.epochs.iter().filter(|l| l.warm_up != "none").collect();
-    Some((warm.first()?.epoch as f64, warm.last()?.epoch as f64, warm[0].warm_up.clone()))
+    Some((warm.first()?.warm_up.clone(), warm[0].epoch, warm.last()?.epoch))
+}
+
+type Shade = Option<(f64, f64, String)>;
+
+/// The stretch of epochs in which any run warms up, to be shaded, and what the caption says of it.
+fn warm_ups(runs: &[Run]) -> (Shade, String) {
+    let mut kinds: Vec<(Option<(String, u64, u64)>, Vec<String>)> = Vec::new();
+    for (name, group) in groups(runs) {
+        let warm = group.iter().find_map(|r| warm_up(r));
+        match kinds.iter_mut().find(|k| k.0 == warm) {
+            Some((_, names)) => names.push(name),
+            None => kinds.push((warm, vec![name])),
+        }
+    }
+    let all = || kinds.iter().filter_map(|k| k.0.as_ref());
+    let (Some(first), Some(last)) = (all().map(|w| w.1).min(), all().map(|w| w.2).max()) else { return (None, String::new()) };
+    let epochs = |from: u64, to: u64| if from == to { format!("epoch {from}") } else { format!("epochs {from} to {to}") };
+    let words = |warm: &Option<(String, u64, u64)>| match warm {
+        Some((kind, from, to)) => format!("{kind} warm-up, {}", epochs(*from, *to)),
+        None => "no warm-up".into(),
+    };
+    let said = match &kinds[..] {
+        [(warm, _)] => words(warm),
+        all => all.iter().map(|(warm, names)| format!("{}: {}", names.join(", "), words(warm))).collect::<Vec<_>>().join("; "),
+    };
+    let why = "Another gradient or another network is trained in it: a step of the curves at its end is no collapse.";
+    (Some((first as f64, last as f64, String::new())), format!(" Shaded: {said}. {why}"))
+}
+
+/// Whether test losses compare.
+fn losses(runs: &[Run]) -> &'static str {
+    let same = runs.iter().all(|r| r.config.loss == runs[0].config.loss);
+    if same { "" } else { "The runs were trained with different losses: these values do not compare." }
+}
+
+/// On what training accuracy was measured.
+fn measured(runs: &[Run]) -> String {
+    let on = match runs.iter().filter(|r| r.config.augment).count() {
+        0 => "",
+        n if n == runs.len() => " and on augmented samples",
+        _ => " and, in the runs that augment, on augmented samples",
+    };
+    format!("Training accuracy is measured while the weights change{on}.")
 }
 
 /// T by epoch, if it was not always the same.
@@ -83,8 +126,7 @@ fn stages(run: &Run) -> String {
 /// Bug: a chart cannot be drawn.
 pub fn section(runs: &[Run]) -> Result<Section> {
     let mut section = Section::new("curves", "Curves by epoch");
-    let shaded = if let [run] = runs { warm_up(run) } else { None };
-    let warm = shaded.as_ref().map_or(String::new(), |(from, to, kind)| format!(" Shaded: {kind} warm-up, epochs {from} to {to}."));
+    let (shaded, warm) = warm_ups(runs);
     let warm = if let [run] = runs { warm + &stages(run) } else { warm };
     let chart = |y: &str, series: Vec<Series>| Lines { x: "epoch".into(), y: y.into(), series, shaded: shaded.clone(), ..Lines::default() };
     let each = |of: Of| {
@@ -92,7 +134,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
         groups(runs).into_iter().map(mean).collect::<Vec<_>>()
     };
     let together = if groups(runs).len() < runs.len() { "Runs that differ in their seed only are one line, their mean." } else { "" };
-    let measured = "Training accuracy is measured while the weights change and on augmented samples.";
+    let measured = measured(runs);
     let figures = match runs {
         [run] => vec![
             figure(
@@ -123,20 +165,20 @@ pub fn section(runs: &[Run]) -> Result<Section> {
             )?,
         ],
         _ => vec![
-            figure("accuracy", "Test accuracy", together, chart("test accuracy in %", each(test_accuracy)))?,
-            figure("train-accuracy", "Training accuracy", measured, chart("training accuracy in %", each(train_accuracy)))?,
-            figure("validation-accuracy", "Validation accuracy", "", chart("validation accuracy in %", each(validation_accuracy)))?,
+            figure("accuracy", "Test accuracy", &format!("{together}{warm}"), chart("test accuracy in %", each(test_accuracy)))?,
+            figure("train-accuracy", "Training accuracy", &format!("{measured}{warm}"), chart("training accuracy in %", each(train_accuracy)))?,
+            figure("validation-accuracy", "Validation accuracy", &warm, chart("validation accuracy in %", each(validation_accuracy)))?,
             figure(
                 "loss",
                 "Test loss",
-                "Runs with different losses cannot be compared here.",
+                &format!("{}{warm}", losses(runs)),
                 chart("mean test loss", each(|l| l.test_loss)),
             )?,
         ],
     };
     figures.into_iter().flatten().for_each(|f| section.figure(f));
     let rate = Lines { from_zero: true, ..chart("learning rate", each(|l| Some(l.learning_rate))) };
-    figure("learning-rate", "Learning rate", "Of the last step of each epoch.", rate)?.into_iter().for_each(|f| section.figure(f));
+    figure("learning-rate", "Learning rate", &format!("Of the last step of each epoch.{warm}"), rate)?.into_iter().for_each(|f| section.figure(f));
     if runs.iter().all(|r| r.epochs.iter().all(|l| l.validation_accuracy.is_none())) {
         section.missing.push("No validation curve: no samples were held out (--val-split).".into());
     }
@@ -175,8 +217,10 @@ fn compare_rates(section: &mut Section, runs: &[Run]) -> Result<()> {
     }
     let of = |(name, group): (String, Vec<&Run>)| Series::mean(name, &group.iter().map(|r| series("", r, mean_rate)).collect::<Vec<_>>());
     let series = groups(runs).into_iter().map(of).collect();
-    let chart = Lines { x: "epoch".into(), y: "mean firing rate of layers in %".into(), series, from_zero: true, ..Lines::default() };
-    figure("rates", "Mean firing rate", "Mean over the layers.", chart)?.into_iter().for_each(|f| section.figure(f));
+    let (shaded, warm) = warm_ups(runs);
+    let chart =
+        Lines { x: "epoch".into(), y: "mean firing rate of layers in %".into(), series, from_zero: true, shaded, ..Lines::default() };
+    figure("rates", "Mean firing rate", &format!("Mean over the layers.{warm}"), chart)?.into_iter().for_each(|f| section.figure(f));
     let mut table = Table::new(["run", "mean of layers", "layers in order, after the last epoch, in %"]);
     for run in runs {
         let rates = rates_of(run.last());
@@ -200,8 +244,12 @@ fn of_run(run: &Run, number: usize) -> Result<Option<Figure>> {
         .map(|i| Series { name: name(i), points: lines.iter().filter_map(|l| Some((l.epoch as f64, 100.0 * at(l, i)?))).collect() })
         .collect();
     let table = table("epoch", &all);
+    let (shaded, warm) = warm_ups(std::slice::from_ref(run));
+    // A map of epochs has no axis to be shaded, and epochs of an ann warm-up, in which nothing spikes, are not in either.
+    let shaded = shaded.filter(|s| lines.first().is_some_and(|l| l.epoch as f64 <= s.1) && layers <= MOST_LINES);
+    let note = if shaded.is_some() { warm.trim_start().to_string() } else { String::new() };
     let svg = if layers <= MOST_LINES {
-        chart::lines(&Lines { x: "epoch".into(), y: "firing rate in %".into(), series: all, from_zero: true, ..Lines::default() })?
+        chart::lines(&Lines { x: "epoch".into(), y: "firing rate in %".into(), series: all, from_zero: true, shaded, ..Lines::default() })?
     } else {
         let rows: Vec<_> = all.iter().map(|s| (s.name.clone(), s.points.iter().map(|p| p.1).collect::<Vec<f64>>())).collect();
         let top = rows.iter().flat_map(|r| &r.1).fold(1e-9, |m: f64, v| m.max(*v));
@@ -212,5 +260,5 @@ fn of_run(run: &Run, number: usize) -> Result<Option<Figure>> {
         0 => ("rates".to_string(), "Firing rate by layer".to_string()),
         n => (format!("rates-{n}"), format!("Firing rate by layer: {}", run.name)),
     };
-    Ok(Some(Figure { name: file, title, note: String::new(), svg, table, wide: false }))
+    Ok(Some(Figure { name: file, title, note, svg, table, wide: false }))
 }

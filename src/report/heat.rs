@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::chart::{self, Area, Drawn, GRID, INK, TEXT, WIDTH};
+use super::chart::{self, Area, Drawn, GRID, Hint, INK, TEXT, WIDTH};
 use super::short;
 use crate::error::Result;
 
@@ -50,6 +50,11 @@ pub struct Map {
     pub texts: Option<Vec<Vec<String>>>,
 }
 
+/// Size of text in cells (plotters divides it by 1.24).
+const CELL_TEXT: i32 = 17;
+/// Width of a digit of it.
+const DIGIT: f64 = 8.5;
+
 /// Height of the scale with its words.
 const SCALE: i32 = 58;
 
@@ -61,9 +66,10 @@ pub fn draw(map: &Map) -> Result<String> {
     let left = 16 + 8 * map.rows.iter().map(|r| r.0.chars().count() as i32).max().unwrap_or(0).min(20);
     let columns = map.columns.len().max(1) as i32;
     let wide = (WIDTH as i32 - left - 12) as f64 / f64::from(columns);
-    let high = if map.texts.is_some() { (wide as i32).clamp(16, 36) } else { 26 };
+    let high = if map.texts.is_some() { (wide as i32).clamp(20, 36) } else { 26 };
     let bottom = 6 + high * map.rows.len() as i32;
-    chart::document((WIDTH, (bottom + 48 + SCALE) as u32), |area| {
+    let mut hints = Vec::new();
+    let svg = chart::document((WIDTH, (bottom + 48 + SCALE) as u32), |area| {
         let edge = |i: i32| left + (f64::from(i) * wide).round() as i32;
         for (y, (name, cells)) in map.rows.iter().enumerate() {
             let top = 6 + high * y as i32;
@@ -72,10 +78,16 @@ pub fn draw(map: &Map) -> Result<String> {
             for (x, value) in cells.iter().enumerate() {
                 let colour = sequential((value - map.range.0) / (map.range.1 - map.range.0));
                 area.draw(&cell((edge(x as i32), top), (edge(x as i32 + 1), top + high), colour))?;
+                let place = [(edge(x as i32), top), (edge(x as i32 + 1), top + high)];
+                let column = map.columns.get(x).map_or("", String::as_str);
+                hints.push(Hint { place, says: format!("{name}, {} {column}: {} {}", map.x, short(*value), map.unit) });
                 if let Some(text) = map.texts.as_ref().map(|t| &t[y][x]) {
-                    let size = (wide as i32 / text.len().max(2) as i32 * 2).clamp(8, 15);
+                    // Smaller than this nobody reads it on a phone; the value is in the hint and in the numbers.
+                    if text.chars().count() as f64 * DIGIT > wide {
+                        continue;
+                    }
                     let ink = if colour[1] < 140 { WHITE } else { BLACK };
-                    let style = TextStyle::from(("sans-serif", size).into_font()).color(&ink).pos(Pos::new(HPos::Center, VPos::Center));
+                    let style = TextStyle::from(("sans-serif", CELL_TEXT).into_font()).color(&ink).pos(Pos::new(HPos::Center, VPos::Center));
                     area.draw(&Text::new(text.clone(), ((edge(x as i32) + edge(x as i32 + 1)) / 2, top + high / 2), style))?;
                 }
             }
@@ -88,7 +100,13 @@ pub fn draw(map: &Map) -> Result<String> {
         }
         area.draw(&chart::label(&map.x, ((left + WIDTH as i32) / 2, bottom + 24), HPos::Center, VPos::Top))?;
         scale(area, map, left, bottom + 52)
-    })
+    })?;
+    Ok(on_dark(&chart::with_hints(&svg, &hints)))
+}
+
+/// Marks a picture whose colours are values: the page turns their lightness round on a dark ground, so that little is dark there.
+pub fn on_dark(svg: &str) -> String {
+    svg.replacen("<svg ", "<svg class=\"values\" ", 1)
 }
 
 fn cell(from: (i32, i32), to: (i32, i32), [r, g, b]: [u8; 3]) -> Rectangle<(i32, i32)> {

@@ -200,10 +200,10 @@ fn show_filters(section: &mut Section, look: &Look) {
             if shown == units { "All".to_string() } else { format!("The first {shown}") }
         ),
         note: format!(
-            "Each block of tiles holds the {what}, side by side. Blue is negative, light grey 0, red positive, up to ±{}.",
+            "Each block of tiles holds the {what}, side by side. Blue is negative, red positive, without colour 0; the strongest are ±{}.",
             short(largest.into())
         ),
-        svg: Pixels::filters(look.layout, &look.weights, shown).svg(1000),
+        svg: heat::on_dark(&Pixels::filters(look.layout, &look.weights, shown).svg(1000)),
         table,
         wide: true,
     });

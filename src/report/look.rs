@@ -149,6 +149,16 @@ fn spread(n: usize, of: usize) -> Vec<u32> {
     (0..n).map(|i| (i * of / n) as u32).collect()
 }
 
+/// What `net` costs on the test set of `data`, on `classified` samples of it, evenly spread, or all; `None` in the `ann` warm-up.
+///
+/// # Errors
+/// As [`Look::at`].
+pub fn cost(net: &Trained, data: &dyn Dataset, classified: Option<usize>) -> Result<Option<Cost>> {
+    let all = data.labels(Split::Test).len();
+    let indices = spread(classified.unwrap_or(all), all);
+    measure(net, &Feed::new(net.config(), data)?, (Split::Test, &indices), &Stop::default())
+}
+
 impl Look {
     /// Looks at `net` on the test set of `data`, whose samples it takes ([`Trained::check`]).
     ///

@@ -5,9 +5,11 @@
 //! What is left out says why: a section whose data is missing has no parts but a reason.
 
 pub mod chart;
+pub mod conclusion;
 pub mod cost;
 pub mod credit;
 pub mod curves;
+pub mod find;
 pub mod heat;
 pub mod inside;
 pub mod look;
@@ -18,6 +20,7 @@ pub mod run;
 pub mod spikes;
 pub mod summary;
 pub mod warnings;
+pub mod words;
 pub mod write;
 
 use maud::Markup;
@@ -119,6 +122,8 @@ impl Section {
 pub struct Report {
     /// Heading of the page.
     pub title: String,
+    /// What came out, before anything else.
+    pub conclusion: Section,
     /// What to know before believing any of it.
     pub warnings: Vec<String>,
     /// The chapters.
@@ -142,7 +147,7 @@ impl Report {
         sections.extend(inside::sections(&runs[0], look)?);
         sections.push(credit::section(runs)?);
         sections.push(summary::environment(runs));
-        Ok(Report { title: heading(&names), warnings: warnings::all(runs, seen), sections })
+        Ok(Report { title: heading(&names), conclusion: conclusion::section(runs), warnings: warnings::all(runs, seen), sections })
     }
 
     /// All figures in order.
@@ -158,6 +163,11 @@ fn heading(names: &[&str]) -> String {
         n if n > MOST => format!("{} and {} more runs", names[..MOST - 1].join(", "), n + 1 - MOST),
         _ => names.join(", "),
     }
+}
+
+/// A number of things: `1 epoch`, `2 epochs`.
+fn count(n: usize, of: &str) -> String {
+    format!("{n} {of}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A share as percent.

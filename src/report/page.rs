@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Figure, Part, Report, Section, Table};
+use super::{Figure, Part, Report, Section, Table, words};
 
 const STYLE: &str = include_str!("style.css");
 /// Rows of a table behind a picture that are on the page; the CSV file holds all.
@@ -28,9 +28,10 @@ pub fn page(report: &Report, folder: &str) -> String {
                 header {
                     p.kind { "spiketrain report" }
                     h1 { (report.title) }
-                    nav aria-label="Sections" { @for s in &report.sections { a href={ "#" (s.id) } { (s.title) } " " } }
+                    nav aria-label="Sections" { a href={ "#" (report.conclusion.id) } { (report.conclusion.title) } " " @for s in &report.sections { a href={ "#" (s.id) } { (s.title) } " " } }
                 }
                 main {
+                    (section(&report.conclusion, folder))
                     (warnings(&report.warnings))
                     @for s in &report.sections { (section(s, folder)) }
                 }
@@ -84,13 +85,14 @@ fn figure(f: &Figure, folder: &str) -> Markup {
     }
 }
 
-/// The picture as an element of the page: named for those who cannot see it, and as wide as there is room.
+/// The picture as an element of the page: named and summed up for those who cannot see it, and as wide as there is room.
 fn inline(f: &Figure) -> String {
-    let name = html! { title { (f.title) } }.into_string();
-    let label = html! { (f.title) }.into_string();
     let svg = f.svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
     let Some((head, body)) = svg.split_once('>') else { return String::new() };
-    format!("{head} role=\"img\" aria-label=\"{label}\">{name}{body}")
+    let summary = words::of(f);
+    let label = html! { (f.title) ". " (summary) }.into_string();
+    let inside = html! { title { (f.title) } desc { (summary) } }.into_string();
+    format!("{head} role=\"img\" aria-label=\"{label}\">{inside}{body}")
 }
 
 fn table(t: &Table) -> Markup {
@@ -102,7 +104,7 @@ fn table(t: &Table) -> Markup {
                     @for row in t.rows.iter().take(SHOWN_ROWS) {
                         tr {
                             @for (i, value) in row.iter().take(SHOWN_COLUMNS).enumerate() {
-                                @if i == 0 { th scope="row" { (value) } } @else { td { (value) } }
+                                @if i == 0 { th scope="row" { (value) } } @else { td data-of=(t.columns.get(i).map_or("", String::as_str)) { (value) } }
                             }
                         }
                     }

@@ -4,9 +4,9 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::chart::{self, Area, COLOURS, Drawn, GRID, INK, WIDTH};
+use super::chart::{self, Area, COLOURS, Drawn, GRID, Hint, INK, WIDTH};
 use super::look::{Layer, Raster, Sample, Trace};
-use super::{Table, percent, short};
+use super::{Table, count, percent, short};
 use crate::error::Result;
 use crate::neuron;
 
@@ -26,7 +26,7 @@ fn edge(t: usize, steps: usize) -> i32 {
 
 /// Numbers of the steps, from 1.
 fn time_axis(area: &Area, steps: usize, y: i32) -> Drawn {
-    for t in (0..steps).step_by(steps.div_ceil(16)) {
+    for t in (0..steps).step_by(steps.div_ceil(12)) {
         let x = (edge(t, steps) + edge(t + 1, steps)) / 2;
         area.draw(&chart::label((t + 1).to_string(), (x, y + 3), HPos::Center, VPos::Top))?;
     }
@@ -39,19 +39,26 @@ fn time_axis(area: &Area, steps: usize, y: i32) -> Drawn {
 /// Bug: plotters cannot draw it.
 pub fn raster(sample: &Sample, layers: &[Layer], steps: usize) -> Result<String> {
     let height = (ABOVE + ROWS + 6) * layers.len() as i32 + BELOW;
-    chart::document((WIDTH, height as u32), |area| {
+    let mut hints = Vec::new();
+    let svg = chart::document((WIDTH, height as u32), |area| {
         for (i, (raster, layer)) in sample.rasters.iter().zip(layers).enumerate() {
             let top = (ABOVE + ROWS + 6) * i as i32 + ABOVE;
             raster_panel(area, raster, layer, i, top, steps)?;
+            hints.extend((0..steps).map(|t| {
+                let fired = raster.spikes.iter().filter(|w| **w >> t & 1 == 1).count();
+                let says = format!("{} {}, step {}: {} of the {} drawn", i + 1, layer.name, t + 1, count(fired, "spike"), raster.neurons.len());
+                Hint { place: [(edge(t, steps), top), (edge(t + 1, steps), top + ROWS)], says }
+            }));
         }
         time_axis(area, steps, height - BELOW)
-    })
+    })?;
+    Ok(chart::with_hints(&svg, &hints))
 }
 
 fn raster_panel(area: &Area, raster: &Raster, layer: &Layer, i: usize, top: i32, steps: usize) -> Drawn {
     let shown = match raster.neurons.len() {
-        n if n == layer.neurons => format!("all {n} neurons"),
-        n => format!("{n} of {} neurons", layer.neurons),
+        n if n == layer.neurons => count(n, "neuron"),
+        n => format!("{n} of {}", count(layer.neurons, "neuron")),
     };
     let title = format!("{} {}: {shown}, rate {}", i + 1, layer.name, percent(raster.rate));
     area.draw(&chart::label(title, (LEFT, top - 4), HPos::Left, VPos::Bottom))?;
@@ -98,19 +105,27 @@ pub fn traces(sample: &Sample, threshold: f64, steps: usize) -> Result<String> {
     let height = (ABOVE + TRACE) * sample.traces.len() as i32 + BELOW + 6;
     let values = || sample.traces.iter().flat_map(|t| &t.u).map(|&u| f64::from(u));
     let (low, high) = values().fold((0.0, threshold), |(a, b): (f64, f64), u| (a.min(u), b.max(u)));
-    chart::document((WIDTH, height as u32), |area| {
+    let mut hints = Vec::new();
+    let svg = chart::document((WIDTH, height as u32), |area| {
         for (i, trace) in sample.traces.iter().enumerate() {
-            trace_panel(area, trace, (ABOVE + TRACE) * i as i32 + ABOVE, (low, high), threshold, steps)?;
+            let top = (ABOVE + TRACE) * i as i32 + ABOVE;
+            trace_panel(area, trace, top, (low, high), threshold, steps)?;
+            hints.extend(trace.u.iter().enumerate().map(|(t, u)| {
+                let spike = if trace.spikes >> t & 1 == 1 { ", a spike" } else { "" };
+                let says = format!("neuron {}, step {}: u = {u:.4}{spike}", trace.neuron, t + 1);
+                Hint { place: [(edge(t, steps), top), (edge(t + 1, steps), top + TRACE)], says }
+            }));
         }
         time_axis(area, steps, height - BELOW)
-    })
+    })?;
+    Ok(chart::with_hints(&svg, &hints))
 }
 
 fn trace_panel(area: &Area, trace: &Trace, top: i32, (low, high): (f64, f64), threshold: f64, steps: usize) -> Drawn {
     let y = |u: f64| top + TRACE - 3 - (f64::from(TRACE - 6) * (u - low) / (high - low)).round() as i32;
     let middle = |t: usize| (edge(t, steps) + edge(t + 1, steps)) / 2;
     let right = WIDTH as i32 - 12;
-    let title = format!("neuron {}: {} spikes", trace.neuron, trace.spikes.count_ones());
+    let title = format!("neuron {}: {}", trace.neuron, count(trace.spikes.count_ones() as usize, "spike"));
     area.draw(&chart::label(title, (LEFT, top - 2), HPos::Left, VPos::Bottom))?;
     area.draw(&PathElement::new([(LEFT, y(0.0)), (right, y(0.0))], GRID.stroke_width(1)))?;
     area.draw(&DashedPathElement::new([(LEFT, y(threshold)), (right, y(threshold))], 6, 4, COLOURS[1].stroke_width(1)))?;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::curves::{mean, rates_of};
-use super::{Part, Run, Section, Table, percent, short};
+use super::{Part, Run, Section, Table, count, percent, short};
 use crate::config::BestOn;
 use crate::neuron::Rule;
 
@@ -42,12 +42,12 @@ fn accuracy(run: &Run) -> String {
     last_test(run).map_or("not measured".to_string(), |(a, epoch)| format!("{} (epoch {epoch})", percent(a)))
 }
 
-fn time(run: &Run) -> f64 {
+pub(super) fn time(run: &Run) -> f64 {
     run.epochs.iter().map(|l| l.seconds).sum()
 }
 
 /// Hours, minutes and seconds.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;
     match (s / 3600, s / 60 % 60, s % 60) {
         (0, 0, s) => format!("{s} s"),
@@ -78,7 +78,7 @@ pub fn section(runs: &[Run]) -> Section {
             section.words(cards(run));
             section.parts.push(Part::Table(details(run)));
         }
-        _ => section.parts.push(Part::Table(compared(runs))),
+        _ => compared(&mut section, runs),
     }
     section
 }
@@ -92,7 +92,7 @@ fn cards(run: &Run) -> Markup {
             div.card { strong { (last) } span { "test accuracy" (simulated) ", last epoch" } }
             div.card { strong { (percent(mean(rates_of(run.last())))) } span { "mean firing rate of layers" } }
             div.card { strong { (short(run.last().samples_per_s)) } span { "samples/s in training" } }
-            div.card { strong { (duration(time(run))) } span { "for " (run.last().epoch) " epochs" } }
+            div.card { strong { (duration(time(run))) } span { "for " (count(run.last().epoch as usize, "epoch")) } }
         }
     }
 }
@@ -124,44 +124,34 @@ fn details(run: &Run) -> Table {
     table
 }
 
-fn compared(runs: &[Run]) -> Table {
-    let columns = [
-        "run",
-        "data set",
-        "rule",
-        "T",
-        "net",
-        "epochs",
-        "test accuracy, last",
-        "test accuracy, best",
-        "mean rate",
-        "samples/s",
-        "time",
-        "memory",
-        "seed",
+/// A row per run of what differs among them; what all share is said in one line.
+fn compared(section: &mut Section, runs: &[Run]) {
+    let columns: [(&str, fn(&Run) -> String); 12] = [
+        ("data set", |r| r.dataset()),
+        ("network", |r| r.config.net.clone()),
+        ("rule", rule),
+        ("T", |r| r.config.time_steps.to_string()),
+        ("epochs", |r| format!("{} of {}", r.last().epoch, r.config.epochs)),
+        ("test accuracy, last", accuracy),
+        ("test accuracy, best", best),
+        ("mean rate", |r| percent(mean(rates_of(r.last())))),
+        ("samples/s", |r| short(r.last().samples_per_s)),
+        ("time", |r| duration(time(r))),
+        ("memory", memory),
+        ("seed", |r| r.config.seed.to_string()),
     ];
-    let mut table = Table::new(columns);
-    table.rows = runs
-        .iter()
-        .map(|r| {
-            vec![
-                r.name.clone(),
-                r.dataset(),
-                rule(r),
-                r.config.time_steps.to_string(),
-                r.config.net.clone(),
-                format!("{} of {}", r.last().epoch, r.config.epochs),
-                accuracy(r),
-                best(r),
-                percent(mean(rates_of(r.last()))),
-                short(r.last().samples_per_s),
-                duration(time(r)),
-                memory(r),
-                r.config.seed.to_string(),
-            ]
-        })
-        .collect();
-    table
+    let same = |of: fn(&Run) -> String| runs.iter().all(|r| of(r) == of(&runs[0]));
+    // Results stay in the table, even if they are the same by chance.
+    let settings = ["data set", "network", "rule", "T", "epochs", "seed"];
+    let (shared, differing): (Vec<_>, Vec<_>) = columns.into_iter().partition(|(name, of)| settings.contains(name) && same(*of));
+    let shared: Vec<String> = shared.iter().map(|(name, of)| format!("{name} {}", of(&runs[0]))).collect();
+    if !shared.is_empty() {
+        section.words(html! { p { "The same in all runs: " (shared.join("; ")) "." } });
+    }
+    let mut table = Table::new(std::iter::once("run").chain(differing.iter().map(|c| c.0)));
+    let row = |r: &Run| std::iter::once(r.name.clone()).chain(differing.iter().map(|(_, of)| of(r))).collect();
+    table.rows = runs.iter().map(row).collect();
+    section.parts.push(Part::Table(table));
 }
 
 /// Configuration and machine.
@@ -172,13 +162,14 @@ pub fn environment(runs: &[Run]) -> Section {
         "This report was made by spiketrain " (env!("CARGO_PKG_VERSION")) " on " (std::env::consts::OS) "/" (std::env::consts::ARCH)
         " with " (threads) " threads and " (crate::engine::cpu::Isa::best().name()) "; the runs may have come from another machine."
     } });
-    let mut table = Table::new(["run", "spiketrain", "engine", "instruction set", "weights SHA-256", "data set fingerprint"]);
+    let mut table = Table::new(["run", "folder", "spiketrain", "engine", "instruction set", "weights SHA-256", "data set fingerprint"]);
     for r in runs {
         let of = |get: fn(&crate::train::RunResult) -> &String| {
             r.result.as_ref().map_or("not known before the run ends".to_string(), |x| get(x).clone())
         };
         table.rows.push(vec![
             r.name.clone(),
+            r.path.display().to_string(),
             of(|x| &x.version),
             r.config.engine.name().into(),
             r.config.isa.name().into(),

@@ -30,7 +30,7 @@ fn numbers_have_four_digits() {
     }
 }
 
-fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
+pub(super) fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
     EpochLine {
         time_steps: None,
         epoch,
@@ -54,7 +54,7 @@ fn line(epoch: u64, accuracy: f64, rates: [f64; 2]) -> EpochLine {
     }
 }
 
-fn run(name: &str, options: Options, epochs: Vec<EpochLine>) -> Run {
+pub(super) fn run(name: &str, options: Options, epochs: Vec<EpochLine>) -> Run {
     let config = Options { net: Some("20FC-10Voting".into()), ..options }.complete().unwrap();
     Run {
         name: name.into(),

@@ -32,9 +32,9 @@ use tune::Tune;
 pub const VALIDATION_SHARE: f64 = 0.1;
 
 /// What is studied.
-const STUDY: &str = "study.toml";
+pub(crate) const STUDY: &str = "study.toml";
 /// Folder of the runs that are reported.
-const RUNS: &str = "runs";
+pub(crate) const RUNS: &str = "runs";
 /// Folder of the runs that are chosen by.
 const TUNE: &str = "tune";
 
