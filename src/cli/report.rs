@@ -111,7 +111,8 @@ fn costs(a: &ReportArgs, runs: &mut [Run], sets: &mut Sets) {
     let of = runs.len();
     for (i, run) in runs.iter_mut().enumerate().skip(1).filter(|(_, r)| r.cost.is_none()) {
         say(format!("measuring energy and latency of run {} of {of}: {}", i + 1, run.name));
-        let measured = open(a, run, sets).and_then(|(net, data, path)| look::cost(&net, data, classified(a)).map_err(|e| e.at(path.display())));
+        let measured =
+            open(a, run, sets).and_then(|(net, data, path)| look::cost(&net, data, classified(a)).map_err(|e| e.at(path.display())));
         match measured {
             Ok(cost) => run.cost = cost,
             Err(e) => run.remarks.push(format!("energy and latency could not be measured: {}", e.to_string().replace('\n', ";"))),

@@ -90,7 +90,9 @@ fn alone(g: &Group) -> Vec<String> {
     let mut said = vec![format!("{}: test accuracy {} % on {} (epoch {epoch}).", g.name, g.accuracy, run.dataset())];
     said.extend(chance_level(run));
     if like_guessing(g) {
-        said.push("This is no better than guessing may be on so many samples: nothing shows that the network tells the classes apart.".into());
+        said.push(
+            "This is no better than guessing may be on so many samples: nothing shows that the network tells the classes apart.".into(),
+        );
     }
     if let Some((half, n)) = sampling(g) {
         said.push(format!("{} leave it uncertain by about ± {half:.2} points (95 %).", count(n, "test sample")));
@@ -233,7 +235,12 @@ mod tests {
     #[test]
     fn a_lead_is_larger_than_the_spread_or_none() {
         let runs = |b: [f64; 2]| {
-            vec![of("a-s1", 1, Rule::Bpsa, 0.90), of("a-s2", 2, Rule::Bpsa, 0.91), of("b-s1", 1, Rule::Stbp, b[0]), of("b-s2", 2, Rule::Stbp, b[1])]
+            vec![
+                of("a-s1", 1, Rule::Bpsa, 0.90),
+                of("a-s2", 2, Rule::Bpsa, 0.91),
+                of("b-s1", 1, Rule::Stbp, b[0]),
+                of("b-s2", 2, Rule::Stbp, b[1]),
+            ]
         };
         let clear = text(&runs([0.50, 0.51]));
         assert!(clear.contains("a is ahead of b by 40.00 points: 90.50 ± 0.71 % (2 seeds)"), "{clear}");
@@ -247,11 +254,16 @@ mod tests {
     #[test]
     fn one_seed_chance_and_data_that_do_not_compare_are_said() {
         let lone = text(&[of("a", 1, Rule::Bpsa, 0.10)]);
-        for words in ["test accuracy 10.00 %", "10 equally frequent classes is right in 10.00 %", "no better than guessing may be", "One seed"] {
+        for words in
+            ["test accuracy 10.00 %", "10 equally frequent classes is right in 10.00 %", "no better than guessing may be", "One seed"]
+        {
             assert!(lone.contains(words), "no '{words}' in {lone}");
         }
         let two = text(&[of("a", 1, Rule::Bpsa, 0.9), of("b", 1, Rule::Stbp, 0.1)]);
-        assert!(two.contains("a is 80.00 points above b") && two.contains("one seed only") && two.contains("No better than guessing: b."), "{two}");
+        assert!(
+            two.contains("a is 80.00 points above b") && two.contains("one seed only") && two.contains("No better than guessing: b."),
+            "{two}"
+        );
         let mut other = of("b", 1, Rule::Stbp, 0.1);
         other.config.test_limit = Some(50);
         assert!(text(&[of("a", 1, Rule::Bpsa, 0.9), other]).contains("No run is ahead of another"));

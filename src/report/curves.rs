@@ -15,6 +15,9 @@ const MOST_LINES: usize = 7;
 /// Runs whose layers are drawn.
 const MOST_RUNS: usize = 4;
 
+/// Kind, first and last epoch of a warm-up.
+type WarmUp = (String, u64, u64);
+
 type Of = fn(&EpochLine) -> Option<f64>;
 
 fn train_accuracy(l: &EpochLine) -> Option<f64> {
@@ -71,7 +74,7 @@ type Shade = Option<(f64, f64, String)>;
 
 /// The stretch of epochs in which any run warms up, to be shaded, and what the caption says of it.
 fn warm_ups(runs: &[Run]) -> (Shade, String) {
-    let mut kinds: Vec<(Option<(String, u64, u64)>, Vec<String>)> = Vec::new();
+    let mut kinds: Vec<(Option<WarmUp>, Vec<String>)> = Vec::new();
     for (name, group) in groups(runs) {
         let warm = group.iter().find_map(|r| warm_up(r));
         match kinds.iter_mut().find(|k| k.0 == warm) {
@@ -166,19 +169,21 @@ pub fn section(runs: &[Run]) -> Result<Section> {
         ],
         _ => vec![
             figure("accuracy", "Test accuracy", &format!("{together}{warm}"), chart("test accuracy in %", each(test_accuracy)))?,
-            figure("train-accuracy", "Training accuracy", &format!("{measured}{warm}"), chart("training accuracy in %", each(train_accuracy)))?,
-            figure("validation-accuracy", "Validation accuracy", &warm, chart("validation accuracy in %", each(validation_accuracy)))?,
             figure(
-                "loss",
-                "Test loss",
-                &format!("{}{warm}", losses(runs)),
-                chart("mean test loss", each(|l| l.test_loss)),
+                "train-accuracy",
+                "Training accuracy",
+                &format!("{measured}{warm}"),
+                chart("training accuracy in %", each(train_accuracy)),
             )?,
+            figure("validation-accuracy", "Validation accuracy", &warm, chart("validation accuracy in %", each(validation_accuracy)))?,
+            figure("loss", "Test loss", &format!("{}{warm}", losses(runs)), chart("mean test loss", each(|l| l.test_loss)))?,
         ],
     };
     figures.into_iter().flatten().for_each(|f| section.figure(f));
     let rate = Lines { from_zero: true, ..chart("learning rate", each(|l| Some(l.learning_rate))) };
-    figure("learning-rate", "Learning rate", &format!("Of the last step of each epoch.{warm}"), rate)?.into_iter().for_each(|f| section.figure(f));
+    figure("learning-rate", "Learning rate", &format!("Of the last step of each epoch.{warm}"), rate)?
+        .into_iter()
+        .for_each(|f| section.figure(f));
     if runs.iter().all(|r| r.epochs.iter().all(|l| l.validation_accuracy.is_none())) {
         section.missing.push("No validation curve: no samples were held out (--val-split).".into());
     }

@@ -77,10 +77,10 @@ fn shorten(runs: &mut [Run]) {
         return;
     }
     let first = runs[0].name.clone();
-    let ends = first.char_indices().filter(|(_, c)| matches!(c, '-' | '/' | '_')).map(|(i, _)| i + 1);
+    let mut ends = first.char_indices().filter(|(_, c)| matches!(c, '-' | '/' | '_')).map(|(i, _)| i + 1);
     // What is left begins with a whole word and is more than a number.
     let tells = |r: &Run, end: usize| r.name.starts_with(&first[..end]) && r.name[end..].contains(char::is_alphabetic);
-    let common = ends.filter(|&end| runs.iter().all(|r| tells(r, end))).last();
+    let common = ends.rfind(|&end| runs.iter().all(|r| tells(r, end)));
     if let Some(end) = common {
         runs.iter_mut().for_each(|r| r.name = r.name[end..].to_string());
     }

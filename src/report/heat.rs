@@ -87,7 +87,8 @@ pub fn draw(map: &Map) -> Result<String> {
                         continue;
                     }
                     let ink = if colour[1] < 140 { WHITE } else { BLACK };
-                    let style = TextStyle::from(("sans-serif", CELL_TEXT).into_font()).color(&ink).pos(Pos::new(HPos::Center, VPos::Center));
+                    let style =
+                        TextStyle::from(("sans-serif", CELL_TEXT).into_font()).color(&ink).pos(Pos::new(HPos::Center, VPos::Center));
                     area.draw(&Text::new(text.clone(), ((edge(x as i32) + edge(x as i32 + 1)) / 2, top + high / 2), style))?;
                 }
             }

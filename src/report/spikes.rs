@@ -46,7 +46,8 @@ pub fn raster(sample: &Sample, layers: &[Layer], steps: usize) -> Result<String>
             raster_panel(area, raster, layer, i, top, steps)?;
             hints.extend((0..steps).map(|t| {
                 let fired = raster.spikes.iter().filter(|w| **w >> t & 1 == 1).count();
-                let says = format!("{} {}, step {}: {} of the {} drawn", i + 1, layer.name, t + 1, count(fired, "spike"), raster.neurons.len());
+                let says =
+                    format!("{} {}, step {}: {} of the {} drawn", i + 1, layer.name, t + 1, count(fired, "spike"), raster.neurons.len());
                 Hint { place: [(edge(t, steps), top), (edge(t + 1, steps), top + ROWS)], says }
             }));
         }

@@ -20,6 +20,9 @@ pub fn last_test(run: &Run) -> Option<(f64, u64)> {
     run.epochs.iter().rev().find_map(|l| Some((l.test_accuracy?, l.epoch)))
 }
 
+/// What a column says of a run.
+type Of = fn(&Run) -> String;
+
 /// On what the best epoch was chosen.
 fn chosen(on: BestOn) -> &'static str {
     match on {
@@ -126,7 +129,7 @@ fn details(run: &Run) -> Table {
 
 /// A row per run of what differs among them; what all share is said in one line.
 fn compared(section: &mut Section, runs: &[Run]) {
-    let columns: [(&str, fn(&Run) -> String); 12] = [
+    let columns: [(&str, Of); 12] = [
         ("data set", |r| r.dataset()),
         ("network", |r| r.config.net.clone()),
         ("rule", rule),
