@@ -198,7 +198,7 @@ pub(super) fn handle_signals() -> Result<Stop> {
 
 fn summary(r: &RunResult, folder: &Path) -> String {
     let percent = |v: f64| format!("{:.2} %", 100.0 * v);
-    let next = format!("next: spiketrain report {0} | eval {0} | predict {0} FILE | export {0} --format c", folder.display());
+    let next = format!("next: spiketrain report {}  (eval, predict and export take the folder, too)", folder.display());
     let best = match r.best_chosen_on {
         BestOn::Last => String::new(),
         BestOn::Validation => {

@@ -1,6 +1,6 @@
 //! Glyphs.
 
-use super::{Defaults, Descriptor, Origin, Source, Treatment};
+use super::{Defaults, Descriptor, Measured, Origin, Source, Treatment};
 use crate::data::{DatasetName, glyphs};
 
 /// Digits drawn by this program, 1x28x28: nothing to download.
@@ -16,6 +16,7 @@ pub const GLYPHS: DatasetName = DatasetName::new(&Descriptor {
         epochs: 12,
         warm_up: "ann:1",
         schedule: "restarts:12",
+        measured: Some(Measured { minutes: 0.5, test: 98.40, of: "" }),
         ..Defaults::PAPER
     },
     authors: None,
