@@ -13,7 +13,7 @@ mod recipe;
 
 use std::path::{Path, PathBuf};
 
-pub use choices::{BestOn, ClassWeights, EngineName, InstructionSet, NormMode, minutes, on_off};
+pub use choices::{BestOn, ClassWeights, Device, InstructionSet, NormMode, minutes, on_off};
 pub use declare::Mark;
 pub use defaults::defaults_table;
 pub use options::{Config, Options};

@@ -1,17 +1,24 @@
-//! From the name of an engine to the engine: the one place above [`crate::engine`] that a new one has to touch.
+//! From the name of a device to its engine: the one place above [`crate::engine`] that a new one has to touch.
 
-use crate::config::{EngineName, InstructionSet};
+use crate::config::{Device, InstructionSet};
 use crate::engine::Engine;
 use crate::engine::cpu::{Cpu, CpuMemory};
+#[cfg(feature = "gpu")]
+use crate::engine::gpu::{self, GpuMemory};
 use crate::engine::memory::MemoryPlan;
 use crate::engine::reference::Reference;
 use crate::error::Result;
 
-/// What passes of the engine of this name take of memory.
-pub fn memory(name: EngineName) -> &'static dyn MemoryPlan {
-    match name {
-        EngineName::Cpu => &CpuMemory,
-        EngineName::Reference => Reference.memory(),
+/// What passes on this device take of memory.
+pub fn memory(device: &Device) -> &'static dyn MemoryPlan {
+    match device {
+        Device::Cpu => &CpuMemory,
+        Device::Reference => Reference.memory(),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(_) => &GpuMemory,
+        // It is refused before anything is computed.
+        #[cfg(not(feature = "gpu"))]
+        Device::Gpu(_) => &CpuMemory,
     }
 }
 
@@ -20,18 +27,27 @@ pub trait Work {
     /// What comes of it.
     type Out;
 
-    /// Does it. A clone of the engine is the same device, with buffers of its own.
+    /// Does it. A clone of the engine is the same device, with buffers of its own where they are the host's.
     fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out;
 }
 
-/// Does `work` on the engine of this name; `isa` is the instruction set of the cpu engine.
+/// Does `work` on this device; `isa` is the instruction set of the cpu engine.
 ///
 /// # Errors
-/// Usage: this machine does not have the instruction set.
-pub fn with_engine<W: Work>(name: EngineName, isa: InstructionSet, work: W) -> Result<W::Out> {
-    Ok(match name {
-        EngineName::Cpu => work.on(Cpu::with_isa(isa.isa()?)),
-        EngineName::Reference => work.on(Reference),
+/// Usage: this machine does not have the instruction set, or no such card, or this program was built without the engine for cards.
+/// Memory: the card cannot be opened.
+pub fn with_engine<W: Work>(device: &Device, isa: InstructionSet, work: W) -> Result<W::Out> {
+    Ok(match device {
+        Device::Cpu => work.on(Cpu::with_isa(isa.isa()?)),
+        Device::Reference => work.on(Reference),
+        #[cfg(feature = "gpu")]
+        Device::Gpu(which) => work.on(gpu::opened(which.as_deref())?),
+        #[cfg(not(feature = "gpu"))]
+        Device::Gpu(_) => {
+            return Err(crate::error::Error::usage("this spiketrain was built without the engine for graphics cards")
+                .option("device")
+                .remedy("build it with `cargo build --release --features gpu`, or pass --device cpu"));
+        }
     })
 }
 

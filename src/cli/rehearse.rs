@@ -63,7 +63,7 @@ pub fn within(minutes: f64, config: &Config, data: &dyn Dataset, memory: Option<
     let (seconds, learning) = (60.0 * minutes, if quick { 0.0 } else { LEARNING });
     let timed_with = if quick { few(config) } else { config.clone() };
     let timed = Timed { config: &timed_with, data, memory, learning: learning * seconds };
-    let pace = waiting("learning for a moment, to see how long a step takes", || with_engine(config.engine, config.isa, timed))??;
+    let pace = waiting("learning for a moment, to see how long a step takes", || with_engine(&config.device, config.isa, timed))??;
     let (options, expected) = pace.fit(config, SLACK * (1.0 - learning) * seconds / LATER, samples)?;
     Ok((options, LATER * expected))
 }
@@ -78,7 +78,7 @@ fn time(session: &Session, memory: Option<usize>) -> Result<(Pace, f64)> {
     let c = &session.config;
     let few = few(c);
     let timed = Timed { config: &few, data: session.data, memory, learning: 0.0 };
-    let pace = waiting("two steps", || with_engine(c.engine, c.isa, timed))??;
+    let pace = waiting("two steps", || with_engine(&c.device, c.isa, timed))??;
     let all = pace.whole(c, Samples::of(session));
     Ok((pace, all))
 }
@@ -146,9 +146,9 @@ fn words(seconds: f64) -> String {
 /// As a training step's.
 pub fn dry_run(session: &Session, memory: Option<usize>) -> Result<u8> {
     let (c, plan) = (&session.config, &session.plan);
-    let (engine, load) = (engines::memory(c.engine), load_of(c, session.data));
+    let (engine, load) = (engines::memory(&c.device), load_of(c, session.data));
     print(table(plan));
-    print(memory_lines((c.engine.name(), engine), plan, &load, &session.budget.recompute));
+    print(memory_lines((c.device.engine(), engine), plan, &load, &session.budget.recompute));
     print(format!("  the data set               {:>8.1} MB", session.data.bytes() as f64 / 1e6));
     print(format!("  the batch made ahead       {:>8.1} MB", samples_on_host(plan, &load) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;

@@ -47,13 +47,13 @@ pub fn run(a: TrainArgs) -> Result<u8> {
         describe(&session, &mut Terminal::new());
         return rehearse::dry_run(&session, memory);
     }
-    let (engine, isa) = (session.config.engine, session.config.isa);
+    let (device, isa) = (session.config.device.clone(), session.config.isa);
     let voice = match (a.quiet, a.json) {
         (true, _) => Voice::Quiet,
         (_, true) => Voice::Json,
         _ => Voice::Full,
     };
-    with_engine(engine, isa, Training { session, start, voice })?
+    with_engine(&device, isa, Training { session, start, voice })?
 }
 
 /// What a session begins with.
@@ -124,7 +124,7 @@ fn describe(session: &Session, watch: &mut Terminal) {
     }
     session.data.notes().iter().for_each(|n| watch.note(&format!("  {}", super::noted(n))));
     let name = session.preset.map_or(String::new(), |p| format!("{p} = "));
-    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), c.engine.name()));
+    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), c.device));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
     let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(

@@ -1,11 +1,14 @@
 //! Choices of a configuration that belong to no other part of the program.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::cpu::Isa;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::named::named;
+use crate::named::{named, no_such};
 
 /// BatchNorm statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,18 +50,66 @@ pub enum BestOn {
 
 named!(BestOn, "choice": Validation = "validation", Test = "test", Last = "last");
 
-/// Which engine computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineName {
+/// What computes: an engine, and which card.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Device {
     /// Event-driven, f32.
     #[default]
     Cpu,
     /// The slow f64 oracle.
     Reference,
+    /// A graphics card: the best one, or the one of this number or with this in its name.
+    Gpu(Option<String>),
 }
 
-named!(EngineName, "engine": Cpu = "cpu", Reference = "reference");
+impl Device {
+    /// Names of the engines.
+    pub const ENGINES: [&str; 3] = ["cpu", "reference", "gpu"];
+
+    /// Of its engine.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Device::Cpu => "cpu",
+            Device::Reference => "reference",
+            Device::Gpu(_) => "gpu",
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Gpu(Some(which)) => write!(f, "gpu:{which}"),
+            other => f.write_str(other.engine()),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            None if text == "cpu" => Ok(Device::Cpu),
+            None if text == "reference" => Ok(Device::Reference),
+            None if text == "gpu" => Ok(Device::Gpu(None)),
+            Some(("gpu", which)) if !which.trim().is_empty() => Ok(Device::Gpu(Some(which.trim().to_string()))),
+            _ => Err(Error::usage(format!("{}; a card by number or name: gpu:0, gpu:NAME", no_such("device", text, &Self::ENGINES)))),
+        }
+    }
+}
+
+impl Serialize for Device {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Device {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 /// Instruction set of the cpu engine. Part of a run, because the last bits of sums depend on it: a resumed run keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use super::check::{above, below, steps, utf8, whole, within, writable};
-use super::choices::{BestOn, ClassWeights, EngineName, InstructionSet, NormMode, height_width, on_off};
+use super::choices::{BestOn, ClassWeights, Device, InstructionSet, NormMode, height_width, on_off};
 use super::declare::{Mark, kept, kept_type, options, said};
 use super::recipe::Recipe;
 use crate::curriculum::TimeSteps;
@@ -153,9 +153,10 @@ options! { |user, set, recipe|
     /// Choose the best epoch on: validation, test (biased, and said so), last [default: validation with --val-split, else last].
     #[arg(long, help_heading = "Training")]
     best_on: BestOn = if user.val_split.unwrap_or(0.0) > 0.0 { BestOn::Validation } else { BestOn::Last }, [Training];
-    /// Engine: cpu (event-driven) or reference (slow, f64) [default: cpu].
-    #[arg(long, help_heading = "Machine")]
-    engine: EngineName = EngineName::Cpu, [Network];
+    /// What computes: cpu (event-driven), reference (slow, f64), gpu (the best graphics card), gpu:N or gpu:NAME [default: cpu].
+    #[arg(long, alias = "engine", value_name = "DEVICE", help_heading = "Machine")]
+    #[serde(alias = "engine")]
+    device: Device = Device::Cpu, [Network];
     /// Instruction set of the cpu engine: portable, neon, avx2, avx512; last bits depend on it [default: the widest of this machine].
     #[arg(long, help_heading = "Machine")]
     isa: InstructionSet = InstructionSet::default(), [Network, Younger];

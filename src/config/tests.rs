@@ -113,7 +113,6 @@ fn choices_have_the_same_names_in_files_as_on_the_command_line() {
     same(&NormMode::ALL, NormMode::name);
     same(&BestOn::ALL, BestOn::name);
     same(&ClassWeights::ALL, ClassWeights::name);
-    same(&EngineName::ALL, EngineName::name);
     same(&InstructionSet::ALL, InstructionSet::name);
 }
 

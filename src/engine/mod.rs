@@ -11,6 +11,8 @@
 
 mod batch;
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod memory;
 pub mod parts;
 pub mod reference;

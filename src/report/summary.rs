@@ -165,7 +165,7 @@ pub fn environment(runs: &[Run]) -> Section {
         "This report was made by spiketrain " (env!("CARGO_PKG_VERSION")) " on " (std::env::consts::OS) "/" (std::env::consts::ARCH)
         " with " (threads) " threads and " (crate::engine::cpu::Isa::best().name()) "; the runs may have come from another machine."
     } });
-    let mut table = Table::new(["run", "folder", "spiketrain", "engine", "instruction set", "weights SHA-256", "data set fingerprint"]);
+    let mut table = Table::new(["run", "folder", "spiketrain", "device", "instruction set", "weights SHA-256", "data set fingerprint"]);
     for r in runs {
         let of = |get: fn(&crate::train::RunResult) -> &String| {
             r.result.as_ref().map_or("not known before the run ends".to_string(), |x| get(x).clone())
@@ -174,7 +174,7 @@ pub fn environment(runs: &[Run]) -> Section {
             r.name.clone(),
             r.path.display().to_string(),
             of(|x| &x.version),
-            r.config.engine.name().into(),
+            r.config.device.to_string(),
             r.config.isa.name().into(),
             of(|x| &x.weights_sha256),
             of(|x| &x.dataset_fingerprint),

@@ -79,7 +79,7 @@ pub fn of(folder: &Path, minutes: f64, slowest: &Config, data: &dyn Dataset, run
     if let Some(budget) = read_json::<Budget>(&file)?.filter(|b| b.minutes == minutes) {
         return Ok(budget);
     }
-    let pace = with_engine(slowest.engine, slowest.isa, Timed { config: slowest, data })??;
+    let pace = with_engine(&slowest.device, slowest.isa, Timed { config: slowest, data })??;
     let seconds = pace.at(Phase { steps: slowest.time_steps.last(), warm_up: false }).training;
     let counts = [Split::Train, Split::Test].map(|s| data.labels(s).len());
     let affordable = 60.0 * minutes * SLACK / runs / seconds;

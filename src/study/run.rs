@@ -82,8 +82,8 @@ pub fn run(path: &Path, config: Config, around: &mut Surroundings) -> Result<Opt
         return Ok(Some(finished));
     }
     let (key, data) = around.take(&config)?;
-    let (engine, isa) = (config.engine, config.isa);
-    let done = with_engine(engine, isa, OneRun { path, config, data: &*data, around }).flatten();
+    let (device, isa) = (config.device.clone(), config.isa);
+    let done = with_engine(&device, isa, OneRun { path, config, data: &*data, around }).flatten();
     around.loaded = Some((key, data));
     done
 }

@@ -38,7 +38,7 @@ pub struct Budget {
 /// # Errors
 /// Memory, before any work: what is asked for does not fit into `limit`, or into the machine.
 pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>) -> Result<Budget> {
-    let (load, engine) = (load_of(c, data), engines::memory(c.engine));
+    let (load, engine) = (load_of(c, data), engines::memory(&c.device));
     // One batch is made while another is trained on.
     let ahead = |load: &Load| samples_on_host(plan, load);
     let most = if c.credit_every == Some(0) { 0 } else { credit::samples_of(c.batch) };

@@ -135,7 +135,7 @@ pub(super) enum Weights<'a> {
 /// # Errors
 /// Usage: this machine does not have the instruction set. Format: a checkpoint's tensors do not fit.
 pub(super) fn make(config: &Config, plan: &Plan, weights: Weights) -> Result<Box<dyn OnEngine>> {
-    with_engine(config.engine, config.isa, Make { plan, weights })?
+    with_engine(&config.device, config.isa, Make { plan, weights })?
 }
 
 struct Make<'a, 'w> {
@@ -158,7 +158,7 @@ impl Work for Make<'_, '_> {
 
 /// Uses `net`, made by [`make`] with this configuration's engine.
 pub(super) fn using<U: Use>(config: &Config, net: &mut dyn OnEngine, using: U) -> Result<U::Out> {
-    with_engine(config.engine, config.isa, Using { net, using })?
+    with_engine(&config.device, config.isa, Using { net, using })?
 }
 
 struct Using<'a, U> {

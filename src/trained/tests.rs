@@ -1,10 +1,10 @@
 use super::*;
-use crate::config::{EngineName, Options};
+use crate::config::{Device, Options};
 use crate::data::{self, LoadOptions, sets};
 use crate::storage::Disk;
 
-fn config(engine: EngineName) -> Config {
-    Options { engine: Some(engine), time_steps: Some(2.into()), batch: Some(4), ..Options::default() }.complete().unwrap()
+fn config(device: Device) -> Config {
+    Options { device: Some(device), time_steps: Some(2.into()), batch: Some(4), ..Options::default() }.complete().unwrap()
 }
 
 fn plan(net: &str, shape: &str) -> Plan {
@@ -22,9 +22,9 @@ fn open(path: &Path) -> Trained {
 #[test]
 fn what_is_saved_is_opened_on_either_engine_and_answers_as_before() {
     let (dir, data) = (tempfile::tempdir().unwrap(), glyphs());
-    for engine in [EngineName::Cpu, EngineName::Reference] {
+    for device in [Device::Cpu, Device::Reference] {
         let plan = plan("3C3-MP2-10Voting", "1x28x28");
-        let mut net = Trained::fresh(config(engine), &plan).unwrap();
+        let mut net = Trained::fresh(config(device), &plan).unwrap();
         let tensor = &tensors::of(&plan)[4];
         assert_eq!(tensor.name, "0.bn.running_mean");
         net.set(tensor, &[0.5, -0.25, 0.125]);
@@ -44,7 +44,7 @@ fn what_is_saved_is_opened_on_either_engine_and_answers_as_before() {
 fn it_takes_what_fits_and_says_when_the_files_are_others_unless_it_never_knew_them() {
     let data = glyphs();
     let zeros = &mut |t: &Tensor| Ok(vec![0.0; t.layout.len()]);
-    let imported = Trained::imported(config(EngineName::Cpu), &plan("10Voting", "1x28x28"), numbered(10), zeros).unwrap();
+    let imported = Trained::imported(config(Device::Cpu), &plan("10Voting", "1x28x28"), numbered(10), zeros).unwrap();
     assert_eq!(imported.check(&data).unwrap(), None);
     assert!(!imported.method().ann);
 
@@ -54,7 +54,7 @@ fn it_takes_what_fits_and_says_when_the_files_are_others_unless_it_never_knew_th
     assert_eq!(same.check(&data).unwrap(), None);
 
     for (net, shape) in [("10Voting", "1x27x28"), ("9Voting", "1x28x28")] {
-        let e = Trained::fresh(config(EngineName::Cpu), &plan(net, shape)).unwrap().check(&data).unwrap_err();
+        let e = Trained::fresh(config(Device::Cpu), &plan(net, shape)).unwrap().check(&data).unwrap_err();
         assert!(e.what.contains("the data set has 1x28x28 and 10"), "{e}");
     }
 }
@@ -62,6 +62,6 @@ fn it_takes_what_fits_and_says_when_the_files_are_others_unless_it_never_knew_th
 #[test]
 fn values_that_are_not_as_many_as_a_tensor_has_are_refused() {
     let few = &mut |_: &Tensor| Ok(vec![0.0; 3]);
-    let e = Trained::imported(config(EngineName::Cpu), &plan("10Voting", "1x2x2"), numbered(10), few).err().unwrap();
+    let e = Trained::imported(config(Device::Cpu), &plan("10Voting", "1x2x2"), numbered(10), few).err().unwrap();
     assert!(e.what.contains("3 values for tensor 0.weight"), "{e}");
 }
