@@ -221,13 +221,6 @@ impl Device {
         buffer
     }
 
-    /// A copy.
-    pub fn copy(&self, from: &Buffer) -> Buffer {
-        let to = self.buffer(from.words);
-        self.record(|encoder| encoder.copy_buffer_to_buffer(from.raw(), 0, to.raw(), 0, (from.words * 4) as u64));
-        to
-    }
-
     /// Gives back the buffers that wait for use.
     pub fn trim(&self) {
         lock(&self.free).clear();

@@ -4,7 +4,7 @@ use super::Gpu;
 use super::device::{Buffer, Grid, View, pieces};
 use super::kernels;
 use super::values::{Acts, Extent, Param, Reading, Reals};
-use crate::engine::parts::{Leaf, PARTS};
+use crate::engine::parts::{self, Leaf, PARTS};
 use crate::engine::{AffineGrads, Layout, Need};
 use crate::shape::Chw;
 
@@ -156,16 +156,26 @@ fn weight_gradient(gpu: &Gpu, x: &Acts, layout: Layout, shape: &Shape, e: &Reals
         }
         return gradient;
     }
-    let parts = gpu.device.buffer(leaves.len() * len);
-    if seen_at_once {
+    if seen_at_once && leaves.len() * len <= gpu.device.binding() {
+        let parts = gpu.device.buffer(leaves.len() * len);
         sum.launch(true, 0..shape.out, &leaves, parts.all());
-    } else {
-        for (i, leaf) in leaves.iter().enumerate() {
-            sum.launch(true, 0..shape.out, std::slice::from_ref(leaf), parts.part(i * len..(i + 1) * len));
-        }
+        tree(gpu, &leaves, &parts, len, &gradient);
+        return gradient;
     }
-    tree(gpu, &leaves, &parts, len, &gradient);
-    gradient
+    // Part by part, each seen by itself; the same tree, and the same bits.
+    let of_part = |leaf: &Leaf| {
+        let part = gpu.param_of(layout);
+        for outputs in pieces(shape.out, gpu.device.fit(shape.depth())) {
+            let out = part.data.part(outputs.start * shape.depth()..outputs.end * shape.depth());
+            sum.launch(false, outputs, &[Leaf { joins: 0, ..leaf.clone() }], out);
+        }
+        (leaf.part, part)
+    };
+    let added = parts::tree(leaves.iter().map(of_part), |left, right| {
+        gpu.add_to(&left, &right);
+        left
+    });
+    added.expect("there is a part with samples")
 }
 
 /// What the launches for a weight gradient share.

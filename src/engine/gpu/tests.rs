@@ -1,4 +1,6 @@
 use super::kernels::{ALL, Kernel};
+use super::{Profile, adapters};
+use crate::engine::{Engine, Layout};
 
 /// Values of the constants that a kernel is compiled with in this test.
 fn variants(kernel: &Kernel) -> Vec<Vec<(&'static str, usize)>> {
@@ -39,4 +41,28 @@ fn every_kernel_is_valid_in_every_variant() {
         }
     }
     println!("{tried} variants of {} kernels", ALL.len());
+}
+
+#[test]
+fn a_card_that_has_failed_says_so_at_every_wait() {
+    let Some(adapter) = adapters().into_iter().next() else { return println!("SKIPPED: this machine has no graphics card") };
+    let gpu = adapter.open(Profile::Full).unwrap();
+    let param = gpu.param(Layout::PerChannel(3), &[1.0, 2.0, 3.0]);
+    assert_eq!(gpu.host(&param).unwrap(), [1.0, 2.0, 3.0]);
+    gpu.device.fail("is lost: somebody pulled it out");
+    for _ in 0..2 {
+        let e = gpu.host(&param).unwrap_err();
+        assert!(e.exit_code() == 5 && e.to_string().contains("is lost"), "{e}");
+    }
+}
+
+/// More than an adapter has, and more than a buffer may have: an error at the next wait, and no panic.
+#[test]
+fn a_buffer_that_is_too_large_is_an_error_at_the_next_wait() {
+    let Some(adapter) = adapters().into_iter().next() else { return println!("SKIPPED: this machine has no graphics card") };
+    let gpu = adapter.open(Profile::Full).unwrap();
+    let words = usize::try_from(adapter.buffer / 4).unwrap() + 1024;
+    let buffer = gpu.device.buffer(words);
+    let e = gpu.device.fetch(&[buffer.part(0..4)]).unwrap_err();
+    assert_eq!(e.exit_code(), 5, "{e}");
 }

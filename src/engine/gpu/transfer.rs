@@ -1,9 +1,10 @@
 //! What travels between host and device: batches, votes and notes, and values to look at.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Gpu;
-use super::device::{Buffer, Grid, View};
+use super::device::{Buffer, Grid, View, pieces};
 use super::kernels;
 use super::values::{Acts, Extent, Note, Reals, words};
 use crate::engine::{Batch, Input, VOTERS, Values};
@@ -25,18 +26,33 @@ impl Gpu {
     pub(super) fn upload_batch(&self, batch: &Batch) -> Acts {
         let extent = Extent { shape: batch.shape, samples: batch.samples, steps: batch.steps, cut: batch.cut };
         let stored = if let Input::Direct(_) = batch.input { 1 } else { batch.steps };
-        let (kind, samples, table) = match batch.input.values() {
+        let reals = self.reals(extent, stored);
+        let neurons = extent.shape.len();
+        for samples in pieces(extent.samples, self.device.fit(neurons * stored)) {
+            if samples.len() == extent.samples {
+                self.upload_samples(batch.input.values(), samples, &reals);
+                break;
+            }
+            let step = |t: usize| (t * extent.samples + samples.start) * neurons..(t * extent.samples + samples.end) * neurons;
+            self.upload_samples(&batch.input.values().cut((0..stored).map(step)), samples.clone(), &reals);
+        }
+        Acts::Reals(reals)
+    }
+
+    /// `samples` of a batch, as they are stored, to their places among the reals.
+    fn upload_samples(&self, values: &Values, samples: Range<usize>, reals: &Reals) {
+        let (kind, words, table) = match values {
             Values::Reals(v) => (REALS, v.iter().map(|v| v.to_bits()).collect(), Vec::new()),
             Values::Counts(v) => (COUNTS, packed(v, 2), Vec::new()),
             Values::Pixels(v, n) => (PIXELS, packed(v, 4), n.tables().concat().into_iter().map(f32::to_bits).collect()),
         };
-        let (samples, table) = (self.device.upload(&samples), self.device.upload(&table));
-        let reals = self.reals(extent, stored);
-        let parameters = [extent.samples, extent.shape.c, extent.shape.area()].map(|n| n as u32);
-        let views = [samples.all(), table.all(), reals.data.all()];
-        let grid = Grid::Threads(extent.neurons());
-        self.device.launch(&kernels::INPUT, &[("STEPS", stored), ("KIND", kind)], &parameters, &views, grid);
-        Acts::Reals(reals)
+        let (words, table) = (self.device.upload(&words), self.device.upload(&table));
+        let shape = reals.extent.shape;
+        let parameters = [samples.len(), shape.c, shape.area()].map(|n| n as u32);
+        let each = shape.len() * reals.stored;
+        let views = [words.all(), table.all(), reals.data.part(samples.start * each..samples.end * each)];
+        let grid = Grid::Threads(samples.len() * shape.len());
+        self.device.launch(&kernels::INPUT, &[("STEPS", reals.stored), ("KIND", kind)], &parameters, &views, grid);
     }
 
     /// Votes `[T, B, classes]`, f32, on the device.
