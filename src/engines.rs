@@ -51,6 +51,17 @@ pub fn with_engine<W: Work>(device: &Device, isa: InstructionSet, work: W) -> Re
     })
 }
 
+/// The graphics cards that `gpu:0`, `gpu:1` … name, in words; none where the program was built without the engine for them.
+pub fn cards() -> Vec<String> {
+    #[cfg(feature = "gpu")]
+    return gpu::adapters().iter().map(ToString::to_string).collect();
+    #[cfg(not(feature = "gpu"))]
+    Vec::new()
+}
+
+/// Whether the program was built with the engine for graphics cards.
+pub const HAS_GPU: bool = cfg!(feature = "gpu");
+
 /// The instruction set for a network that is used again: its run's own where this machine has it, and so its bits; else the widest.
 pub fn isa_here(of_run: InstructionSet) -> InstructionSet {
     if of_run.isa().is_ok() { of_run } else { InstructionSet::default() }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use super::args::DoctorArgs;
 use super::print;
+use crate::config::{Device, InstructionSet};
 use crate::doctor::{self, Check, fixture::Fixture};
 use crate::engine::{
     Engine,
     cpu::{Cpu, Isa},
     reference::Reference,
 };
+use crate::engines::{self, Work};
 use crate::error::Result;
 use crate::train::record::available_memory;
 
@@ -30,14 +32,58 @@ pub fn run(a: &DoctorArgs) -> Result<u8> {
     for isa in Isa::available() {
         total.engine(&Cpu::with_isa(isa), &format!("cpu ({})", isa.name()), &fixtures, a.verbose)?;
     }
+    let cards = engines::cards();
+    for (i, card) in cards.iter().enumerate() {
+        let (name, isa) = (Device::Gpu(Some(i.to_string())), InstructionSet::default());
+        let checks = OnCard {
+            total: &mut total,
+            title: format!("gpu:{i} ({})", card.split(',').next().unwrap_or_default()),
+            fixtures: &fixtures,
+            verbose: a.verbose,
+        };
+        engines::with_engine(&name, isa, checks)??;
+    }
     print(format!("\nlargest gradient error: {:.1e} of the tensor's largest entry ({})", total.worst_gradient.0, total.worst_gradient.1));
     print(format!("{} tensors compared, {} out of tolerance", total.compared, total.failed));
     print(machine());
+    print(graphics(&cards));
     print(match total.failed {
         0 => "verdict: this machine computes the paper's numbers".to_string(),
         n => format!("verdict: {n} tensors are wrong on this machine; please report it with all of this output"),
     });
     Ok(u8::from(total.failed > 0))
+}
+
+/// Everything on a graphics card.
+struct OnCard<'a> {
+    total: &'a mut Total,
+    title: String,
+    fixtures: &'a [Fixture],
+    verbose: bool,
+}
+
+impl Work for OnCard<'_> {
+    type Out = Result<()>;
+
+    fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out {
+        self.total.engine(&engine, &self.title, self.fixtures, self.verbose)
+    }
+}
+
+/// Which cards --device gpu finds, or what is missing.
+fn graphics(cards: &[String]) -> String {
+    match (engines::HAS_GPU, cards) {
+        (false, _) => "graphics cards: this spiketrain was built without --device gpu (cargo build --release --features gpu)".to_string(),
+        (true, []) => {
+            "graphics cards: none found; --device gpu needs the card's Vulkan driver (Debian: mesa-vulkan-drivers and libvulkan1, or \
+                       NVIDIA's), Metal or DX12"
+                .to_string()
+        }
+        (true, cards) => {
+            let lines: Vec<String> = cards.iter().enumerate().map(|(i, card)| format!("  gpu:{i}  {card}")).collect();
+            format!("graphics cards (--device gpu takes the first):\n{}", lines.join("\n"))
+        }
+    }
 }
 
 /// What trains here.

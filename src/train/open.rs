@@ -46,13 +46,13 @@ fn one_length(said: &Options, file: Options) -> Options {
     }
 }
 
-/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew, and a larger number of epochs,
-/// which its config.toml has from then on.
+/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew, and a larger number of epochs or
+/// another device, which its config.toml has from then on.
 ///
 /// # Errors
 /// Usage: something else is said, or there is no run. Format or Storage: its configuration cannot be read.
 pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> {
-    let epochs = said.epochs.take();
+    let (epochs, device) = (said.epochs.take(), said.device.take());
     if said.clone().without(&[Mark::Place]) != Options::default() {
         return Err(takes_options_from_its_folder());
     }
@@ -64,13 +64,17 @@ pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> 
         storage::remove_if_there(folder.storage(), &folder.result())?;
         folder.write_config(&config.to_toml()?)?;
     }
+    if let Some(device) = device.filter(|device| *device != config.device) {
+        config.device = device;
+        folder.write_config(&config.to_toml()?)?;
+    }
     Ok((folder, config.with_data_at(said.data_dir, said.cache)))
 }
 
 /// What is said to other options of a run that is gone on with.
 pub fn takes_options_from_its_folder() -> Error {
     Error::usage("a resumed run takes its options from its folder").option("resume").remedy(
-        "give -j, --memory, --data-dir, --cache and more --epochs at most; with another rate or rule a new run begins with its weights: \
+        "give -j, --memory, --data-dir, --cache, --device and more --epochs at most; with another rate or rule a new run begins with its weights: \
              train --config RUN/config.toml --init RUN/best.ckpt --lr 0.0003",
     )
 }

@@ -179,10 +179,15 @@ impl<'a> Session<'a> {
         };
         newest.warnings.iter().for_each(|w| watch.note(&format!("warning: {w}")));
         let (place, numerics) = (newest.path.display().to_string(), newest.checkpoint.header.numerics);
+        let before = Config::from_toml(&newest.checkpoint.header.config_toml)?.device;
+        let device = self.config.device.clone();
         let trainer = self.restore(engine, newest.checkpoint).map_err(|e| e.at(&place))?;
         let Progress { epoch, step, .. } = trainer.progress;
         folder.truncate_metrics(epoch as u64, step)?;
         watch.note(&format!("resumed from {place}: step {step}, epoch {}", epoch + 1));
+        if before != device {
+            watch.note(&format!("note: this run was on {before} and goes on on {device}; its last bits are not those it would have had"));
+        }
         if numerics != NUMERICS {
             watch.note(&format!(
                 "note: this run was begun with numerics {numerics}, this version computes with {NUMERICS}: \
@@ -212,6 +217,7 @@ impl<'a> Session<'a> {
         }
         // A run may have been given more epochs since.
         let theirs = Config::from_toml(&c.header.config_toml)?;
+        let theirs = Config { device: self.config.device.clone(), ..theirs };
         let theirs = if self.config.epochs > theirs.epochs { theirs.lengthened(self.config.epochs)? } else { theirs };
         let other = self.config.differences(&theirs);
         if !other.is_empty() {

@@ -1,5 +1,6 @@
 //! Which graphics cards this machine has, and opening one.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::Gpu;
@@ -37,6 +38,22 @@ pub struct Adapter {
     pub binding: u64,
     /// Bytes of the largest buffer.
     pub buffer: u64,
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes >> 20;
+        write!(
+            f,
+            "{}, {}, {}, {}; a buffer of {} MiB, of which a kernel sees {} MiB",
+            self.name,
+            self.kind,
+            self.backend,
+            self.driver,
+            mb(self.buffer),
+            mb(self.binding)
+        )
+    }
 }
 
 /// The best first: cards, then what is built into a processor, then software.

@@ -236,9 +236,18 @@ pub fn bias_gradient(gpu: &Gpu, e: &Reals) -> Param {
         return gpu.constant_of(layout, 0.0);
     }
     let parts = gpu.device.buffer(leaves.len() * channels);
-    let mut parameters = vec![channels as u32, (e.extent.shape.area() * e.stored) as u32, 0, 0, 0, 0];
-    parameters.extend(part_list(&leaves, 0));
-    gpu.device.launch(&kernels::BIAS, &[], &parameters, &[e.data.all(), parts.all()], Grid::Groups(channels, leaves.len()));
+    let (per_sample, each) = (e.extent.shape.area() * e.stored, e.extent.shape.len() * e.stored);
+    // All parts in one launch, or as many as are seen at once.
+    let together = if e.data.words() <= gpu.device.binding() { leaves.len() } else { 1 };
+    for (i, seen) in leaves.chunks(together).enumerate() {
+        let first = seen[0].samples.start;
+        let mut parameters = vec![channels as u32, per_sample as u32, 0, 0, 0, 0];
+        parameters.extend(part_list(seen, first));
+        let at = i * together;
+        let views =
+            [e.data.part(first * each..seen[seen.len() - 1].samples.end * each), parts.part(at * channels..(at + seen.len()) * channels)];
+        gpu.device.launch(&kernels::BIAS, &[], &parameters, &views, Grid::Groups(channels, seen.len()));
+    }
     let gradient = gpu.param_of(layout);
     tree(gpu, &leaves, &parts, channels, &gradient);
     gradient
