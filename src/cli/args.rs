@@ -14,6 +14,7 @@ pub use export::{ExportArgs, ImportArgs};
 pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
+use super::progress::Voice;
 use crate::bench::Inputs;
 use crate::config::{InstructionSet, on_off};
 use crate::data::DatasetName;
@@ -84,6 +85,21 @@ pub struct WatchArgs {
     pub once: bool,
 }
 
+// Every command that shows progress takes it. (A doc comment here would become the help of them all.)
+#[derive(Args, Clone, Copy)]
+pub struct Loudness {
+    /// Say warnings and the result alone.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl Loudness {
+    /// How such a command speaks.
+    pub fn voice(self) -> Voice {
+        if self.quiet { Voice::Quiet } else { Voice::Full }
+    }
+}
+
 // Where the data of a run lies now. (A doc comment here would become the help of every command that flattens this.)
 #[derive(Args)]
 pub struct Places {
@@ -111,6 +127,8 @@ pub struct EvalArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -136,6 +154,8 @@ pub struct PredictArgs {
     /// Print one JSON object per file (with --stream: per time step).
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -158,6 +178,8 @@ pub struct ReportArgs {
     pub test_samples: usize,
     #[command(flatten)]
     pub places: Places,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
