@@ -72,6 +72,12 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// Man pages: that of spiketrain on standard output, or those of all commands into a folder, e.g. spiketrain man ~/.local/share/man/man1
+    Man {
+        /// Where to write a file per command, such as spiketrain-train.1.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Curves, firing rates and the time left. It only reads the run's folder: q or Ctrl-C leaves, and the training goes on.
