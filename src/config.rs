@@ -26,6 +26,7 @@ use crate::network::Method;
 use crate::neuron::{self, Lif, Rule};
 use crate::notation::Notation;
 use crate::plan::Plan;
+use crate::plural::counted;
 use crate::shape::Chw;
 use crate::storage;
 
@@ -96,7 +97,7 @@ impl Config {
     /// Usage: not more than there are, or too many.
     pub fn lengthened(self, epochs: usize) -> Result<Config> {
         if epochs <= self.epochs {
-            return Err(Error::usage(format!("this run has {} epochs; a resumed one may get more, not fewer", self.epochs))
+            return Err(Error::usage(format!("this run has {}; a resumed one may get more, not fewer", counted(self.epochs, "epoch")))
                 .option("epochs")
                 .remedy(format!("choose {} or more, or leave it out", self.epochs + 1)));
         }

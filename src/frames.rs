@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::events::{Event, Sensor, order};
 use crate::named::named;
+use crate::plural::counted;
 
 /// How a recording is cut into T slices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -88,8 +89,8 @@ impl Quality {
         }
         let share = 100.0 * self.bad() as f64 / all.max(1) as f64;
         let what = format!(
-            "expected {} bad events at most, found {} of {all} ({share:.2} %): {} outside the sensor, {} out of order, {} marked invalid",
-            allowed as u64,
+            "expected {} at most, found {} of {all} ({share:.2} %): {} outside the sensor, {} out of order, {} marked invalid",
+            counted(allowed as u64, "bad event"),
             self.bad(),
             self.out_of_range,
             self.misplaced,

@@ -79,6 +79,7 @@ pub mod network;
 pub mod neuron;
 pub mod notation;
 pub mod plan;
+mod plural;
 pub mod probe;
 pub mod report;
 pub mod reproduce;

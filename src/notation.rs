@@ -15,6 +15,7 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::named::nearest;
+use crate::plural::counted_as;
 
 /// One token of the notation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +122,12 @@ impl Notation {
     pub fn resolve(text: &str, classes: usize) -> Result<Notation> {
         let n = Self::named(text, classes)?;
         if n.classes() != classes {
-            return Err(Error::usage(format!("the network votes for {} classes, the data set has {classes}", n.classes()))
-                .option_as("net", text)
-                .remedy(format!("end the notation with {classes}Voting")));
+            return Err(Error::usage(format!(
+                "the network votes for {}, the data set has {classes}",
+                counted_as(n.classes(), "class", "classes")
+            ))
+            .option_as("net", text)
+            .remedy(format!("end the notation with {classes}Voting")));
         }
         Ok(n)
     }

@@ -330,7 +330,7 @@ fn files_that_are_not_what_they_should_be() {
         ("train-images-idx3-ubyte", &[], &["train-images-idx3-ubyte: byte 0", "empty"]),
         ("train-images-idx3-ubyte", &image[..700], &["byte 700", "expected 784 pixels, found 684", "cut off"]),
         ("train-images-idx3-ubyte", b"<html>", &["byte 0", "expected IDX images"]),
-        ("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2, 5, 5], &["byte 4", "expected 1 labels"]),
+        ("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 2, 5, 5], &["byte 4", "expected 1 label "]),
         ("t10k-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 1, 10], &["t10k-labels", "byte 8", "found 10"]),
     ];
     for (name, bytes, words) in cases {

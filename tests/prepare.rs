@@ -92,7 +92,7 @@ fn killed_at_any_moment_it_ends_with_the_same_bytes() {
 fn a_second_run_checks_and_strict_refuses() {
     let dir = tempfile::tempdir().unwrap();
     let (set, cache) = (dir.path().join("set"), dir.path().join("cache"));
-    recordings(&set, 3);
+    recordings(&set, 5);
     let (_, first, _) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time"]));
     assert!(first.contains("T = 4 by time") && first.contains("M events/s"), "{first}");
     let (_, again, _) = done(prepare(&set, &cache, &["-T", "4", "--split-by", "time", "--strict"]));
@@ -149,4 +149,28 @@ fn predict_sorts_on_request_and_names_no_class_without_events() {
         let (code, out, err) = spiketrain(dir, &[&["predict", "run", "empty.bin"], more].concat());
         assert!(code == 0 && out.contains("no evidence: no events") && !out.contains('%'), "{out}{err}");
     }
+}
+
+/// The loader speaks with the voice of its command.
+#[test]
+fn the_quiet_see_no_progress_of_preparation() {
+    let dir = tempfile::tempdir().unwrap();
+    let (set, cache) = (dir.path().join("set"), dir.path().join("cache"));
+    recordings(&set, 5);
+    let (code, out, err) = done(prepare(&set, &cache, &["-T", "2"]));
+    assert!(code == 0 && err.contains("preparing"), "{out}{err}");
+    let alone = |(code, out, err): (i32, String, String), result: &str| {
+        assert!(code == 0 && out.contains(result), "{out}{err}");
+        assert!(err.lines().all(|line| line.starts_with("warning")), "{err}");
+    };
+    alone(done(prepare(&set, &cache, &["-T", "3", "--quiet"])), "prepared in");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spiketrain"));
+        command.args(arguments).env("SPIKETRAIN_DATA", &cache).current_dir(dir.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        done(command)
+    };
+    let train = ["train", "--dataset", "events", "set", "--net=2C3-MP32-2Voting", "-T=4", "--epochs=1", "--batch=4", "--out=run"];
+    alone(run(&[&train[..], &["-q"]].concat()), "test accuracy");
+    fs::remove_dir_all(&cache).unwrap();
+    alone(run(&["eval", "run", "--quiet"]), "test sample");
 }

@@ -42,6 +42,18 @@ fn a_rehearsal_says_the_time_of_every_t_and_writes_nothing() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
+    let output = spiketrain(dir.path(), dir.path(), &[&glyphs[..], &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let facts: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object and nothing else");
+    assert_eq!((facts["epochs"].as_u64(), facts["train_samples"].as_u64(), facts["test_samples"].as_u64()), (Some(5), Some(300), Some(50)));
+    let times: Vec<_> =
+        facts["times"].as_array().unwrap().iter().map(|t| (t["T"].as_u64().unwrap(), t["warm_up"].as_bool().unwrap())).collect();
+    assert_eq!(times, [(2, true), (2, false), (4, false)]);
+    let layers = facts["layers"].as_array().unwrap();
+    let parameters: u64 = layers.iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
+    assert!(facts["parameters"] == parameters && facts["disk"]["best"] == 4 * parameters, "{facts}");
+    assert!(facts["seconds"].as_f64().unwrap() > 0.0 && facts["memory"]["together"].as_u64().unwrap() > 0, "{facts}");
+    assert!(facts["options"]["dataset"] == "glyphs" && facts["memory"]["T"] == 4, "{facts}");
     let study = &[
         "study",
         "latency",

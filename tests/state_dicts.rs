@@ -75,7 +75,7 @@ fn layers_without_a_bias_get_one_of_zeros() {
     let read = import(&conv, "2C3-1Voting", &Hints::default()).unwrap();
     assert_eq!(read.model.layers[0].bias, [0.0; 2]);
     assert_eq!(read.model.layers[0].norm.as_ref().unwrap().running.var, [0.5, 1.5]);
-    assert!(noted(&read, "0 is taken: layers 0") && noted(&read, "1 counters of batches"), "{:?}", read.notes);
+    assert!(noted(&read, "0 is taken: layers 0") && noted(&read, "1 counter of batches"), "{:?}", read.notes);
 }
 
 /// binary16 of a number that it holds: sign, exponent with its other bias, ten bits of the fraction; 0 has none of them.
@@ -100,7 +100,7 @@ fn numbers_of_every_floating_kind_are_the_same_weights() {
         tensors[0] = ("1.weight".into(), kind, vec![3, 4], bytes(kind));
         let read = import(&tensors, NET, &Hints::default()).unwrap();
         assert_eq!(read.model.layers[0].weight, wanted, "{kind:?}");
-        assert!(noted(&read, &format!("1 tensors of {kind:?} were read as F32")), "{:?}", read.notes);
+        assert!(noted(&read, &format!("1 tensor of {kind:?} was read as F32")), "{:?}", read.notes);
     }
     let mut quantised = linear();
     quantised[0] = ("1.weight".into(), Dtype::U8, vec![3, 4], vec![1; 12]);

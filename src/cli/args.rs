@@ -14,6 +14,7 @@ pub use export::{ExportArgs, ImportArgs};
 pub use study::{ReproduceArgs, StudyArgs, StudyCommand, StudyOptions};
 pub use train::{RunArgs, TrainArgs};
 
+use super::progress::Voice;
 use crate::bench::Inputs;
 use crate::config::{InstructionSet, on_off};
 use crate::data::DatasetName;
@@ -71,6 +72,12 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    /// Man pages: that of spiketrain on standard output, or those of all commands into a folder, e.g. spiketrain man ~/.local/share/man/man1
+    Man {
+        /// Where to write a file per command, such as spiketrain-train.1.
+        #[arg(value_name = "DIR")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Curves, firing rates and the time left. It only reads the run's folder: q or Ctrl-C leaves, and the training goes on.
@@ -82,6 +89,21 @@ pub struct WatchArgs {
     /// Print one frame as plain text; so is done where standard output is no terminal.
     #[arg(long)]
     pub once: bool,
+}
+
+// Every command that shows progress takes it. (A doc comment here would become the help of them all.)
+#[derive(Args, Clone, Copy)]
+pub struct Loudness {
+    /// Say warnings and the result alone.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl Loudness {
+    /// How such a command speaks.
+    pub fn voice(self) -> Voice {
+        if self.quiet { Voice::Quiet } else { Voice::Full }
+    }
 }
 
 // Where the data of a run lies now. (A doc comment here would become the help of every command that flattens this.)
@@ -111,6 +133,8 @@ pub struct EvalArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -136,6 +160,8 @@ pub struct PredictArgs {
     /// Print one JSON object per file (with --stream: per time step).
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -158,6 +184,8 @@ pub struct ReportArgs {
     pub test_samples: usize,
     #[command(flatten)]
     pub places: Places,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,

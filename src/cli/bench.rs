@@ -15,6 +15,7 @@ use crate::limits;
 use crate::memory::{self, Load, MemoryPlan};
 use crate::notation::Notation;
 use crate::plan::Plan;
+use crate::plural::counted;
 use crate::shape::Chw;
 use crate::storage;
 
@@ -40,10 +41,10 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
         }));
         return Ok(0);
     }
-    let threads = rayon::current_num_threads();
+    let threads = counted(rayon::current_num_threads(), "thread");
     let (plan, isa) = (&spec.plan, engine.instruction_set());
     print(format!(
-        "{} on {}: T {}, batch {}, {}, {threads} threads, cpu ({isa})",
+        "{} on {}: T {}, batch {}, {}, {threads}, cpu ({isa})",
         plan.notation,
         plan.shape,
         spec.time_steps,
@@ -149,7 +150,7 @@ fn phases(m: &Measured) -> String {
         out += &format!("  {name:<28} {:>8.1} ms {:>5.1} %\n", 1e3 * sum(phase), 100.0 * sum(phase) / m.timed_step);
     }
     out + &format!("  {:<28} {:>8.1} ms {:>5.1} %", "the rest", 1e3 * rest, 100.0 * rest / m.timed_step)
-        + &format!("\n  values come to the host {} times in it", m.waits)
+        + &format!("\n  values come to the host {} in it", counted(m.waits, "time"))
 }
 
 /// The last JSON object of a file.
@@ -173,7 +174,7 @@ fn compare(rival: &Value, speed: f64, rss: Option<u64>) -> Result<String> {
 
 fn infer(engine: &Cpu, spec: &Spec, json: bool) -> Result<u8> {
     if !json {
-        print(format!("{} on {}, one sample, {} threads", spec.plan.notation, spec.plan.shape, rayon::current_num_threads()));
+        print(format!("{} on {}, one sample, {}", spec.plan.notation, spec.plan.shape, counted(rayon::current_num_threads(), "thread")));
         print(format!("{:>4} {:>10} {:>10} {:>12}", "T", "p50 ms", "p99 ms", "samples/s"));
     }
     for t in [1, 2, 4, 8, 16, 32] {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 
 use super::args::{DataArgs, DataCommand};
+use super::progress::Voice;
 use super::{print, say};
 use crate::data::catalog::{self, Set, SetFile, find};
 use crate::data::download::{Patience, download, mirror};
@@ -14,6 +15,7 @@ use crate::data::sets::Origin;
 use crate::data::verify::{Doing, Observer, Verdict};
 use crate::data::{default_data_dir, sets};
 use crate::error::{Error, Result};
+use crate::plural::{counted, thousands};
 
 /// Runs one of the commands.
 pub fn run(a: &DataArgs) -> Result<u8> {
@@ -21,8 +23,8 @@ pub fn run(a: &DataArgs) -> Result<u8> {
     let data_dir = a.data_dir.clone().map_or_else(default_data_dir, Ok);
     match &a.command {
         DataCommand::List => list(&data_dir?, &fetch_command(a)),
-        DataCommand::Download { name, mirror } => run_download(&data_dir?, name, mirror)?,
-        DataCommand::Check { name } => check(&data_dir?, name.as_deref(), fetch_command(a))?,
+        DataCommand::Download { name, mirror, loudness } => run_download(&data_dir?, name, mirror, loudness.voice())?,
+        DataCommand::Check { name, loudness } => check(&data_dir?, name.as_deref(), fetch_command(a), loudness.voice())?,
         DataCommand::Inspect(i) => super::inspect::run(i)?,
         DataCommand::Prepare(p) => super::prepare::run(data_dir?, p)?,
         DataCommand::Simulate(s) => super::simulate::run(data_dir?, s)?,
@@ -48,7 +50,7 @@ fn list(data_dir: &Path, fetch: &str) {
     let below = |text: String| print(format!("{:<24} {text}", ""));
     for set in sets::ALL {
         if let Origin::Drawn(numbers) = set.origin {
-            let [train, test] = numbers.map(super::net::thousands);
+            let [train, test] = numbers.map(thousands);
             row(set.name, "built in", &set.title.replace("{n}", &format!("{train} + {test}")));
         }
     }
@@ -82,33 +84,32 @@ fn list(data_dir: &Path, fetch: &str) {
     }
 }
 
-fn run_download(data_dir: &Path, name: &str, mirrors: &[String]) -> Result<()> {
+fn run_download(data_dir: &Path, name: &str, mirrors: &[String], voice: Voice) -> Result<()> {
     let set = find(name)?;
     let folder = data_dir.join(set.folder);
     let mirrors = mirrors.iter().map(|m| mirror(m)).collect::<Result<Vec<_>>>()?;
-    let mut watch = Terminal::new();
+    let mut watch = Terminal::new(voice);
     let fetched = download(set, &folder, &mirrors, &Patience::default(), &mut watch);
     watch.clear();
     match fetched?.len() {
         0 => print(format!("{name} is complete already: {}", folder.display())),
-        1 => print(format!("{name} is complete, 1 file downloaded: {}", folder.display())),
-        n => print(format!("{name} is complete, {n} files downloaded: {}", folder.display())),
+        n => print(format!("{name} is complete, {} downloaded: {}", counted(n, "file"), folder.display())),
     }
     Ok(())
 }
 
 /// Checks one set, which must be there as a whole, or whatever is there.
-fn check(data_dir: &Path, name: Option<&str>, fetch: String) -> Result<()> {
+fn check(data_dir: &Path, name: Option<&str>, fetch: String, voice: Voice) -> Result<()> {
     let mut wrong = Wrong { fetch, files: 0, of: 0, short: Vec::new(), remedies: BTreeSet::new() };
     if let Some(name) = name {
         let set = find(name)?;
         let folder = data_dir.join(set.folder);
-        check_files(set, &folder, &mut wrong)?;
+        check_files(set, &folder, &mut wrong, voice)?;
         wrong.report(data_dir)?;
         return if set.missing_parts(&folder).is_empty() { Ok(()) } else { Err(set.missing(&folder)) };
     }
     for set in catalog::sets() {
-        check_files(set, &data_dir.join(set.folder), &mut wrong)?;
+        check_files(set, &data_dir.join(set.folder), &mut wrong, voice)?;
     }
     if wrong.of == 0 {
         print(format!("no data set in {}; spiketrain data list says how to get one", data_dir.display()));
@@ -117,13 +118,13 @@ fn check(data_dir: &Path, name: Option<&str>, fetch: String) -> Result<()> {
 }
 
 /// Prints a line per file at hand, and what is missing.
-fn check_files(set: &Set, folder: &Path, wrong: &mut Wrong) -> Result<()> {
+fn check_files(set: &Set, folder: &Path, wrong: &mut Wrong, voice: Voice) -> Result<()> {
     let files = set.at_hand(folder);
     if files.is_empty() {
         return Ok(());
     }
     print(format!("{} in {}", set.name, folder.display()));
-    let mut watch = Terminal::new();
+    let mut watch = Terminal::new(voice);
     for (file, path) in files {
         let verdict = set.verify(file, &path, &mut watch);
         watch.clear();
@@ -190,6 +191,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// A bar on standard error where it is a terminal, lines elsewhere.
 pub(super) struct Terminal {
+    voice: Voice,
     plain: bool,
     /// Of the file last taken up; none in plain mode.
     bar: Option<ProgressBar>,
@@ -198,8 +200,8 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn new() -> Self {
-        Terminal { plain: ProgressDrawTarget::stderr().is_hidden(), bar: None, transfer: None }
+    pub(super) fn new(voice: Voice) -> Self {
+        Terminal { voice, plain: voice.target().is_hidden(), bar: None, transfer: None }
     }
 
     /// Takes the bar away, so that lines can be printed.
@@ -214,14 +216,14 @@ impl Observer for Terminal {
     fn begin(&mut self, doing: Doing, file: &str, done: u64, total: u64) {
         self.clear();
         if !self.plain {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+            let bar = ProgressBar::with_draw_target(Some(total), self.voice.target());
             let doing = doing.name();
             let style = "{prefix} {msg} [{bar:24}] {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left";
             let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
             let bar = bar.with_style(style).with_prefix(doing).with_message(file.to_string()).with_position(done);
             bar.reset_eta();
             self.bar = Some(bar);
-        } else if doing != Doing::Checking {
+        } else if doing != Doing::Checking && self.voice != Voice::Quiet {
             let from = if done > 0 { format!(", going on after {}", DecimalBytes(done)) } else { String::new() };
             say(format!("{} {file}, {}{from}", doing.name(), DecimalBytes(total)));
             self.transfer = Some((file.to_string(), total, Instant::now()));
@@ -242,7 +244,8 @@ impl Observer for Terminal {
 
     fn note(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
+            _ if !self.voice.says(text) => {}
+            Some(bar) => bar.println(super::harmless(text)),
             None => say(text),
         }
     }

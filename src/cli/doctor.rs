@@ -13,6 +13,7 @@ use crate::engine::{
 };
 use crate::engines::{self, Work};
 use crate::error::Result;
+use crate::plural::{counted, counted_as};
 use crate::train::record::available_memory;
 
 /// Runs everything; exit code 1 if any tensor is out of tolerance.
@@ -23,9 +24,10 @@ pub fn run(a: &DoctorArgs) -> Result<u8> {
         fixtures.extend(doctor::read_folder(folder)?);
     }
     print(format!(
-        "{built_in} built-in fixtures, {} from --fixtures, {} golden vectors",
+        "{}, {} from --fixtures, {}",
+        counted(built_in, "built-in fixture"),
         fixtures.len() - built_in,
-        doctor::golden::cases().len()
+        counted(doctor::golden::cases().len(), "golden vector")
     ));
     let mut total = Total::default();
     total.engine(&Reference, "reference (f64)", &fixtures, a.verbose)?;
@@ -44,12 +46,15 @@ pub fn run(a: &DoctorArgs) -> Result<u8> {
         engines::with_engine(&name, isa, checks)??;
     }
     print(format!("\nlargest gradient error: {:.1e} of the tensor's largest entry ({})", total.worst_gradient.0, total.worst_gradient.1));
-    print(format!("{} tensors compared, {} out of tolerance", total.compared, total.failed));
+    print(format!("{} compared, {} out of tolerance", counted(total.compared, "tensor"), total.failed));
     print(machine());
     print(graphics(&cards));
     print(match total.failed {
         0 => "verdict: this machine computes the paper's numbers".to_string(),
-        n => format!("verdict: {n} tensors are wrong on this machine; please report it with all of this output"),
+        n => format!(
+            "verdict: {} wrong on this machine; please report it with all of this output",
+            counted_as(n, "tensor is", "tensors are")
+        ),
     });
     Ok(u8::from(total.failed > 0))
 }
@@ -91,7 +96,11 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = available_memory().map_or("an unknown amount".to_string(), |room| format!("{:.1} GB", room.bytes as f64 / 1e9));
     let sets: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
-    format!("machine: {cores} cores, {memory} of memory free, instruction sets {} (training takes the widest)", sets.join(", "))
+    format!(
+        "machine: {}, {memory} of memory free, instruction sets {} (training takes the widest)",
+        counted(cores, "core"),
+        sets.join(", ")
+    )
 }
 
 #[derive(Default)]

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::EvalArgs;
+use super::progress::Voice;
 use super::{print, say, set_threads};
 use crate::data::own::WARNING;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
+use crate::plural::counted;
 use crate::train::{Evaluation, Stop, record};
 use crate::trained::Trained;
 
@@ -18,8 +20,8 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     let (net, path) = open(&a.checkpoint)?;
     let net = a.places.of(net);
     let config = net.config();
-    let data = super::train::load(config)?;
-    check(&net, &*data).map_err(|e| e.at(path.display()))?;
+    let data = super::train::load(config, a.loudness.voice())?;
+    check(&net, &*data, a.loudness.voice()).map_err(|e| e.at(path.display()))?;
     let e = net.evaluate(config, &*data, Split::Test, &Stop::default())?;
     let e = e.ok_or_else(|| Error::bug("an evaluation that nobody could stop was stopped"))?;
     if a.json {
@@ -30,7 +32,13 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     }
     print(format!("{}: {} after step {}", path.display(), config.net, net.step()));
     let simulated = super::train::simulated(data.simulated());
-    print(format!("{} test samples of {}{simulated}: accuracy {:.2} %, loss {:.4}", e.samples, config.dataset, 100.0 * e.accuracy, e.loss));
+    print(format!(
+        "{} of {}{simulated}: accuracy {:.2} %, loss {:.4}",
+        counted(e.samples, "test sample"),
+        config.dataset,
+        100.0 * e.accuracy,
+        e.loss
+    ));
     by_class(data.classes(), &e);
     for (b, r) in net.plan().blocks.iter().zip(&e.firing_rates) {
         print(format!("  {:<10} firing rate {:6.2} %", b.name(), 100.0 * r));
@@ -52,7 +60,7 @@ fn by_class(names: &[String], e: &Evaluation) {
     ));
     for (i, c) in e.by_class.iter().enumerate() {
         let recall = c.recall().map_or("no samples".to_string(), |r| format!("{:6.2} % of {}", 100.0 * r, c.samples));
-        print(format!("  {:<16} recall {recall}, answered {} times", name(i), c.answered));
+        print(format!("  {:<16} recall {recall}, answered {}", name(i), counted(c.answered, "time")));
     }
 }
 
@@ -62,8 +70,8 @@ pub(super) fn open(path: &Path) -> Result<(Trained, PathBuf)> {
 }
 
 /// Checks that the network takes the samples of `data`, and says if they are not those it was trained on.
-pub(super) fn check(net: &Trained, data: &dyn Dataset) -> Result<()> {
-    net.check(data)?.iter().for_each(|note| say(format!("note: {note}")));
+pub(super) fn check(net: &Trained, data: &dyn Dataset, voice: Voice) -> Result<()> {
+    net.check(data)?.iter().for_each(|note| voice.say(format!("note: {note}")));
     // What training was told of the data is true of every result on them.
     data.notes().iter().filter(|note| note.starts_with(WARNING)).for_each(say);
     Ok(())

@@ -6,13 +6,15 @@ use serde_json::json;
 
 use super::args::ExportArgs;
 use super::eval::open;
-use super::{print, say, set_threads};
+use super::progress::Voice;
+use super::{print, set_threads};
 use crate::data::{Dataset, Split};
 use crate::engine::Batch;
 use crate::error::{Error, Result};
 use crate::export::agree::{self, Agreement, Answers};
 use crate::export::inputs::Inputs;
 use crate::export::{self, Format, Hints, Integer, Model};
+use crate::plural::{grouped, thousands};
 use crate::storage::{self, Disk, Published};
 use crate::train::feed::{Feed, Labelled};
 use crate::trained::Trained;
@@ -65,7 +67,7 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         ))
         .at(out.display()));
     }
-    let data = data_set(&net);
+    let data = data_set(&net, a.loudness.voice());
     let source = Source { net, data: data.as_deref(), samples: a.samples };
     let config = source.net.config();
     let inputs = Inputs::of(config, source.net.plan(), source.net.classes());
@@ -82,16 +84,16 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
 }
 
 /// The data set of the run, if it is here and of the network's kind.
-fn data_set(net: &Trained) -> Option<Box<dyn Dataset>> {
+fn data_set(net: &Trained, voice: Voice) -> Option<Box<dyn Dataset>> {
     let dataset = net.config().dataset;
-    match super::train::load(net.config()) {
+    match super::train::load(net.config(), voice) {
         Ok(data) if net.check(&*data).is_ok() => Some(data),
         Ok(_) => {
-            say(format!("note: the samples of {dataset} do not fit this network; random inputs take their place"));
+            voice.say(format!("note: the samples of {dataset} do not fit this network; random inputs take their place"));
             None
         }
         Err(e) => {
-            say(format!("note: {e}\n  random inputs take the place of the data set"));
+            voice.say(format!("note: {e}\n  random inputs take the place of the data set"));
             None
         }
     }
@@ -177,7 +179,7 @@ fn finish(
         print(report);
         return Ok(0);
     }
-    print(format!("{}: {} bytes of {}, {}", out.display(), super::net::thousands(written.bytes as usize), a.format.name(), network));
+    print(format!("{}: {} of {}, {}", out.display(), grouped(written.bytes as usize, "byte"), a.format.name(), network));
     print(table(agreement));
     print(format!("input: {}", inputs.in_words()));
     print(format!("beside it: {} and {}", beside("agreement.json").display(), beside("trace.npz").display()));
@@ -192,8 +194,8 @@ fn table(a: &Agreement) -> String {
         out += &format!(
             "  {:<10} spikes that differ {:>9} of {:>13} ({share:.4} %), firing rate {:.2} % and {:.2} %\n",
             l.layer,
-            super::net::thousands(l.different as usize),
-            super::net::thousands(l.compared as usize),
+            thousands(l.different as usize),
+            thousands(l.compared as usize),
             100.0 * l.rate,
             100.0 * l.rate_exported
         );

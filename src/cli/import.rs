@@ -8,6 +8,7 @@ use crate::config::Options;
 use crate::error::{Error, Result};
 use crate::export::{self, Format, Hints, Imported};
 use crate::notation::Notation;
+use crate::plural::{counted, counted_as};
 use crate::storage::Disk;
 use crate::trained::numbered;
 
@@ -52,7 +53,12 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
     let classes = match &a.classes {
         Some(names) if names.len() == model.plan.classes() => names.clone(),
         Some(names) => {
-            return Err(Error::usage(format!("{} names for {} classes", names.len(), model.plan.classes())).option("classes"));
+            return Err(Error::usage(format!(
+                "{} for {}",
+                counted(names.len(), "name"),
+                counted_as(model.plan.classes(), "class", "classes")
+            ))
+            .option("classes"));
         }
         None => classes.filter(|c| c.len() == model.plan.classes()).unwrap_or_else(|| numbered(model.plan.classes())),
     };

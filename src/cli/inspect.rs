@@ -5,7 +5,6 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::InspectArgs;
-use super::net::thousands;
 use super::{print, say};
 use crate::error::{Error, Result};
 use crate::events::picture::Pictures;
@@ -13,6 +12,7 @@ use crate::events::summary::{Summary, over_time};
 use crate::events::{self, Event, Recording, Sensor, npz, order};
 use crate::frames::{Quality, SplitBy, counts};
 use crate::limits::{MAX_DRAWN_PIXELS, MAX_SIDE};
+use crate::plural::{grouped, thousands};
 use crate::storage::{Disk, write_atomically};
 
 /// Shorter recordings are samples of a test, not of a camera: their gaps mean nothing. µs.
@@ -200,7 +200,7 @@ fn rate_line(windows: &[u64], s: &Summary) -> String {
     let most = windows.iter().copied().max().unwrap_or(0).max(1);
     let bars: String = windows.iter().map(|&n| if n == 0 { ' ' } else { BARS[(n * 7).div_ceil(most) as usize] }).collect();
     let each = (s.latest - s.earliest) as f64 / 1e3 / WINDOWS as f64;
-    format!("rate        |{bars}| {WINDOWS} windows of {each:.1} ms, {} events at most", thousands(most as usize))
+    format!("rate        |{bars}| {WINDOWS} windows of {each:.1} ms, {} at most", grouped(most as usize, "event"))
 }
 
 /// Time without events.

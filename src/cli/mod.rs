@@ -6,6 +6,7 @@ mod data;
 mod doctor;
 mod eval;
 mod export;
+mod help;
 mod import;
 mod inspect;
 mod net;
@@ -84,7 +85,7 @@ pub fn understands(arguments: &[&str]) -> Result<()> {
 
 /// Every command and option there is; for tests that try them all.
 pub fn command() -> clap::Command {
-    numbers_are_values(Cli::command())
+    help::refer_to_train(numbers_are_values(Cli::command()))
 }
 
 fn parse(words: impl IntoIterator<Item = OsString>) -> std::result::Result<Cli, clap::Error> {
@@ -118,11 +119,10 @@ fn run(cli: Cli) -> Result<u8> {
         Command::Bench(a) => bench::run(&a),
         Command::Doctor(a) => doctor::run(&a),
         Command::Completions { shell } => {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "spiketrain", &mut text);
-            print(String::from_utf8_lossy(&text).trim_end());
+            help::completions(shell);
             Ok(0)
         }
+        Command::Man { folder } => help::man(folder.as_deref()).map(|()| 0),
         Command::Watch(a) => watch::run(&a),
     }
 }

@@ -8,6 +8,8 @@ use crate::limits;
 use crate::memory::{self, Load, MemoryPlan};
 use crate::notation::Notation;
 use crate::plan::{Front, Plan};
+use crate::plural::thousands;
+use crate::shape::Chw;
 
 /// Prints the layers of a network.
 pub fn run(a: &NetArgs) -> Result<u8> {
@@ -34,10 +36,23 @@ pub fn run(a: &NetArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Layers, shapes, parameters and dense cost per time step.
-pub fn table(plan: &Plan) -> String {
-    let mut out =
-        format!("{}\n\n{:<12} {:<14} {:<14} {:>14} {:>14}\n", plan.notation, "layer", "input", "output", "parameters", "MAC per step");
+/// A layer as it is shown: with weights, or a pool or dropout before one, which has none.
+pub struct Row {
+    /// As the notation writes it, pools and dropout in short.
+    pub name: String,
+    /// What goes in.
+    pub input: Chw,
+    /// What comes out.
+    pub output: Chw,
+    /// Weights and biases, and those of the norm.
+    pub parameters: usize,
+    /// Dense cost per time step.
+    pub macs: usize,
+}
+
+/// The layers of a network, from the input on.
+pub fn rows(plan: &Plan) -> Vec<Row> {
+    let mut rows = Vec::new();
     for b in &plan.blocks {
         for f in &b.fronts {
             let name = match f.front {
@@ -45,10 +60,23 @@ pub fn table(plan: &Plan) -> String {
                 Front::AvgPool(k) => format!("AP{k}"),
                 Front::Dropout => "DP".to_string(),
             };
-            out += &format!("{name:<12} {:<14} {:<14}\n", f.input.to_string(), f.output.to_string());
+            rows.push(Row { name, input: f.input, output: f.output, parameters: 0, macs: 0 });
         }
-        let (i, o) = (b.input.to_string(), b.output.to_string());
-        out += &format!("{:<12} {i:<14} {o:<14} {:>14} {:>14}\n", b.name(), thousands(b.parameters()), thousands(b.macs()));
+        rows.push(Row { name: b.name(), input: b.input, output: b.output, parameters: b.parameters(), macs: b.macs() });
+    }
+    rows
+}
+
+/// Layers, shapes, parameters and dense cost per time step.
+pub fn table(plan: &Plan) -> String {
+    let mut out =
+        format!("{}\n\n{:<12} {:<14} {:<14} {:>14} {:>14}\n", plan.notation, "layer", "input", "output", "parameters", "MAC per step");
+    for r in rows(plan) {
+        let (i, o) = (r.input.to_string(), r.output.to_string());
+        out += &match r.parameters {
+            0 => format!("{:<12} {i:<14} {o:<14}\n", r.name),
+            n => format!("{:<12} {i:<14} {o:<14} {:>14} {:>14}\n", r.name, thousands(n), thousands(r.macs)),
+        };
     }
     out += &format!("{:<12} {:<14} {:<14} {:>14} {:>14}\n", "total", "", "", thousands(plan.parameters()), thousands(plan.macs()));
     if plan.blocks.iter().any(|b| b.relu) { out } else { out + "without ReLU: currents reach the neurons with their sign\n" }
@@ -76,19 +104,6 @@ pub fn memory_lines((name, engine): (&str, &dyn MemoryPlan), plan: &Plan, load: 
     )
 }
 
-/// 1234567 → 1,234,567
-pub fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +116,5 @@ mod tests {
             assert!(text.contains(word), "{word} not in\n{text}");
         }
         assert!(!text.contains("ReLU") && table(&plan.without_relu()).contains("without ReLU"));
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(thousands(123), "123");
     }
 }

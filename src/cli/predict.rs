@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::PredictArgs;
 use super::eval::open;
-use super::{print, say, set_threads};
+use super::{print, set_threads};
 use crate::engine::Input;
 use crate::error::{Error, Result};
 use crate::trained::Trained;
@@ -74,7 +74,7 @@ fn stream(net: &Trained, a: &PredictArgs) -> Result<u8> {
     let Input::Frames(frames) = sample.input else {
         return Err(Error::usage("this network was trained on pictures, which have no time").option("stream").remedy("leave it out"));
     };
-    sample.notes.iter().for_each(|n| say(format!("{}: {n}", file.display())));
+    sample.notes.iter().for_each(|n| a.loudness.voice().say(format!("{}: {n}", file.display())));
     let (name, size) = (file.display().to_string(), net.plan().shape.len());
     let mut latencies = Vec::new();
     for t in 1..=sample.steps {

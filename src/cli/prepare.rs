@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::args::PrepareArgs;
 use super::data::Terminal;
-use super::net::thousands;
 use super::{print, say};
 use crate::data::recordings::{Built, EventOptions, Prepared, check_quality, prepare};
 use crate::error::Result;
+use crate::plural::{counted_as, grouped, thousands};
 
 /// Runs the command.
 pub fn run(data_dir: PathBuf, a: &PrepareArgs) -> Result<()> {
@@ -25,7 +25,7 @@ pub fn run(data_dir: PathBuf, a: &PrepareArgs) -> Result<()> {
         cache: a.cache.clone(),
         ..EventOptions::default()
     };
-    let mut watch = Terminal::new();
+    let mut watch = Terminal::new(a.loudness.voice());
     let prepared = prepare(a.name, &options, true, &mut watch);
     watch.clear();
     let prepared = prepared?;
@@ -48,11 +48,11 @@ fn report(p: &Prepared) {
     let count = |n: u64| thousands(n as usize);
     let simulated = if about.simulated { ", simulated" } else { "" };
     print(format!(
-        "{}{simulated}: {} training and {} test samples of {} classes, {}x{}, T = {} by {}",
+        "{}{simulated}: {} training and {} of {}, {}x{}, T = {} by {}",
         about.set,
         count(train.iter().sum::<usize>() as u64),
-        count(test.iter().sum::<usize>() as u64),
-        about.classes.len(),
+        grouped(test.iter().sum(), "test sample"),
+        counted_as(about.classes.len(), "class", "classes"),
         about.width,
         about.height,
         about.steps,
@@ -65,7 +65,7 @@ fn report(p: &Prepared) {
     }
     print(format!("events      {}, {:.1} s of recordings", count(q.events), p.duration as f64 / 1e6));
     let frames = (about.steps * p.cache.entries().len()) as u64;
-    print(format!("empty       {} of {} frames ({})", count(q.empty_frames), count(frames), percent(q.empty_frames, frames)));
+    print(format!("empty       {} of {} ({})", count(q.empty_frames), grouped(frames as usize, "frame"), percent(q.empty_frames, frames)));
     print(format!(
         "bad events  {}: {} out of range, {} out of order, {} marked invalid by the file",
         count(q.bad()),

@@ -6,13 +6,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ratatui::crossterm::terminal::size;
 
 use crate::curriculum::TimeSteps;
+use crate::data::own::WARNING;
 use crate::train::trainer::Tally;
 use crate::train::{EpochLine, Observer};
 
 /// Between lines within an epoch where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
-/// How much is said of a run.
+/// How much is said on the way to a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Voice {
     /// Bars, notes, a line per epoch.
@@ -20,8 +21,28 @@ pub enum Voice {
     Full,
     /// Warnings alone.
     Quiet,
-    /// Notes, and every epoch as an object of metrics.jsonl on standard output.
+    /// Notes; what a program may want to read is JSON on standard output.
     Json,
+}
+
+impl Voice {
+    /// Whether this text is said: the quiet hear warnings alone.
+    pub fn says(self, text: &str) -> bool {
+        self != Voice::Quiet || text.trim_start().starts_with(WARNING)
+    }
+
+    /// Says something that is no result, on standard error.
+    pub fn say(self, text: impl std::fmt::Display) {
+        let text = text.to_string();
+        if self.says(&text) {
+            super::say(text);
+        }
+    }
+
+    /// Where bars are drawn: on standard error where it is a terminal, for the quiet nowhere.
+    pub fn target(self) -> ProgressDrawTarget {
+        if self == Voice::Quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(5) }
+    }
 }
 
 /// Bars on standard error where it is a terminal; lines everywhere.
@@ -37,20 +58,15 @@ pub struct Terminal {
 
 impl Terminal {
     /// Nothing is drawn before the first step.
-    pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+    pub fn new(voice: Voice) -> Self {
+        let bar = ProgressBar::with_draw_target(None, voice.target());
         // A narrow terminal cuts the end: the time left must not be there.
         let style = "epoch {prefix} [{bar:16}] {pos}/{len} {eta} left  {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style.progress_chars("=> "));
         }
         let plain = bar.is_hidden();
-        Terminal { voice: Voice::Full, bar, plain, last: Instant::now(), curriculum: None }
-    }
-
-    /// With another voice.
-    pub fn speaking(self, voice: Voice) -> Self {
-        Terminal { voice, ..self }
+        Terminal { voice, bar, plain, last: Instant::now(), curriculum: None }
     }
 
     /// For a run whose T changes.
@@ -143,9 +159,8 @@ impl Observer for Terminal {
     }
 
     fn note(&mut self, text: &str) {
-        if self.voice == Voice::Quiet && !text.trim_start().starts_with("warning") {
-            return;
+        if self.voice.says(text) {
+            self.line(text);
         }
-        self.line(text);
     }
 }

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
 
-use super::net::{memory_lines, table};
+use super::net::{memory_lines, rows, table};
 use super::print;
+use super::progress::Voice;
 use super::train::load_by;
 use crate::config::{Config, Options};
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::engine::Engine;
 use crate::engine::memory::samples_on_host;
 use crate::engines::{self, Work, with_engine};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::plural::counted;
 use crate::study::Study;
 use crate::study::table::Table;
 use crate::train::budget::load_of;
@@ -29,8 +32,9 @@ const LATER: f64 = 0.83;
 const SLACK: f64 = 0.95;
 
 /// Something that takes a moment, with a sign of life.
-fn waiting<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let bar = ProgressBar::new_spinner().with_message(what.to_string());
+fn waiting<T>(what: &str, voice: Voice, work: impl FnOnce() -> T) -> T {
+    let bar =
+        ProgressBar::with_draw_target(None, voice.target()).with_style(ProgressStyle::default_spinner()).with_message(what.to_string());
     bar.enable_steady_tick(Duration::from_millis(100));
     let done = work();
     bar.finish_and_clear();
@@ -58,12 +62,19 @@ impl Work for Timed<'_> {
 ///
 /// # Errors
 /// As a training step's; Usage: not even one epoch fits.
-pub fn within(minutes: f64, config: &Config, data: &dyn Dataset, memory: Option<usize>, quick: bool) -> Result<(Options, f64)> {
+pub fn within(
+    minutes: f64,
+    config: &Config,
+    data: &dyn Dataset,
+    memory: Option<usize>,
+    quick: bool,
+    voice: Voice,
+) -> Result<(Options, f64)> {
     let samples = Samples::of(&Session::new(config.clone(), data, memory)?);
     let (seconds, learning) = (60.0 * minutes, if quick { 0.0 } else { LEARNING });
     let timed_with = if quick { few(config) } else { config.clone() };
     let timed = Timed { config: &timed_with, data, memory, learning: learning * seconds };
-    let pace = waiting("learning for a moment, to see how long a step takes", || with_engine(&config.device, config.isa, timed))??;
+    let pace = waiting("learning for a moment, to see how long a step takes", voice, || with_engine(&config.device, config.isa, timed))??;
     let (options, expected) = pace.fit(config, SLACK * (1.0 - learning) * seconds / LATER, samples)?;
     Ok((options, LATER * expected))
 }
@@ -74,11 +85,11 @@ fn few(c: &Config) -> Config {
 }
 
 /// What two steps of a small batch say of every T, and the seconds of the whole run.
-fn time(session: &Session, memory: Option<usize>) -> Result<(Pace, f64)> {
+fn time(session: &Session, memory: Option<usize>, voice: Voice) -> Result<(Pace, f64)> {
     let c = &session.config;
     let few = few(c);
     let timed = Timed { config: &few, data: session.data, memory, learning: 0.0 };
-    let pace = waiting("two steps", || with_engine(&c.device, c.isa, timed))??;
+    let pace = waiting("two steps", voice, || with_engine(&c.device, c.isa, timed))??;
     let all = pace.whole(c, Samples::of(session));
     Ok((pace, all))
 }
@@ -91,17 +102,17 @@ struct Cell {
 }
 
 /// What two steps say of every cell of a study.
-fn cells(study: &Study, memory: Option<usize>) -> Result<Vec<Cell>> {
+fn cells(study: &Study, memory: Option<usize>, voice: Voice) -> Result<Vec<Cell>> {
     let (mut cells, mut loaded) = (Vec::new(), None);
     for cell in &study.cells {
         let config = study.config(cell, study.options.seed.unwrap_or(1))?;
         let key = config.of_data();
         let data = match loaded.take().filter(|(of, _)| *of == key) {
             Some((_, data)) => data,
-            None => load_by(&config, open::rehearsed)?,
+            None => load_by(&config, open::rehearsed, voice)?,
         };
         let session = Session::new(config, &*data, memory)?;
-        let seconds = time(&session, memory)?.1;
+        let seconds = time(&session, memory, voice)?.1;
         cells.push(Cell { name: cell.name.clone(), config: session.config, seconds });
         loaded = Some((key, data));
     }
@@ -112,8 +123,8 @@ fn cells(study: &Study, memory: Option<usize>) -> Result<Vec<Cell>> {
 ///
 /// # Errors
 /// As a training step's.
-pub fn of_study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<String> {
-    let whole: f64 = cells(study, memory)?.iter().map(|cell| cell.seconds * seeds as f64).sum();
+pub fn of_study(study: &Study, seeds: u64, memory: Option<usize>, voice: Voice) -> Result<String> {
+    let whole: f64 = cells(study, memory, voice)?.iter().map(|cell| cell.seconds * seeds as f64).sum();
     let tuned = if study.tune.is_empty() { "" } else { ", without the runs that --tune chooses by" };
     Ok(format!("about {} in all{tuned}", words(whole)))
 }
@@ -122,15 +133,22 @@ pub fn of_study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<Stri
 ///
 /// # Errors
 /// As a training step's.
-pub fn study(study: &Study, seeds: u64, memory: Option<usize>) -> Result<u8> {
+pub fn study(study: &Study, seeds: u64, memory: Option<usize>, voice: Voice) -> Result<u8> {
     let row = |Cell { name, config: c, seconds }: &Cell| {
         vec![name.clone(), c.time_steps.to_string(), c.epochs.to_string(), words(*seconds), words(seconds * seeds as f64)]
     };
-    let cells = cells(study, memory)?;
+    let cells = cells(study, memory, voice)?;
     let whole: f64 = cells.iter().map(|cell| cell.seconds * seeds as f64).sum();
     let rows: Vec<_> = cells.iter().map(row).collect();
     let head = ["cell", "T", "epochs", "a run", "all its runs"].map(str::to_string).to_vec();
-    print(Table { title: format!("{} cells, {seeds} seeds, at the firing rates of untrained weights:", rows.len()), head, rows }.text());
+    print(
+        Table {
+            title: format!("{}, {}, at the firing rates of untrained weights:", counted(rows.len(), "cell"), counted(seeds, "seed")),
+            head,
+            rows,
+        }
+        .text(),
+    );
     let tuned = if study.tune.is_empty() { "" } else { ", without the runs that --tune chooses by" };
     print(format!("about {} in all{tuned}; nothing was written", words(whole)));
     Ok(0)
@@ -144,7 +162,11 @@ fn words(seconds: f64) -> String {
 ///
 /// # Errors
 /// As a training step's.
-pub fn dry_run(session: &Session, memory: Option<usize>) -> Result<u8> {
+pub fn dry_run(session: &Session, memory: Option<usize>, voice: Voice) -> Result<u8> {
+    if voice == Voice::Json {
+        print(facts(session, memory)?);
+        return Ok(0);
+    }
     let (c, plan) = (&session.config, &session.plan);
     let (engine, load) = (engines::memory(&c.device), load_of(c, session.data));
     print(table(plan));
@@ -157,12 +179,12 @@ pub fn dry_run(session: &Session, memory: Option<usize>) -> Result<u8> {
         mb(3 * plan.parameters()),
         mb(plan.parameters())
     ));
-    let (pace, all) = time(session, memory)?;
-    let (samples, per_epoch) = (Samples::of(session), session.train.len().div_ceil(c.batch));
+    let (pace, all) = time(session, memory, voice)?;
+    let (samples, per_epoch) = (Samples::of(session), counted(session.train.len().div_ceil(c.batch), "step"));
     for p in &pace.0 {
         let epoch = p.training * samples.training as f64;
         print(format!(
-            "time at T {}{}: {:.2} ms a sample, {:.0} s per epoch of {per_epoch} steps, {:.0} s per evaluation",
+            "time at T {}{}: {:.2} ms a sample, {:.0} s per epoch of {per_epoch}, {:.0} s per evaluation",
             p.phase.steps,
             if p.phase.warm_up { " in the warm-up" } else { "" },
             1e3 * p.training,
@@ -171,10 +193,44 @@ pub fn dry_run(session: &Session, memory: Option<usize>) -> Result<u8> {
         ));
     }
     print(format!(
-        "about {} for {} epochs, at the firing rates of untrained weights, which are higher than later ones",
+        "about {} for {}, at the firing rates of untrained weights, which are higher than later ones",
         words(all),
-        c.epochs
+        counted(c.epochs, "epoch")
     ));
     print("nothing was written");
     Ok(0)
+}
+
+/// What [`dry_run`] shows, for programs; sizes are bytes.
+fn facts(session: &Session, memory: Option<usize>) -> Result<Value> {
+    let (c, plan, data) = (&session.config, &session.plan, session.data);
+    let load = load_of(c, data);
+    let step = engines::memory(c.engine).step(plan, &load, &session.budget.recompute);
+    let layers = rows(plan).into_iter().map(|r| {
+        json!({"name": r.name, "input": r.input.to_string(), "output": r.output.to_string(), "parameters": r.parameters, "macs": r.macs})
+    });
+    let twice: Vec<String> = plan.blocks.iter().zip(&session.budget.recompute).filter(|(_, r)| **r).map(|(b, _)| b.name()).collect();
+    let (pace, seconds) = time(session, memory, Voice::Json)?;
+    let samples = Samples::of(session);
+    let times = pace.0.iter().map(|p| {
+        json!({
+            "T": p.phase.steps, "warm_up": p.phase.warm_up, "seconds_per_sample": p.training,
+            "seconds_per_epoch": p.training * samples.training as f64, "seconds_per_evaluation": p.evaluation * samples.evaluated as f64,
+        })
+    });
+    let options = serde_json::to_value(Options::from(c)).map_err(|e| Error::bug(format!("options as JSON: {e}")))?;
+    Ok(json!({
+        "options": options, "network": plan.notation.to_string(), "input": plan.shape.to_string(), "classes": data.classes(),
+        "dataset_simulated": data.simulated(), "dataset_notes": data.notes(), "train_samples": session.train.len(),
+        "validation_samples": session.validation.len(), "test_samples": data.labels(Split::Test).len(),
+        "dropped_samples": session.dropped_samples(), "layers": layers.collect::<Vec<_>>(),
+        "parameters": plan.parameters(), "macs_per_time_step": plan.macs(),
+        "memory": {
+            "T": load.steps, "weights_gradients_adamw": step.optimiser, "input_currents": step.currents, "spike_trains": step.spikes,
+            "passing": step.passing, "lists_and_program": step.work, "together": step.total(), "recomputed": twice,
+            "data_set": data.bytes(), "batch_made_ahead": samples_on_host(plan, &load),
+        },
+        "disk": {"checkpoint": size_of::<f32>() * 3 * plan.parameters(), "best": size_of::<f32>() * plan.parameters()},
+        "steps_per_epoch": session.train.len().div_ceil(c.batch), "times": times.collect::<Vec<_>>(), "epochs": c.epochs, "seconds": seconds,
+    }))
 }

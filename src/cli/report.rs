@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::args::ReportArgs;
+use super::progress::Voice;
 use super::{eval, print, say, set_threads};
 use crate::checkpoint;
 use crate::config::{Config, Options};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::plural::counted_as;
 use crate::report::find::{self, Found};
 use crate::report::{Look, Report, Request, Run, Target, look, write};
 use crate::run_folder;
@@ -23,10 +25,11 @@ pub fn run(a: &ReportArgs) -> Result<u8> {
         None => Target::within(&a.runs[0]),
     };
     same_classes(&runs)?;
-    let mut sets = Sets::default();
+    let voice = a.loudness.voice();
+    let mut sets = Sets { voice, loaded: None };
     let look = seen(a, &runs[0], &mut sets).map_err(|e| e.to_string().replace('\n', ";"));
     if let Err(why) = &look {
-        say(format!("note: samples, confusion matrix and filters are left out: {why}"));
+        voice.say(format!("note: samples, confusion matrix and filters are left out: {why}"));
     }
     if let (None, Ok(look)) = (&runs[0].cost, &look) {
         runs[0].cost = look.cost.clone();
@@ -38,7 +41,8 @@ pub fn run(a: &ReportArgs) -> Result<u8> {
     for warning in &report.warnings {
         say(format!("warning: {warning}"));
     }
-    print(format!("{}\n{} pictures and their numbers in {}", target.html.display(), report.figures().count(), target.folder.display()));
+    let pictures = counted_as(report.figures().count(), "picture and its numbers", "pictures and their numbers");
+    print(format!("{}\n{} in {}", target.html.display(), pictures, target.folder.display()));
     Ok(0)
 }
 
@@ -49,7 +53,12 @@ fn same_classes(runs: &[Run]) -> Result<()> {
         let (Some(first), Some(other)) = (&classes[0], other) else { continue };
         if first != other {
             let list = |names: &[String]| {
-                format!("{} classes ({}{})", names.len(), names[..names.len().min(3)].join(", "), if names.len() > 3 { ", …" } else { "" })
+                format!(
+                    "{} ({}{})",
+                    counted_as(names.len(), "class", "classes"),
+                    names[..names.len().min(3)].join(", "),
+                    if names.len() > 3 { ", …" } else { "" }
+                )
             };
             return Err(Error::usage(format!("this run tells {} apart, {} has {}", list(other), runs[0].name, list(first)))
                 .at(run.path.display())
@@ -68,16 +77,18 @@ fn class_names(run: &Path) -> Option<Vec<String>> {
 }
 
 /// The data set that was loaded last, for the next run if it is the same.
-#[derive(Default)]
-struct Sets(Option<(Options, Box<dyn Dataset>)>);
+struct Sets {
+    voice: Voice,
+    loaded: Option<(Options, Box<dyn Dataset>)>,
+}
 
 impl Sets {
     fn of(&mut self, config: &Config) -> Result<&dyn Dataset> {
         let key = config.of_data();
         // Two sets need not fit into memory: the one that does not serve goes first.
-        let (_, data) = match self.0.take().filter(|(k, _)| *k == key) {
-            Some(same) => self.0.insert(same),
-            None => self.0.insert((key, super::train::load(config)?)),
+        let (_, data) = match self.loaded.take().filter(|(k, _)| *k == key) {
+            Some(same) => self.loaded.insert(same),
+            None => self.loaded.insert((key, super::train::load(config, self.voice)?)),
         };
         Ok(&**data)
     }
@@ -88,7 +99,7 @@ fn open<'a>(a: &ReportArgs, run: &Run, sets: &'a mut Sets) -> Result<(Trained, &
     let (net, path) = eval::open(&run.path)?;
     let net = a.places.of(net);
     let data = sets.of(net.config())?;
-    eval::check(&net, data).map_err(|e| e.at(path.display()))?;
+    eval::check(&net, data, a.loudness.voice()).map_err(|e| e.at(path.display()))?;
     Ok((net, data, path))
 }
 
@@ -110,7 +121,7 @@ fn seen(a: &ReportArgs, run: &Run, sets: &mut Sets) -> Result<Look> {
 fn costs(a: &ReportArgs, runs: &mut [Run], sets: &mut Sets) {
     let of = runs.len();
     for (i, run) in runs.iter_mut().enumerate().skip(1).filter(|(_, r)| r.cost.is_none()) {
-        say(format!("measuring energy and latency of run {} of {of}: {}", i + 1, run.name));
+        sets.voice.say(format!("measuring energy and latency of run {} of {of}: {}", i + 1, run.name));
         let measured =
             open(a, run, sets).and_then(|(net, data, path)| look::cost(&net, data, classified(a)).map_err(|e| e.at(path.display())));
         match measured {

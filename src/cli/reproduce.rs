@@ -20,7 +20,7 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
     };
     let exhibit = exhibit(name)?;
     set_threads(a.run.options.threads)?;
-    let said = options(&a.run)?;
+    let (said, voice) = (options(&a.run)?, a.loudness.voice());
     let sets = match said.dataset {
         Some(set) if exhibit.sets.contains(&set) => vec![set],
         Some(set) => return Err(Error::usage(format!("{name} is not about {set}")).option("dataset").remedy(self::sets(exhibit.sets))),
@@ -28,17 +28,17 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
     };
     let folder = a.out.clone().unwrap_or_else(|| PathBuf::from("studies/reproduce"));
     if sets.len() > 1 && !a.full {
-        say(format!("{:.1} minutes for {} data sets: {:.1} each", a.budget, sets.len(), a.budget / sets.len() as f64));
+        voice.say(format!("{:.1} minutes for {} data sets: {:.1} each", a.budget, sets.len(), a.budget / sets.len() as f64));
     }
     let extent = if a.full { Extent::Full } else { Extent::Minutes(a.budget / sets.len() as f64) };
     let departures = departures(&said)?;
     if !departures.is_empty() {
-        say(format!("departing from the paper's protocol: {}", departures.join(" ")));
+        voice.say(format!("departing from the paper's protocol: {}", departures.join(" ")));
     }
     let stop = handle_signals()?;
     let mut done = 0;
     for &set in &sets {
-        match with_hands(&a.run, &stop, |around| run_set(exhibit, set, &said, extent, a.seeds, &folder, around))? {
+        match with_hands(a.run.options.memory, voice, &stop, |around| run_set(exhibit, set, &said, extent, a.seeds, &folder, around))? {
             Fate::Done(r) => {
                 done += 1;
                 print(table(exhibit, &r).text());
@@ -51,7 +51,7 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
             }
             Fate::Missing(set, e) => say(format!("{set} is left out: {e}\n")),
             Fate::Stopped => {
-                say(format!("stopped, checkpoint saved; run the same command again to go on in {}", folder.display()));
+                voice.say(format!("stopped, checkpoint saved; run the same command again to go on in {}", folder.display()));
                 return Ok(128 + stop.requested().unwrap_or_default());
             }
         }

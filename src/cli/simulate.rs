@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::SimulateArgs;
-use super::net::thousands;
-use super::{print, say};
+use super::print;
+use super::progress::Voice;
 use crate::data::{DatasetName, ImageSet, LoadOptions, Samples, load, sets};
 use crate::error::{Error, Result};
+use crate::plural::{either, grouped, thousands};
 use crate::shape::Chw;
 use crate::simulate::Kind;
 use crate::simulate::write::{Pictures, write};
@@ -40,23 +41,29 @@ pub fn run(data_dir: PathBuf, a: &SimulateArgs) -> Result<()> {
         labels: [&set.train.labels, &set.test.labels],
         source: &source,
     };
-    let bar = bar((set.train.len() + set.test.len()) as u64);
+    let voice = a.loudness.voice();
+    let bar = bar(voice, (set.train.len() + set.test.len()) as u64);
     let progress = |done: u64| {
         bar.set_position(done);
         if bar.is_hidden() && done.is_multiple_of(LINE_EVERY) {
-            say(format!("  {} of {} recordings", thousands(done as usize), thousands(bar.length().unwrap_or(0) as usize)));
+            voice.say(format!("  {} of {}", thousands(done as usize), grouped(bar.length().unwrap_or(0) as usize, "recording")));
         }
     };
     let made = write(&Disk, &a.out, a.kind, &pictures, a.seed, &progress);
     bar.finish_and_clear();
     let made = made?;
     set.notes.iter().chain(&made.notes).for_each(|n| super::tell(n));
-    let [train, test] = made.recordings.map(thousands);
-    print(format!("simulated {} from {}: {train} training and {test} test recordings in {}", a.kind, set.name, a.out.display()));
+    let [train, test] = [thousands(made.recordings[0]), grouped(made.recordings[1], "test recording")];
+    print(format!("simulated {} from {}: {train} training and {test} in {}", a.kind, set.name, a.out.display()));
     let new = made.recordings[0] + made.recordings[1] - made.kept;
     let seconds = seconds.elapsed().as_secs_f64();
     let mean = made.events as f64 / new.max(1) as f64;
-    print(format!("  {} made now in {seconds:.1} s, {mean:.0} events each; {} were there", thousands(new), thousands(made.kept)));
+    print(format!(
+        "  {} made now in {seconds:.1} s, {mean:.0} events each; {} {} there",
+        thousands(new),
+        thousands(made.kept),
+        either(made.kept, "was", "were")
+    ));
     print("  no camera saw them: accuracy on them says nothing about the real set");
     Ok(())
 }
@@ -106,8 +113,8 @@ fn of_each_class(samples: &Samples, shape: Chw, classes: usize, n: usize) -> Sam
     kept
 }
 
-fn bar(recordings: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(recordings), ProgressDrawTarget::stderr_with_hz(5));
+fn bar(voice: Voice, recordings: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(recordings), voice.target());
     let style = ProgressStyle::with_template("simulating [{bar:24}] {human_pos} of {human_len} recordings, {per_sec}, {eta} left");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "))
 }

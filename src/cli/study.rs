@@ -1,12 +1,13 @@
 //! `spiketrain study`: the same training over rules, T, α and seeds.
 
 use super::args::{RunArgs, StudyArgs, StudyCommand, StudyOptions};
-use super::progress::Terminal;
+use super::progress::{Terminal, Voice};
 use super::train::{handle_signals, load};
-use super::{print, rehearse, say, set_threads};
+use super::{print, rehearse, set_threads};
 use crate::config::{Config, Options};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::plural::counted;
 use crate::study::run::Surroundings;
 use crate::study::table::tables;
 use crate::study::{Kind, Study, default_folder};
@@ -25,22 +26,24 @@ pub fn run(a: &StudyArgs) -> Result<u8> {
 fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Result<u8> {
     set_threads(a.run.options.threads)?;
     let study = Study::new(kind, options(&a.run)?, &a.rules, steps, alphas, &a.tune)?;
+    let voice = a.loudness.voice();
     if a.dry_run {
-        return rehearse::study(&study, a.seeds, a.run.options.memory);
+        return rehearse::study(&study, a.seeds, a.run.options.memory, voice);
     }
     let folder = a.out.clone().unwrap_or_else(|| default_folder(kind, &study.options));
-    say(format!("study {} of {} cells and {} seeds in {}", kind.name(), study.cells.len(), a.seeds, folder.display()));
+    let (cells, seeds) = (counted(study.cells.len(), "cell"), counted(a.seeds, "seed"));
+    voice.say(format!("study {} of {cells} and {seeds} in {}", kind.name(), folder.display()));
     // Of a study that is gone on with this would be the time of what is done, too.
     if !folder.exists() {
-        say(format!(
+        voice.say(format!(
             "{}, at the firing rates of untrained weights; --dry-run shows each cell",
-            rehearse::of_study(&study, a.seeds, a.run.options.memory)?
+            rehearse::of_study(&study, a.seeds, a.run.options.memory, voice)?
         ));
     }
     let stop = handle_signals()?;
-    let rows = with_hands(&a.run, &stop, |around| study.run(&folder, a.seeds, around))?;
+    let rows = with_hands(a.run.options.memory, voice, &stop, |around| study.run(&folder, a.seeds, around))?;
     let Some(rows) = rows else {
-        say(format!("stopped, checkpoint saved; run the same command again to go on in {}", folder.display()));
+        voice.say(format!("stopped, checkpoint saved; run the same command again to go on in {}", folder.display()));
         return Ok(128 + stop.requested().unwrap_or_default());
     };
     tables(&rows).iter().for_each(|t| print(t.text()));
@@ -57,10 +60,15 @@ pub(super) fn options(a: &RunArgs) -> Result<Options> {
 }
 
 /// Does something that trains, with a terminal to watch and data to load.
-pub(super) fn with_hands<T>(a: &RunArgs, stop: &Stop, work: impl FnOnce(&mut Surroundings) -> Result<T>) -> Result<T> {
-    let mut watch = Terminal::new();
-    let mut load = |c: &Config| -> Result<Box<dyn Dataset>> { load(c) };
-    let mut around = Surroundings { load: &mut load, watch: &mut watch, stop, memory: a.options.memory, loaded: None };
+pub(super) fn with_hands<T>(
+    memory: Option<usize>,
+    voice: Voice,
+    stop: &Stop,
+    work: impl FnOnce(&mut Surroundings) -> Result<T>,
+) -> Result<T> {
+    let mut watch = Terminal::new(voice);
+    let mut load = |c: &Config| -> Result<Box<dyn Dataset>> { load(c, voice) };
+    let mut around = Surroundings { load: &mut load, watch: &mut watch, stop, memory, loaded: None };
     let done = work(&mut around);
     watch.clear();
     done

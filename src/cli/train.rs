@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::args::TrainArgs;
-use super::net::thousands;
 use super::progress::{Terminal, Voice};
-use super::{print, rehearse, say, set_threads};
+use super::{print, rehearse, set_threads};
 use crate::config::{BestOn, Config};
 use crate::data::{Dataset, Split, verify};
 use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
+use crate::plural::{counted, counted_as, thousands};
 use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, credit, open};
 
 /// Growth of errors that is said when a run begins: with it `small` takes hundreds of steps to begin learning (docs/measurements.md).
@@ -32,27 +32,25 @@ pub fn run(a: TrainArgs) -> Result<u8> {
         Some(folder) => open::resumed(folder, said.clone()).map(|(folder, config)| (Start::Resumed(folder), config))?,
         None => (Start::New(a.out), open::fresh(said.clone(), a.run.config.as_deref())?),
     };
-    let (data, memory) = (if a.dry_run { load_by(&config, open::rehearsed)? } else { load(&config)? }, a.run.options.memory);
+    let voice = if a.json { Voice::Json } else { a.loudness.voice() };
+    let data = if a.dry_run { load_by(&config, open::rehearsed, voice)? } else { load(&config, voice)? };
+    let memory = a.run.options.memory;
     let config = match a.budget {
         None => config,
         Some(minutes) => {
-            let (fitted, seconds) = rehearse::within(minutes, &config, &*data, memory, a.dry_run)?;
+            let (fitted, seconds) = rehearse::within(minutes, &config, &*data, memory, a.dry_run, voice)?;
             let config = open::fresh(fitted.or(said), a.run.config.as_deref())?;
-            say(format!("{} epochs, T {}: about {:.1} of {minutes:.1} minutes", config.epochs, config.time_steps, seconds / 60.0));
+            let (epochs, steps) = (counted(config.epochs, "epoch"), &config.time_steps);
+            voice.say(format!("{epochs}, T {steps}: about {:.1} of {minutes:.1} minutes", seconds / 60.0));
             config
         }
     };
     let session = Session::new(config, &*data, memory)?;
     if a.dry_run {
-        describe(&session, &mut Terminal::new());
-        return rehearse::dry_run(&session, memory);
+        describe(&session, &mut Terminal::new(voice));
+        return rehearse::dry_run(&session, memory, voice);
     }
     let (device, isa) = (session.config.device.clone(), session.config.isa);
-    let voice = match (a.quiet, a.json) {
-        (true, _) => Voice::Quiet,
-        (_, true) => Voice::Json,
-        _ => Voice::Full,
-    };
     with_engine(&device, isa, Training { session, start, voice })?
 }
 
@@ -64,13 +62,16 @@ struct Training<'a> {
 }
 
 /// Loads the data set of a configuration before the user's eyes.
-pub fn load(c: &Config) -> Result<Box<dyn Dataset>> {
-    load_by(c, open::dataset)
+pub fn load(c: &Config, voice: Voice) -> Result<Box<dyn Dataset>> {
+    load_by(c, open::dataset, voice)
 }
 
+/// A way of loading.
+type Opening = fn(&Config, &mut dyn verify::Observer) -> Result<Box<dyn Dataset>>;
+
 /// The same, by this way of loading.
-pub(super) fn load_by(c: &Config, open: fn(&Config, &mut dyn verify::Observer) -> Result<Box<dyn Dataset>>) -> Result<Box<dyn Dataset>> {
-    let mut watch = super::data::Terminal::new();
+pub(super) fn load_by(c: &Config, open: Opening, voice: Voice) -> Result<Box<dyn Dataset>> {
+    let mut watch = super::data::Terminal::new(voice);
     let set = open(c, &mut watch);
     watch.clear();
     set
@@ -80,7 +81,7 @@ impl Work for Training<'_> {
     type Out = Result<u8>;
 
     fn on<E: Engine + 'static>(self, engine: E) -> Result<u8> {
-        let mut watch = Terminal::new().speaking(self.voice);
+        let mut watch = Terminal::new(self.voice);
         describe(&self.session, &mut watch);
         let (mut trainer, folder) = self.session.start(&engine, self.start, &mut watch)?;
         let path = folder.path().display();
@@ -111,12 +112,12 @@ fn describe(session: &Session, watch: &mut Terminal) {
     watch.follow(&c.time_steps);
     let held_out = if session.validation.is_empty() { String::new() } else { format!(", {} validation", session.validation.len()) };
     watch.note(&format!(
-        "{}{}: {} training{held_out}, {} test samples, {} classes, {}",
+        "{}{}: {} training{held_out}, {}, {}, {}",
         c.dataset,
         simulated(session.data.simulated()),
         session.train.len(),
-        session.data.labels(Split::Test).len(),
-        session.data.classes().len(),
+        counted(session.data.labels(Split::Test).len(), "test sample"),
+        counted_as(session.data.classes().len(), "class", "classes"),
         plan.shape
     ));
     if session.data.steps().is_some() {
@@ -128,12 +129,12 @@ fn describe(session: &Session, watch: &mut Terminal) {
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
     let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(
-        "recipe {}: rule {}{alpha}{relu}, T {}, batch {}, {} epochs, lr {} {}, warm-up {}, seed {}",
+        "recipe {}: rule {}{alpha}{relu}, T {}, batch {}, {}, lr {} {}, warm-up {}, seed {}",
         c.recipe.name(),
         c.rule.name(),
         c.time_steps,
         c.batch,
-        c.epochs,
+        counted(c.epochs, "epoch"),
         c.lr,
         c.schedule,
         c.warm_up,
@@ -142,19 +143,26 @@ fn describe(session: &Session, watch: &mut Terminal) {
     let growth = c.largest_growth();
     if growth > LARGE_GROWTH {
         watch.note(&format!(
-            "note: with α {} an error can grow {growth:.0} times on its way back over {} spikes in a row, which slows the beginning; the authors' code has --alpha 0.2",
+            "note: with α {} an error can grow {growth:.0} times on its way back over {} in a row, which slows the beginning; the authors' code has --alpha 0.2",
             c.alpha,
-            c.time_steps.most()
+            counted(c.time_steps.most(), "spike")
         ));
     }
-    if session.dropped_samples() > 0 {
-        watch.note(&format!("the last {} samples of each epoch are left out: too few for batch statistics", session.dropped_samples()));
+    let dropped = match session.dropped_samples() {
+        0 => None,
+        1 => Some("sample of each epoch is".to_string()),
+        n => Some(format!("{n} samples of each epoch are")),
+    };
+    if let Some(last) = dropped {
+        watch.note(&format!("the last {last} left out: too few for batch statistics"));
     }
     let samples = credit::samples_of(c.batch);
     match session.budget.credit_samples {
         _ if c.credit_every == Some(0) => {}
         0 => watch.note("no credit lines: --memory leaves no room for a look beside the steps"),
-        n if n < samples => watch.note(&format!("credit lines look at {n} samples instead of {samples}, to keep within --memory")),
+        n if n < samples => {
+            watch.note(&format!("credit lines look at {} instead of {samples}, to keep within --memory", counted(n, "sample")))
+        }
         _ => {}
     }
     if c.best_on == BestOn::Test {

@@ -7,6 +7,7 @@ use crate::curriculum::TimeSteps;
 use crate::data::Resize;
 use crate::error::{Error, Result};
 use crate::frames::SplitBy;
+use crate::plural::counted;
 
 /// TOML has no whole numbers above 2^63 - 1: no config.toml could hold a larger one.
 pub(super) fn writable(option: &str, &value: &u64) -> Result<()> {
@@ -65,7 +66,7 @@ impl Config {
                 .remedy("add --val-split 0.1"));
         }
         if let Some(epochs) = self.time_steps.epochs().filter(|&epochs| epochs != self.epochs) {
-            return Err(Error::usage(format!("the curriculum has {epochs} epochs, the run {}", self.epochs))
+            return Err(Error::usage(format!("the curriculum has {}, the run {}", counted(epochs, "epoch"), self.epochs))
                 .option_as("time-steps", &self.time_steps)
                 .remedy("leave --epochs out"));
         }

@@ -10,6 +10,7 @@ use super::sets::Treatment;
 use super::{DatasetName, Samples};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
+use crate::plural::counted;
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 use crate::values::{Normalization, Values};
@@ -179,7 +180,8 @@ pub fn hold_out(labels: &[u16], fraction: f64, seed: u64) -> Result<(Vec<u32>, V
     }
     let (validation, train): (Vec<u32>, Vec<u32>) = (0..labels.len() as u32).partition(|&i| held[i as usize]);
     if train.is_empty() && !labels.is_empty() {
-        return Err(Error::usage(format!("holding out {fraction} of {} samples leaves none", labels.len())).remedy("give a smaller share"));
+        return Err(Error::usage(format!("holding out {fraction} of {} leaves none", counted(labels.len(), "sample")))
+            .remedy("give a smaller share"));
     }
     Ok((train, validation))
 }

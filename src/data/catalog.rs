@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::sets::{self, Origin};
 use super::zip::Zip;
 use crate::error::{Error, Result};
+use crate::plural::counted;
 
 /// The digest of a published file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl Set {
             let Some(path) = self.locate(folder, part) else { continue };
             if let Some((expected, ending)) = self.recordings.get(part) {
                 let found = recordings_in(&path, ending)?;
-                short.extend(found.filter(|n| n != expected).map(|n| format!("{name}: {n} of {expected} recordings")));
+                short.extend(found.filter(|n| n != expected).map(|n| format!("{name}: {n} of {}", counted(*expected, "recording"))));
                 continue;
             }
             let found = fs::metadata(&path).map_err(|e| Error::io(&path, "opening", &e))?.len();

@@ -13,6 +13,7 @@ use super::source::{Capped, gzip_error, open, read_whole};
 use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::plural::counted;
 use crate::shape::Chw;
 
 /// Shape of a picture.
@@ -39,7 +40,11 @@ pub fn parse_batch(file: &Path, bytes: &[u8]) -> Result<Samples> {
     }
     let (records, rest) = bytes.as_chunks::<RECORD>();
     if !rest.is_empty() {
-        let what = format!("expected a multiple of {RECORD} bytes, found {} records and {} bytes more", records.len(), rest.len());
+        let what = format!(
+            "expected a multiple of {RECORD} bytes, found {} and {} more",
+            counted(records.len(), "record"),
+            counted(rest.len(), "byte")
+        );
         return Err(bad(records.len() * RECORD, what));
     }
     let mut samples = Samples { pixels: Vec::with_capacity(records.len() * SHAPE.len()), labels: Vec::with_capacity(records.len()) };
@@ -196,7 +201,7 @@ mod tests {
     fn malformed_batches_are_named_with_their_byte() {
         let e = |bytes: &[u8]| parse_batch(Path::new("b.bin"), bytes).unwrap_err().to_string();
         assert!(e(&[]).contains("b.bin: byte 0: expected records"));
-        assert!(e(&records(&[1, 2])[..4000]).contains("byte 3073: expected a multiple of 3073 bytes, found 1 records and 927 bytes"));
+        assert!(e(&records(&[1, 2])[..4000]).contains("byte 3073: expected a multiple of 3073 bytes, found 1 record and 927 bytes"));
         assert!(e(&records(&[1, 10])).contains("byte 3073: expected a label of 0 to 9, found 10"));
     }
 

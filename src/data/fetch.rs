@@ -11,6 +11,7 @@ use ureq::{Agent, Body, Proxy, Timeout};
 
 use super::verify::{Doing, Observer};
 use crate::error::Error;
+use crate::plural::counted;
 use crate::storage::{Disk, remove_if_there};
 
 /// Bytes moved from the net to the disk at a time.
@@ -94,7 +95,7 @@ impl Job<'_> {
             failures = if have > reached + GOOD_PROGRESS { 1 } else { failures + 1 };
             reached = reached.max(have);
             if failures >= self.patience.attempts {
-                return Err(Stop::Refused(format!("{why} (tried {failures} times)")));
+                return Err(Stop::Refused(format!("{why} (tried {})", counted(failures, "time"))));
             }
             watch.note(&format!("{}: {why}; going on after {have} of {} bytes", self.name, self.total));
             std::thread::sleep(self.patience.pause * failures);

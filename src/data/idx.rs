@@ -10,6 +10,7 @@ use super::source::read_whole;
 use super::{DatasetName, ImageSet, LoadOptions, Samples, at_byte};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::plural::counted;
 use crate::shape::Chw;
 
 /// Highest label of a set of ten classes.
@@ -43,7 +44,7 @@ pub fn parse_images<'a>(file: &Path, bytes: &'a [u8]) -> Result<Images<'a>> {
             return Err(bad(file, offset, format!("expected a side of 1 to {} pixels, found {side}", limits::MAX_SIDE)));
         }
     }
-    exactly(file, 16, (count as u128) * (height * width) as u128, pixels.len(), "pixels")?;
+    exactly(file, 16, (count as u128) * (height * width) as u128, pixels.len(), "pixel")?;
     Ok(Images { count, height, width, pixels })
 }
 
@@ -53,7 +54,7 @@ pub fn parse_images<'a>(file: &Path, bytes: &'a [u8]) -> Result<Images<'a>> {
 /// Format: wrong magic number, header cut off, a label above 9, more or fewer labels than announced.
 pub fn parse_labels<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a [u8]> {
     let ([count], labels) = header::<1>(file, bytes, "labels")?;
-    exactly(file, 8, count as u128, labels.len(), "labels")?;
+    exactly(file, 8, count as u128, labels.len(), "label")?;
     match labels.iter().position(|&l| l > MAX_LABEL) {
         Some(i) => Err(bad(file, 8 + i, format!("expected a label of 0 to {MAX_LABEL}, found {}", labels[i]))),
         None => Ok(labels),
@@ -82,10 +83,14 @@ fn exactly(file: &Path, start: usize, announced: u128, found: usize, what: &str)
     let end = start + found;
     match announced.cmp(&(found as u128)) {
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(bad(file, end, format!("expected {announced} {what}, found {found}: cut off"))),
+        std::cmp::Ordering::Greater => Err(bad(file, end, format!("expected {}, found {found}: cut off", counted(announced, what)))),
         std::cmp::Ordering::Less => {
             let offset = start + announced as usize;
-            Err(bad(file, offset, format!("expected the end after {announced} {what}, found {} more bytes", end - offset)))
+            Err(bad(
+                file,
+                offset,
+                format!("expected the end after {}, found {}", counted(announced, what), counted(end - offset, "more byte")),
+            ))
         }
     }
 }
@@ -121,7 +126,7 @@ pub(super) fn load(name: DatasetName, set: &Set, classes: [&str; 10], options: &
     let mut notes = Vec::new();
     for (split, samples, published) in [("train", &train, 60_000), ("test", &test, 10_000)] {
         if samples.len() != published {
-            notes.push(format!("{split}: {} samples, the published set has {published}", samples.len()));
+            notes.push(format!("{split}: {}, the published set has {published}", counted(samples.len(), "sample")));
         }
     }
     let classes = classes.map(String::from).to_vec();
@@ -141,7 +146,12 @@ fn load_split(image_file: &Path, label_file: &Path) -> Result<Samples> {
         return Err(bad(image_file, 4, "expected pictures, found none".into()));
     }
     if images.count != labels.len() {
-        let found = format!("expected {} labels as there are pictures in {}, found {}", images.count, image_file.display(), labels.len());
+        let found = format!(
+            "expected {} as there are pictures in {}, found {}",
+            counted(images.count, "label"),
+            image_file.display(),
+            labels.len()
+        );
         return Err(bad(label_file, 4, found));
     }
     Ok(Samples { pixels: images.pixels.to_vec(), labels: labels.iter().map(|&l| l as u16).collect() })

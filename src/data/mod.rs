@@ -39,6 +39,7 @@ pub use dataset::{Dataset, Split};
 pub use name::DatasetName;
 
 use crate::error::{Error, Result};
+use crate::plural::counted;
 use crate::shape::Chw;
 use sets::Source;
 
@@ -149,8 +150,8 @@ fn check_limits(train: Option<usize>, test: Option<usize>) -> Result<()> {
 /// How many of `have` samples a limit keeps, and what to say about it.
 fn limited(have: usize, limit: Option<usize>, split: &str) -> (usize, Option<String>) {
     match limit {
-        Some(n) if n < have => (n, Some(format!("{split}: the first {n} of {have} samples"))),
-        Some(n) if n > have => (have, Some(format!("{split}: all {have} samples, fewer than the {n} asked for"))),
+        Some(n) if n < have => (n, Some(format!("{split}: the first {n} of {}", counted(have, "sample")))),
+        Some(n) if n > have => (have, Some(format!("{split}: all {}, fewer than the {n} asked for", counted(have, "sample")))),
         _ => (have, None),
     }
 }
@@ -257,7 +258,7 @@ mod tests {
         assert_eq!(set.train.labels, (0..7).collect::<Vec<u16>>());
         assert_eq!(set.train.pixels, (0..14).collect::<Vec<u8>>());
         assert_eq!(set.test.len(), 1);
-        assert_eq!(set.notes, ["train: the first 7 of 10 samples", "test: all 1 samples, fewer than the 3 asked for"]);
+        assert_eq!(set.notes, ["train: the first 7 of 10 samples", "test: all 1 sample, fewer than the 3 asked for"]);
         let zero = load(sets::GLYPHS, &LoadOptions { test_limit: Some(0), ..Default::default() }).unwrap_err();
         assert!(zero.to_string().starts_with("--test-limit: "));
     }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use sha2::{Digest, Sha256};
 
 use crate::error::Result;
+use crate::plural::{counted, counted_as, either};
 
 /// What a note begins with that is more than a remark.
 pub const WARNING: &str = "warning: ";
@@ -39,17 +40,21 @@ pub(super) fn untested(names: &[String], tested: &[bool]) -> Option<String> {
     let without: Vec<&str> = names.iter().zip(tested).filter(|(_, tested)| !**tested).map(|(name, _)| name.as_str()).collect();
     (!without.is_empty()).then(|| {
         warning(format!(
-            "no test samples of {} of {} classes: {}; the test says nothing about them",
+            "no test samples of {} of {}: {}; the test says nothing about {}",
             without.len(),
-            names.len(),
-            some_of(&without)
+            counted_as(names.len(), "class", "classes"),
+            some_of(&without),
+            either(without.len(), "it", "them")
         ))
     })
 }
 
 /// Says that files below a class folder belong to it. `divided`: there is a folder for the test.
 pub(super) fn deeper(files: usize, example: &str, divided: bool) -> Option<String> {
-    let taken = format!("{files} files lie in folders below their class folder, e.g. {example}: the class is the outer folder");
+    let taken = format!(
+        "{}, e.g. {example}: the class is the outer folder",
+        counted_as(files, "file lies in a folder below its class folder", "files lie in folders below their class folder")
+    );
     match (files, divided) {
         (0, _) => None,
         (_, true) => Some(taken),
@@ -84,8 +89,13 @@ pub(super) fn in_both<K>(files: &[Content<K>], mut read: impl FnMut(&K) -> Resul
     let same: usize = digests.values().filter(|[train, _]| *train > 0).map(|[_, test]| test).sum();
     let all = files.iter().filter(|f| f.test).count();
     Ok((same > 0).then(|| {
-        let which = if same == all { format!("all {all} test files") } else { format!("{same} of {all} test files") };
-        warning(format!("{which} are also in the training set, byte for byte: the test accuracy is too high"))
+        let which = match (same, all) {
+            (1, 1) => "the only test file".to_string(),
+            _ if same == all => format!("all {all} test files"),
+            _ => format!("{same} of {}", counted(all, "test file")),
+        };
+        let are = either(same, "is", "are");
+        warning(format!("{which} {are} also in the training set, byte for byte: the test accuracy is too high"))
     }))
 }
 
@@ -108,7 +118,7 @@ mod tests {
             read.push(*key);
             Ok(key.as_bytes().to_vec())
         });
-        assert!(said.unwrap().unwrap().contains("1 of 3 test files are also in the training set"));
+        assert!(said.unwrap().unwrap().contains("1 of 3 test files is also in the training set"));
         assert_eq!(read, ["abc", "xyz", "abc"]);
         let said = in_both(&files[..3], |key| Ok(key.as_bytes().to_vec())).unwrap();
         assert_eq!(said, None);

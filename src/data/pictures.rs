@@ -15,6 +15,7 @@ use super::own::{self, Content};
 use super::{ImageSet, LoadOptions, Samples, sets};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::plural::{counted, counted_as, either};
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
 
@@ -225,7 +226,11 @@ fn classes_in(dir: &Path, divided: bool, notes: &mut Vec<String>) -> Result<Vec<
         classes.push(Class { name: name_of(&folder), files });
     }
     if others > 0 {
-        notes.push(format!("{}: {others} entries passed over that are not PNG or JPEG", dir.display()));
+        notes.push(format!(
+            "{}: {} not PNG or JPEG",
+            dir.display(),
+            counted_as(others, "entry passed over that is", "entries passed over that are")
+        ));
     }
     let example = deep.first().map_or(String::new(), |path| path.display().to_string());
     notes.extend(own::deeper(deep.len(), &example, divided));
@@ -333,9 +338,12 @@ impl Counts {
         let done = [
             (self.resized, format!("resized to {h}x{w}")),
             (self.turned, "turned as their EXIF orientation says".to_string()),
-            (self.transparent, "have transparent pixels, which count with the colour stored under them".to_string()),
+            (
+                self.transparent,
+                format!("{} transparent pixels, which count with the colour stored under them", either(self.transparent, "has", "have")),
+            ),
         ];
-        done.into_iter().filter(|(n, _)| *n > 0).map(move |(n, what)| format!("{n} of {all} pictures {what}"))
+        done.into_iter().filter(|(n, _)| *n > 0).map(move |(n, what)| format!("{n} of {} {what}", counted(all, "picture")))
     }
 }
 

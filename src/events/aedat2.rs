@@ -12,6 +12,7 @@
 use super::clock;
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::{Error, Result};
+use crate::plural::{counted, either};
 
 /// The format in the table of all.
 pub static FORMAT: Format = Format {
@@ -65,7 +66,9 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
         let mut records = records.iter();
         let before = events.len();
         events.retain(|_| records.next().is_some_and(|r| address_and_time(r).0 & SPECIAL == 0));
-        notes.push(format!("{} special events (bit 15 of the address) left out: they are no change of a pixel", before - events.len()));
+        let special = before - events.len();
+        let (what, they_are) = (counted(special, "special event"), either(special, "it is", "they are"));
+        notes.push(format!("{what} (bit 15 of the address) left out: {they_are} no change of a pixel"));
     }
     notes.extend(clock::unwrap_unknown(&mut events));
     Ok(Recording { format: &FORMAT, sensor: Some(Sensor::DVS128), events, invalid: 0, notes })

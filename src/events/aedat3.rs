@@ -9,6 +9,7 @@
 use super::clock::{self, BITS_31};
 use super::{Event, Format, Recording, Sensor, bad, cut_off, does_not_fit};
 use crate::error::Result;
+use crate::plural::{counted, counted_as};
 
 /// The format in the table of all.
 pub static FORMAT: Format =
@@ -94,14 +95,17 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
     // Where packets count the overflows themselves there is nothing left to find.
     let mut notes: Vec<String> = clock::unwrap(&mut events, BITS_31).into_iter().collect();
     if believed > 0 {
-        notes.push(format!("{believed} events have valid bit 0 in packets whose header says that all are valid: kept, as the header says"));
+        notes.push(format!(
+            "{} valid bit 0 in packets whose header says that all are valid: kept, as the header says",
+            counted_as(believed, "event has", "events have")
+        ));
     }
     if invalid > 0 {
-        notes.push(format!("{invalid} events marked as invalid left out"));
+        notes.push(format!("{} marked as invalid left out", counted(invalid, "event")));
     }
     for (kind, (count, events)) in found.into_iter().enumerate().filter(|(kind, (count, _))| *kind != usize::from(POLARITY) && *count > 0) {
         let kind = KINDS.get(kind).copied().unwrap_or("unknown");
-        notes.push(format!("skipped {count} packets of kind {kind} ({events} events)"));
+        notes.push(format!("skipped {} of kind {kind} ({})", counted(count, "packet"), counted(events, "event")));
     }
     Ok(Recording { format: &FORMAT, sensor, events, invalid, notes })
 }
@@ -175,11 +179,13 @@ fn packet<'a>(bytes: &'a [u8], at: usize, name: &str) -> Result<Packet<'a>> {
     }
     let (body, left) = (u64::from(capacity) * u64::from(size), left - PACKET_HEADER);
     if body > left as u64 {
-        let expected = format!("a packet of {capacity} events of {size} bytes");
+        let expected = format!("a packet of {} of {size} bytes", counted(capacity, "event"));
         return Err(cut_off(name, at, expected, left));
     }
     if size == 0 && capacity > 0 {
-        return Err(bad(name, at + 4, format!("{capacity} events of 0 bytes")).remedy("the file is damaged: download it again"));
+        return Err(
+            bad(name, at + 4, format!("{} of 0 bytes", counted(capacity, "event"))).remedy("the file is damaged: download it again")
+        );
     }
     let (first, number) = (at + PACKET_HEADER, number as usize);
     let events = &bytes[first..first + number * size as usize];

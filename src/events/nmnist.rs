@@ -8,6 +8,7 @@
 use super::clock::{self, BITS_23};
 use super::{Event, Format, Recording, cut_off, does_not_fit};
 use crate::error::Result;
+use crate::plural::counted;
 
 /// The format in the table of all.
 pub static FORMAT: Format = Format {
@@ -46,7 +47,7 @@ pub fn read(bytes: &[u8], name: &str, mut events: Vec<Event>) -> Result<Recordin
     let mut notes = Vec::new();
     if marks > 0 {
         apply_marks(&mut events);
-        notes.push(format!("{marks} marks (y = {MARK}) of an overflow of the time: {MARK_ADDS} µs added from each on"));
+        notes.push(format!("{} (y = {MARK}) of an overflow of the time: {MARK_ADDS} µs added from each on", counted(marks, "mark")));
     } else {
         notes.extend(clock::unwrap(&mut events, BITS_23));
     }

@@ -14,6 +14,7 @@ use super::npy::Array;
 use super::{Event, Format, Recording, Sensor, bad};
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::plural::counted;
 
 /// The format in the table of all.
 pub static FORMAT: Format = Format {
@@ -65,7 +66,7 @@ impl Frames {
         }
         if steps == 0 || !self.steps.is_multiple_of(steps) {
             let fitting: Vec<String> = (1..=self.steps).rev().filter(|t| self.steps.is_multiple_of(*t)).map(|t| t.to_string()).collect();
-            let what = format!("{} frames cannot be brought to T = {steps}", self.steps);
+            let what = format!("{} cannot be brought to T = {steps}", counted(self.steps, "frame"));
             let remedy =
                 format!("choose -T {} (neighbouring frames are added up), or write the frames anew with T = {steps}", fitting.join(", "));
             return Err(Error::usage(what).remedy(remedy));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Event;
+use crate::plural::{counted, either};
 
 /// Events that may yet turn out to be the misplaced ones; older ones keep their place. 8 MiB.
 const WINDOW: usize = 1 << 20;
@@ -61,7 +62,8 @@ pub fn misplaced(events: &[Event]) -> u64 {
 pub fn sort(events: &mut [Event]) -> Option<String> {
     let count = misplaced(events);
     events.sort_by_key(|e| e.t);
-    (count > 0).then(|| format!("{count} of {} events were out of order: sorted by time", events.len()))
+    (count > 0)
+        .then(|| format!("{count} of {} {} out of order: sorted by time", counted(events.len(), "event"), either(count, "was", "were")))
 }
 
 #[cfg(test)]

@@ -211,7 +211,7 @@ fn only_addresses_of_a_dvs128_are_read() {
     };
     let special = with(start + 8 + 2, 0x80).unwrap();
     assert_eq!(special.events, [events[0], events[2]]);
-    assert!(special.notes[0].starts_with("1 special events"), "{:?}", special.notes);
+    assert!(special.notes[0].starts_with("1 special event "), "{:?}", special.notes);
     has(with(start + 16 + 1, 1).unwrap_err(), &[&format!("f.aedat: byte {}", start + 16), "DVS128", "found 0x1", "convert"]);
     let named = |chip: &str| read(format!("#!AER-DAT2.0\r\n# AEChip: {chip}\r\n").as_bytes(), "f.aedat");
     has(named("eu.seebetter.ini.chips.davis.Davis346red").unwrap_err(), &["byte 14", "Davis346red", "convert"]);
@@ -257,7 +257,7 @@ fn a_packet_header_is_believed_only_if_the_bytes_are_there() {
         [size, 0, 0, number, number, number].iter().for_each(|v| packet.extend(v.to_le_bytes()));
         read(&[header.clone(), packet].concat(), "f")
     };
-    assert_eq!(other(0, 0).unwrap().notes, ["skipped 1 packets of kind frame (0 events)"]);
+    assert_eq!(other(0, 0).unwrap().notes, ["skipped 1 packet of kind frame (0 events)"]);
     has(other(0, u32::MAX).unwrap_err(), &["4294967295 events of 0 bytes"]);
     has(other(u32::MAX, u32::MAX).unwrap_err(), &["cut off"]);
 }
@@ -277,11 +277,7 @@ fn other_packets_are_skipped_and_invalid_events_dropped_both_counted() {
     assert_eq!(r.invalid, 1);
     assert_eq!(
         r.notes,
-        [
-            "1 events marked as invalid left out",
-            "skipped 1 packets of kind special (1 events)",
-            "skipped 2 packets of kind IMU6 (7 events)"
-        ]
+        ["1 event marked as invalid left out", "skipped 1 packet of kind special (1 event)", "skipped 2 packets of kind IMU6 (7 events)"]
     );
 }
 

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::data::{Preparation, Resize};
 use crate::plan::Plan;
+use crate::plural::counted;
 use crate::shape::Chw;
 
 use super::tensors::About;
@@ -34,8 +35,9 @@ impl Inputs {
             other => format!("; counted on {}x{} pixels, then made half as wide and high ({})", size.width, size.height, other.name()),
         };
         let cut = format!(
-            "events cut by {} into {steps} slices; a frame holds the counts of its slice, channel 0 OFF, 1 ON",
-            config.split_by.name()
+            "events cut by {} into {}; a frame holds the counts of its slice, channel 0 OFF, 1 ON",
+            config.split_by.name(),
+            counted(steps, "slice")
         );
         Inputs { shape, steps, pixels: (!events).then_some([mean, std]), frames: events.then(|| cut + &smaller), classes: classes.to_vec() }
     }
@@ -45,8 +47,8 @@ impl Inputs {
         match (&self.pixels, &self.frames) {
             (Some([mean, std]), _) => format!(
                 "pixels v of 0 to 255 become (v / 255 - mean[c]) / std[c] with mean {mean:?} and std {std:?}; the picture is presented at each of \
-                 {} steps",
-                self.steps
+                 {}",
+                counted(self.steps, "step")
             ),
             (None, frames) => frames.clone().unwrap_or_default(),
         }

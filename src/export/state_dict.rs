@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::graph::Tensor;
 use crate::error::{Error, Result};
+use crate::plural::{counted, either};
 
 /// What the neurons of a state_dict say of themselves.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,7 +106,9 @@ pub fn neurons(found: &mut BTreeMap<String, Tensor>, said: Said) -> Result<Neuro
     let taken: usize = scalars.values().map(Vec::len).sum();
     if taken > 0 {
         out.notes.push(format!(
-            "{taken} scalars of neurons were read and are no layers: {}",
+            "{} of neurons {} no layers: {}",
+            counted(taken, "scalar"),
+            either(taken, "was read and is", "were read and are"),
             scalars.keys().copied().collect::<Vec<_>>().join(", ")
         ));
     }

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::neuron::Lif;
 use crate::plan::Plan;
+use crate::plural::{counted, either};
 use crate::storage::{self, Published, Storage};
 use crate::tensors::{self, Which};
 
@@ -66,9 +67,11 @@ pub fn read_safetensors(path: &Path) -> Result<(BTreeMap<String, Tensor>, About,
         }
         all.insert(name, Tensor { shape: view.shape().to_vec(), values });
     }
-    let mut notes: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} tensors of {kind} were read as F32")).collect();
+    let mut notes: Vec<String> =
+        kinds.iter().map(|(kind, n)| format!("{} of {kind} {} read as F32", counted(*n, "tensor"), either(*n, "was", "were"))).collect();
     if counters > 0 {
-        notes.push(format!("{counters} counters of batches (num_batches_tracked) were left out: nothing here is computed from them"));
+        let (what, were, them) = (counted(counters, "counter"), either(counters, "was", "were"), either(counters, "it", "them"));
+        notes.push(format!("{what} of batches (num_batches_tracked) {were} left out: nothing here is computed from {them}"));
     }
     Ok((all, about, notes))
 }

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::neuron::Lif;
 use crate::notation::{self, Notation};
 use crate::plan::Plan;
+use crate::plural::{counted, counted_as, either};
 use crate::shape::Chw;
 
 /// A network read layer by layer.
@@ -73,7 +74,11 @@ fn input(shape: &[usize], said: Option<Chw>, notes: &mut Vec<String>) -> Result<
     match said {
         Some(said) if said == found => Ok(said),
         Some(said) if found.area() == 1 && found.c == said.len() => {
-            notes.push(format!("the {} inputs in a row are taken as {said}: channels outermost, then rows, then columns", said.len()));
+            notes.push(format!(
+                "the {} in a row {} taken as {said}: channels outermost, then rows, then columns",
+                counted(said.len(), "input"),
+                either(said.len(), "is", "are")
+            ));
             Ok(said)
         }
         Some(said) => Err(Error::usage(format!("the file has {shape:?}, which are not the {} numbers of {said}", said.len()))
@@ -206,7 +211,12 @@ impl Walk {
         let Neurons { shape, lif, gain } = Neurons::of(&node, &self.step).map_err(|e| e.at(&name))?;
         // One number for all neurons does not say how many they are.
         if !shape.is_empty() && shape.iter().product::<usize>() != self.at.len() || bias.len() != out {
-            return Err(unsupported(format!("{} biases and neurons {shape:?} behind weights that make {}", bias.len(), self.at)).at(name));
+            return Err(unsupported(format!(
+                "{} and neurons {shape:?} behind weights that make {}",
+                counted_as(bias.len(), "bias", "biases"),
+                self.at
+            ))
+            .at(name));
         }
         if let Some(other) = self.lif.filter(|other| *other != lif) {
             let of = |l: Lif| format!("decay {} and threshold {}", l.decay, l.threshold);

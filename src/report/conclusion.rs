@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use super::curves::{mean, rates_of};
 use super::run::groups;
 use super::summary::{duration, last_test, time};
-use super::{Part, Run, Section, Table, count, percent, short};
+use super::{Part, Run, Section, Table, percent, short};
 use crate::notation::Notation;
+use crate::plural::{counted, counted_as};
 use crate::study::Stat;
 
 /// Quantiles 0.975 of Student's t with 1, 2, … degrees of freedom; for more the last one, which is too wide rather than too narrow.
@@ -54,7 +55,7 @@ fn sentences(all: Vec<String>) -> Markup {
 
 /// Accuracy with its spread, and the number of seeds.
 fn measured(g: &Group) -> String {
-    format!("{} % ({})", g.accuracy, count(g.accuracy.n, "seed"))
+    format!("{} % ({})", g.accuracy, counted(g.accuracy.n, "seed"))
 }
 
 /// Classes of a run, if its notation says.
@@ -95,7 +96,8 @@ fn alone(g: &Group) -> Vec<String> {
         );
     }
     if let Some((half, n)) = sampling(g) {
-        said.push(format!("{} leave it uncertain by about ± {half:.2} points (95 %).", count(n, "test sample")));
+        let leave = counted_as(n, "test sample leaves", "test samples leave");
+        said.push(format!("{leave} it uncertain by about ± {half:.2} points (95 %)."));
     }
     if g.accuracy.n == 1 {
         said.push("One seed: how far another seed would be from it is not known.".into());
@@ -142,7 +144,8 @@ fn compared(all: &[Group]) -> Vec<String> {
         said.push("Where there is one seed only, the spread over seeds is not known: another seed may change the order.".into());
     }
     if let Some((half, n)) = sampling(first) {
-        said.push(format!("{} leave each accuracy uncertain by about ± {half:.2} points more (95 %).", count(n, "test sample")));
+        let leave = counted_as(n, "test sample leaves", "test samples leave");
+        said.push(format!("{leave} each accuracy uncertain by about ± {half:.2} points more (95 %)."));
     }
     said.extend(chance_level(first.runs[0]));
     let guessing: Vec<&str> = all.iter().filter(|g| like_guessing(g)).map(|g| g.name.as_str()).collect();

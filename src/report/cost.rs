@@ -7,6 +7,7 @@ use super::run::groups;
 use super::summary::{last_test, rule};
 use super::{Figure, Look, Part, Run, Section, Table, curves, percent, short};
 use crate::error::Result;
+use crate::plural::counted;
 use crate::study::Stat;
 use crate::study::cost::{Cost, Exit};
 
@@ -87,7 +88,7 @@ fn unknown(section: &mut Section, runs: &[Run], known: usize) {
         section.missing.push(format!(
             "{} of {} not shown: no network of theirs could be run on its test set, or it does not spike (see the warnings).",
             runs.len() - known,
-            super::count(runs.len(), "run")
+            counted(runs.len(), "run")
         ));
     }
 }
@@ -106,10 +107,9 @@ pub fn latency(runs: &[Run], look: Option<&Look>) -> Result<Section> {
         section.missing.push("No reading after every step: the network could not be run on its test set, or it does not spike.".into());
         return Ok(section);
     }
-    let mut samples: Vec<String> = known.iter().map(|(_, c)| c.samples.to_string()).collect();
+    let mut samples: Vec<String> = known.iter().map(|(_, c)| counted(c.samples, "test sample")).collect();
     samples.dedup();
-    let note =
-        format!("The network is causal: one pass of T steps tells what a shorter one would say. {} test samples.", samples.join(", "));
+    let note = format!("The network is causal: one pass of T steps tells what a shorter one would say. {}.", samples.join(", "));
     let after =
         |r: &Run| known.iter().find(|(k, _)| k.path == r.path).map(|(_, c)| Series::counted("", c.anytime.iter().map(|a| 100.0 * a)));
     let mean = |(name, group): (String, Vec<&Run>)| Some(Series::mean(name, &group.into_iter().map(after).collect::<Option<Vec<_>>>()?));

@@ -8,6 +8,7 @@ use super::heat::{self, Map};
 use super::{Figure, Part, Run, Section, Table, percent, short};
 use crate::credit::{CreditLine, LayerCredit, MARGIN_BIN, MARGIN_BINS};
 use crate::error::Result;
+use crate::plural::counted;
 
 /// Runs whose pictures fit on a page.
 const MOST_RUNS: usize = 4;
@@ -43,7 +44,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
 
 fn of_run(section: &mut Section, run: &Run, suffix: String) -> Result<()> {
     let Some(last) = run.credit.last() else { return Ok(()) };
-    let when = format!("Epoch {}, step {}, {} samples.", last.epoch, last.step, last.samples);
+    let when = format!("Epoch {}, step {}, {}.", last.epoch, last.step, counted(last.samples, "sample"));
     section.figure(mass(last, &suffix, &when)?);
     section.figure(paths(last, &suffix, &when)?);
     section.figure(across_by_step(last, &suffix, &when)?);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Run;
 use crate::error::{Error, Kind, Result};
+use crate::plural::counted;
 use crate::run_folder::CONFIG;
 use crate::study::{RUNS, STUDY};
 
@@ -36,7 +37,7 @@ pub fn runs(paths: &[PathBuf]) -> Result<Found> {
             }
         }
         if !inside.is_empty() && folders.len() == before {
-            return Err(Error::usage(format!("none of the {} in this folder has finished an epoch", super::count(inside.len(), "run")))
+            return Err(Error::usage(format!("none of the {} in this folder has finished an epoch", counted(inside.len(), "run")))
                 .at(path.display())
                 .remedy("wait for the first epoch, or go on with a run: spiketrain train --resume FOLDER"));
         }

@@ -8,6 +8,7 @@ use super::pixels::{self, Pixels};
 use super::{Figure, Part, Run, Section, Table, percent, short, spikes};
 use crate::engine::Layout;
 use crate::error::Result;
+use crate::plural::{counted, either};
 
 /// Classes up to which the whole matrix is drawn.
 const DRAWN_CLASSES: usize = 40;
@@ -124,10 +125,11 @@ fn of_sample(section: &mut Section, look: &Look, sample: &Sample, number: usize)
 fn show_confusion(section: &mut Section, look: &Look) -> Result<()> {
     let (c, classes) = (&look.confusion, look.classes.len());
     let which = match c.seen == c.of {
+        true if c.of == 1 => "The only test sample".to_string(),
         true => format!("All {} test samples", c.of),
         false => format!("{} of {} test samples, evenly spread (--test-samples 0 takes all)", c.seen, c.of),
     };
-    section.words(html! { p { (which) ", classified by the network of the " (look.source) ": " strong { (percent(c.accuracy(classes))) } " are right." } });
+    section.words(html! { p { (which) ", classified by the network of the " (look.source) ": " strong { (percent(c.accuracy(classes))) } " " (either(c.seen, "is", "are")) " right." } });
     let mut table = Table::new(std::iter::once("class \\ taken for").chain(look.classes.iter().map(String::as_str)));
     let row = |i: usize| &c.counts[i * classes..][..classes];
     table.rows =
@@ -181,10 +183,8 @@ fn worst(c: &Confusion, names: &[String]) -> maud::Markup {
 
 fn show_filters(section: &mut Section, look: &Look) {
     let (units, inputs, what) = match look.layout {
-        Layout::Conv { out, inp, k } => {
-            (out, inp * k * k, format!("{k}x{k} weights of {inp} input channel{}", if inp == 1 { "" } else { "s" }))
-        }
-        Layout::Linear { out, inp } => (out, inp.len(), format!("weights to the {inp} inputs")),
+        Layout::Conv { out, inp, k } => (out, inp * k * k, format!("{k}x{k} weights of {}", counted(inp, "input channel"))),
+        Layout::Linear { out, inp } => (out, inp.len(), format!("weights to the {}", counted(inp.len(), "input"))),
         Layout::PerChannel(_) => return,
     };
     let shown = units.min(FILTERS);

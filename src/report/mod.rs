@@ -30,6 +30,7 @@ pub use run::Run;
 pub use write::{Target, write};
 
 use crate::error::Result;
+use crate::plural::counted;
 
 /// Numbers in rows, for the page and as CSV.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,14 +161,9 @@ impl Report {
 fn heading(names: &[&str]) -> String {
     const MOST: usize = 5;
     match names.len() {
-        n if n > MOST => format!("{} and {} more runs", names[..MOST - 1].join(", "), n + 1 - MOST),
+        n if n > MOST => format!("{} and {}", names[..MOST - 1].join(", "), counted(n + 1 - MOST, "more run")),
         _ => names.join(", "),
     }
-}
-
-/// A number of things: `1 epoch`, `2 epochs`.
-fn count(n: usize, of: &str) -> String {
-    format!("{n} {of}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A share as percent.

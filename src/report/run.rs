@@ -9,6 +9,7 @@ use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
+use crate::plural::{counted, counted_as, either};
 use crate::run_folder::{CONFIG, COST, CREDITS, METRICS, RESULT};
 use crate::storage;
 use crate::study::{self, cost::Cost};
@@ -66,7 +67,11 @@ impl Run {
         };
         if result.is_none() {
             let last = epochs.last().map_or(0, |l| l.epoch);
-            remarks.push(format!("the run is not finished: {last} of {} epochs are done", config.epochs));
+            remarks.push(format!(
+                "the run is not finished: {last} of {} {} done",
+                counted(config.epochs, "epoch"),
+                either(last, "is", "are")
+            ));
         }
         let name = std::path::absolute(path).ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
         Ok(Run {
@@ -195,7 +200,8 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
     }
     if unknown > 0 {
         remarks.push(format!(
-            "{unknown} lines of {METRICS} are of a kind or version that this version of spiketrain does not know; they are left out"
+            "{} a kind or version that this version of spiketrain does not know, and left out",
+            counted_as(unknown, &format!("line of {METRICS} is of"), &format!("lines of {METRICS} are of"))
         ));
     }
     if epochs.is_empty() {

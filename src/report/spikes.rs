@@ -6,9 +6,10 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::chart::{self, Area, COLOURS, Drawn, GRID, Hint, INK, WIDTH};
 use super::look::{Layer, Raster, Sample, Trace};
-use super::{Table, count, percent, short};
+use super::{Table, percent, short};
 use crate::error::Result;
 use crate::neuron;
+use crate::plural::counted;
 
 /// Room on the left for the numbers of neurons.
 const LEFT: i32 = 56;
@@ -47,7 +48,7 @@ pub fn raster(sample: &Sample, layers: &[Layer], steps: usize) -> Result<String>
             hints.extend((0..steps).map(|t| {
                 let fired = raster.spikes.iter().filter(|w| **w >> t & 1 == 1).count();
                 let says =
-                    format!("{} {}, step {}: {} of the {} drawn", i + 1, layer.name, t + 1, count(fired, "spike"), raster.neurons.len());
+                    format!("{} {}, step {}: {} of the {} drawn", i + 1, layer.name, t + 1, counted(fired, "spike"), raster.neurons.len());
                 Hint { place: [(edge(t, steps), top), (edge(t + 1, steps), top + ROWS)], says }
             }));
         }
@@ -58,8 +59,8 @@ pub fn raster(sample: &Sample, layers: &[Layer], steps: usize) -> Result<String>
 
 fn raster_panel(area: &Area, raster: &Raster, layer: &Layer, i: usize, top: i32, steps: usize) -> Drawn {
     let shown = match raster.neurons.len() {
-        n if n == layer.neurons => count(n, "neuron"),
-        n => format!("{n} of {}", count(layer.neurons, "neuron")),
+        n if n == layer.neurons => counted(n, "neuron"),
+        n => format!("{n} of {}", counted(layer.neurons, "neuron")),
     };
     let title = format!("{} {}: {shown}, rate {}", i + 1, layer.name, percent(raster.rate));
     area.draw(&chart::label(title, (LEFT, top - 4), HPos::Left, VPos::Bottom))?;
@@ -126,7 +127,7 @@ fn trace_panel(area: &Area, trace: &Trace, top: i32, (low, high): (f64, f64), th
     let y = |u: f64| top + TRACE - 3 - (f64::from(TRACE - 6) * (u - low) / (high - low)).round() as i32;
     let middle = |t: usize| (edge(t, steps) + edge(t + 1, steps)) / 2;
     let right = WIDTH as i32 - 12;
-    let title = format!("neuron {}: {}", trace.neuron, count(trace.spikes.count_ones() as usize, "spike"));
+    let title = format!("neuron {}: {}", trace.neuron, counted(trace.spikes.count_ones() as usize, "spike"));
     area.draw(&chart::label(title, (LEFT, top - 2), HPos::Left, VPos::Bottom))?;
     area.draw(&PathElement::new([(LEFT, y(0.0)), (right, y(0.0))], GRID.stroke_width(1)))?;
     area.draw(&DashedPathElement::new([(LEFT, y(threshold)), (right, y(threshold))], 6, 4, COLOURS[1].stroke_width(1)))?;

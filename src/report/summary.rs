@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use super::curves::{mean, rates_of};
-use super::{Part, Run, Section, Table, count, percent, short};
+use super::{Part, Run, Section, Table, percent, short};
 use crate::config::BestOn;
 use crate::neuron::Rule;
+use crate::plural::counted;
 
 /// The rule, and α where it counts.
 pub fn rule(run: &Run) -> String {
@@ -95,7 +96,7 @@ fn cards(run: &Run) -> Markup {
             div.card { strong { (last) } span { "test accuracy" (simulated) ", last epoch" } }
             div.card { strong { (percent(mean(rates_of(run.last())))) } span { "mean firing rate of layers" } }
             div.card { strong { (short(run.last().samples_per_s)) } span { "samples/s in training" } }
-            div.card { strong { (duration(time(run))) } span { "for " (count(run.last().epoch as usize, "epoch")) } }
+            div.card { strong { (duration(time(run))) } span { "for " (counted(run.last().epoch as usize, "epoch")) } }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A picture in words, from its numbers: for those who hear the page.
 
-use super::{Figure, Table, count, short};
+use super::{Figure, Table, short};
+use crate::plural::counted;
 
 /// Lines or rows that are described one by one; more would not be listened to.
 const MOST: usize = 6;
@@ -25,7 +26,7 @@ fn numbers(t: &Table) -> String {
         t.rows.iter().map(|r| (r[0].clone(), row(r))).collect()
     };
     let told: Vec<String> = lines.iter().filter_map(|(name, points)| line(name, points, &t.columns[0], by_column)).take(MOST).collect();
-    let size = format!("{}, {}", count(t.rows.len(), "row"), count(t.columns.len(), "column"));
+    let size = format!("{}, {}", counted(t.rows.len(), "row"), counted(t.columns.len(), "column"));
     match told.is_empty() {
         true => format!("The numbers are in the table below ({size})."),
         false if lines.len() > told.len() => format!("{}. More in the table below ({size}).", told.join("; ")),

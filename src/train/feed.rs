@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::data::{Dataset, Preparation, Split};
 use crate::engine::{Batch, Input};
 use crate::error::{Error, Result};
+use crate::plural::counted;
 
 /// Samples of a data set as the network of a configuration reads them.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ impl<'a> Feed<'a> {
     pub fn new(config: &Config, data: &'a dyn Dataset) -> Result<Feed<'a>> {
         if config.time_steps.all().into_iter().any(|steps| data.in_steps(steps).is_none()) {
             let steps = data.steps().unwrap_or(config.time_steps.last());
-            return Err(Error::usage(format!("the recordings of {} are cut into {steps} frames", data.name()))
+            return Err(Error::usage(format!("the recordings of {} are cut into {}", data.name(), counted(steps, "frame")))
                 .option_as("T", &config.time_steps)
                 .remedy(format!("choose -T {steps}, or load them with another T")));
         }

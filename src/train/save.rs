@@ -9,6 +9,7 @@ use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::plan::Plan;
+use crate::plural::counted;
 use crate::tensors::{self, Place, Role, Tensor, Tensors};
 
 /// What a network has learned from, as a checkpoint names it.
@@ -90,7 +91,7 @@ fn nothing_left(c: &Checkpoint, plan: &Plan, kind: CheckpointKind) -> Result<()>
         return Ok(());
     }
     let (left, expected) = (c.tensors.len(), stored(plan, kind).count());
-    Err(Error::format(format!("the checkpoint holds {left} tensors that its network of {expected} does not have")))
+    Err(Error::format(format!("the checkpoint holds {} that its network of {expected} does not have", counted(left, "tensor"))))
 }
 
 impl<E: Engine> Trainer<'_, E> {

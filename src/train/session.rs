@@ -16,6 +16,7 @@ use crate::loss::balanced_weights;
 use crate::network::Network;
 use crate::notation::Notation;
 use crate::plan::Plan;
+use crate::plural::counted;
 use crate::run_folder::RunFolder;
 use crate::storage::Disk;
 use crate::tensors::Tensors;
@@ -246,7 +247,7 @@ fn plan(config: &Config, data: &dyn Dataset) -> Result<Plan> {
 
 fn check_batch(config: &Config, plan: &Plan, samples: usize) -> Result<()> {
     if config.batch > samples {
-        return Err(Error::usage(format!("a batch of {} is larger than the training set of {samples} samples", config.batch))
+        return Err(Error::usage(format!("a batch of {} is larger than the training set of {}", config.batch, counted(samples, "sample")))
             .option("batch")
             .remedy(format!("choose --batch {samples} or less")));
     }

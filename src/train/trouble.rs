@@ -5,6 +5,8 @@
 use super::evaluate::Evaluation;
 use super::record::EpochLine;
 
+use crate::plural::counted;
+
 /// Below this firing rate a layer is called dead.
 const DEAD: f64 = 0.001;
 /// Above this firing rate spikes carry little and cost much; the method's networks fire at about a tenth.
@@ -83,8 +85,8 @@ pub fn of(layers: &[String], classes: usize, before: Option<&Seen>, now: &Seen) 
     let chance = now.train_accuracy.is_some_and(|a| a < CHANCE / classes as f64);
     if classes > 1 && chance && now.epoch >= PATIENCE {
         all.push(trouble("chance", format!(
-            "after {} epochs the training accuracy is {}, no better than chance among {classes} classes: try another --lr, a lower --threshold or a warm-up (--warm-up tssl:2 or ann:2)",
-            now.epoch,
+            "after {} the training accuracy is {}, no better than chance among {classes} classes: try another --lr, a lower --threshold or a warm-up (--warm-up tssl:2 or ann:2)",
+            counted(now.epoch, "epoch"),
             percent(now.train_accuracy.unwrap_or_default())
         )));
     }

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::network::{Method, Output};
 use crate::notation::Notation;
 use crate::plan::Plan;
+use crate::plural::{counted_as, either};
 use crate::run_folder::checkpoint_at;
 use crate::storage::{Published, Storage};
 use crate::tensors::{self, Place, Tensor};
@@ -63,7 +64,11 @@ impl Trained {
         let notation: Notation = c.header.network.parse()?;
         if notation.classes() != c.header.classes.len() {
             let named = c.header.classes.len();
-            return Err(Error::format(format!("the network votes for {} classes, {named} are named", notation.classes())));
+            return Err(Error::format(format!(
+                "the network votes for {}, {named} {} named",
+                counted_as(notation.classes(), "class", "classes"),
+                either(named, "is", "are")
+            )));
         }
         let plan = config.lay_out(notation, c.header.input_shape.parse()?)?;
         let on = on::make(&config, &plan, Weights::Stored(&mut c))?;
@@ -146,7 +151,7 @@ impl Trained {
     pub fn check(&self, data: &dyn Dataset) -> Result<Option<String>> {
         let (plan, shape, classes) = (self.plan(), data.shape(&preparation(&self.config, data)), data.classes().len());
         if (shape, classes) != (plan.shape, plan.classes()) {
-            let takes = format!("the network takes {} and {} classes", plan.shape, plan.classes());
+            let takes = format!("the network takes {} and {}", plan.shape, counted_as(plan.classes(), "class", "classes"));
             return Err(Error::usage(format!("{takes}, the data set has {shape} and {classes}")));
         }
         let others = !self.fingerprint.is_empty() && data.fingerprint() != self.fingerprint;

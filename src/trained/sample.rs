@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::events::{self, npz, order};
 use crate::frames::{self, Quality};
 use crate::loss;
+use crate::plural::{counted, either};
 
 /// What a network reads of a file.
 pub struct Sample {
@@ -136,7 +137,12 @@ impl Trained {
         let quality = Quality { invalid: recording.invalid, ..quality };
         quality.check(config.strict).map_err(|e| e.at(name))?;
         if quality.bad() > 0 {
-            notes.push(format!("{} of {} events are bad", quality.bad(), quality.events + quality.invalid));
+            notes.push(format!(
+                "{} of {} {} bad",
+                quality.bad(),
+                counted(quality.events + quality.invalid, "event"),
+                either(quality.bad(), "is", "are")
+            ));
         }
         Ok(Sample {
             input: Input::Frames(prepare_frames(&counts, sensor, &prep)),

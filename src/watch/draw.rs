@@ -9,6 +9,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Widget
 
 use super::{EpochPoint, Run, State};
 use crate::config::BestOn;
+use crate::plural::counted;
 
 /// Below this there is room for words only.
 const SMALLEST_PICTURE: (u16, u16) = (50, 16);
@@ -91,7 +92,7 @@ impl View<'_> {
             ));
         }
         let Some(l) = &self.run.live else {
-            return Line::from(format!("{} of {} epochs done", self.run.metrics.epochs.len(), self.run.config.epochs));
+            return Line::from(format!("{} of {} done", self.run.metrics.epochs.len(), counted(self.run.config.epochs, "epoch")));
         };
         const CELLS: u64 = 12;
         let full = (l.step * CELLS / l.steps.max(1)).min(CELLS) as usize;
@@ -187,7 +188,7 @@ impl View<'_> {
             bars.push(Line::from("nothing yet").dim());
         }
         if rates.len() > MOST_BARS {
-            bars.push(Line::from(format!("and {} layers more", rates.len() - MOST_BARS)).dim());
+            bars.push(Line::from(format!("and {} more", counted(rates.len() - MOST_BARS, "layer"))).dim());
         }
         bars
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{frames, sensor};
+use super::{Loudness, frames, sensor};
 use crate::data::DatasetName;
 use crate::events::Sensor;
 use crate::events::format::listed;
@@ -34,11 +34,15 @@ pub enum DataCommand {
         /// Fetch from here instead of the publishers, e.g. http://server/mnist/; may be given several times, tried in this order.
         #[arg(long, value_name = "URL")]
         mirror: Vec<String>,
+        #[command(flatten)]
+        loudness: Loudness,
     },
     /// Verify the checksums of the files that are here.
     Check {
         /// Which set [default: all that are here].
         name: Option<String>,
+        #[command(flatten)]
+        loudness: Loudness,
     },
     /// Cut event recordings into frames, once: one cache file, which training opens at once.
     ///
@@ -104,6 +108,8 @@ pub struct SimulateArgs {
     /// Seed of the camera's pixels and noise, and of glyphs.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core]. The recordings do not depend on it.
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -139,6 +145,8 @@ pub struct PrepareArgs {
     /// Folder for prepared frames [default: cache/ in the data folder].
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,

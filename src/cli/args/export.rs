@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Places, RunArgs};
+use super::{Loudness, Places, RunArgs};
 use crate::export::{Format, Profile};
 use crate::limits;
 use crate::shape::Chw;
@@ -33,6 +33,8 @@ pub struct ExportArgs {
     /// Print one JSON object: the agreement.
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub loudness: Loudness,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,

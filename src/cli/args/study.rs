@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::RunArgs;
+use super::{Loudness, RunArgs};
 use crate::config::minutes;
 use crate::neuron::Rule;
 use crate::study::tune::Tune;
@@ -47,6 +47,8 @@ pub struct StudyOptions {
     /// Choose on the validation split first: warm-up (with α, up to 12 further runs per T), lr (4 runs per rule and T), or both.
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',', num_args = 0..=1, default_missing_value = "warm-up")]
     pub tune: Vec<Tune>,
+    #[command(flatten)]
+    pub loudness: Loudness,
 }
 
 #[derive(Args)]
@@ -86,6 +88,8 @@ pub struct ReproduceArgs {
     /// Folder of the studies behind it [default: studies/reproduce].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub loudness: Loudness,
     #[command(flatten)]
     pub run: RunArgs,
 }

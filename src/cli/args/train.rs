@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Loudness;
 use crate::config::{Options, defaults_table, minutes};
 use crate::data::{DatasetName, sets};
 use crate::error::{Error, Result};
@@ -32,11 +33,11 @@ pub struct TrainArgs {
     /// Go on with a stopped run; needs no other option (-j may change). With a larger --epochs it goes on for longer, its schedule restated.
     #[arg(long, value_name = "RUN_FOLDER", help_heading = "Training")]
     pub resume: Option<PathBuf>,
-    /// Say warnings and the result alone.
-    #[arg(long, short, help_heading = "Output", conflicts_with = "json")]
-    pub quiet: bool,
-    /// Print every epoch as a line of JSON on standard output, as in metrics.jsonl, and result.json's object as the last.
-    #[arg(long, help_heading = "Output")]
+    #[command(flatten, next_help_heading = "Output")]
+    pub loudness: Loudness,
+    /// Print every epoch as a line of JSON on standard output, as in metrics.jsonl, and result.json's object as the last; with --dry-run
+    /// what it shows, as one object.
+    #[arg(long, help_heading = "Output", conflicts_with = "quiet")]
     pub json: bool,
     /// Show plan, memory, disk and time per epoch from two real steps; write nothing.
     #[arg(long, help_heading = "Training")]

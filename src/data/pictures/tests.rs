@@ -126,7 +126,7 @@ fn folders_that_would_mislead_are_said() {
     assert_eq!((set.train.len(), set.test.len(), set.classes.len()), (3, 2, 2));
     let said = set.notes.join("\n");
     for part in
-        ["not used: val;", "1 files lie in folders below", "no test samples of 1 of 2 classes: b", "warning: 1 of 2 test files are also"]
+        ["not used: val;", "1 file lies in a folder below", "no test samples of 1 of 2 classes: b", "warning: 1 of 2 test files is also"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }

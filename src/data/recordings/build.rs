@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::events::{self, Event, Sensor, npz, order};
 use crate::frames::{Quality, SplitBy, cells, counts, empty_frames};
 use crate::limits;
+use crate::plural::counted;
 
 /// Notes of single recordings that are kept; more are counted.
 const NOTES: usize = 3;
@@ -143,7 +144,7 @@ fn write_all(
     if notes.len() > NOTES {
         let more = notes.len() - NOTES;
         notes.truncate(NOTES);
-        notes.push(format!("and {more} more notes about single recordings: spiketrain data inspect FILE"));
+        notes.push(format!("and {} about single recordings: spiketrain data inspect FILE", counted(more, "more note")));
     }
     Ok((events, notes))
 }

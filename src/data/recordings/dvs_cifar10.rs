@@ -13,6 +13,7 @@ use crate::data::verify::Observer;
 use crate::error::Result;
 use crate::events::Sensor;
 use crate::events::aedat2::FORMAT;
+use crate::plural::counted_as;
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 /// Recordings per class as published; nine tenths are for training.
@@ -32,7 +33,7 @@ fn plan(_: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observe
         }
     }
     if others > 0 {
-        notes.push(format!("{others} files passed over that are no .aedat"));
+        notes.push(format!("{} no .aedat", counted_as(others, "file passed over that is", "files passed over that are")));
     }
     let mut keyed = Vec::new();
     for (label, mut files) in classes.into_iter().enumerate() {

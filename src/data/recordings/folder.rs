@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::events::format::recording_endings;
 use crate::events::{self, Sensor, npz};
 use crate::limits;
+use crate::plural::counted_as;
 
 pub(in crate::data) const LAYOUT: Layout = Layout { plan, unpacked_list: None, turned: false };
 
@@ -82,7 +83,12 @@ fn what_else(others: &[Entry], endings: &[&str], in_split: impl Fn(&Entry) -> bo
     let mut beside: Vec<&str> = others.iter().filter(is_beside).map(|e| e.root.as_str()).collect();
     let rest = others.len() - beside.len();
     beside.dedup();
-    let passed = (rest > 0).then(|| format!("{rest} files passed over that are no recordings in a class folder"));
+    let passed = (rest > 0).then(|| {
+        format!(
+            "{} in a class folder",
+            counted_as(rest, "file passed over that is no recording", "files passed over that are no recordings")
+        )
+    });
     own::unused(&beside).into_iter().chain(passed).collect()
 }
 

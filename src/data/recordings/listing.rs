@@ -11,6 +11,7 @@ use super::supply::Item;
 use crate::data::zip::Zip;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::plural::counted_as;
 
 /// Folders within folders: deeper ones belong to something else, or lead in a circle.
 const DEPTH: usize = 4;
@@ -185,8 +186,9 @@ impl Strays {
 
     pub fn note(&self, archive: &Path) -> Option<String> {
         (self.outside + self.others > 0).then(|| {
-            let (a, b) = (self.outside, self.others);
-            format!("{}: passed over: {a} members whose path leads out of the archive, {b} links or encrypted", archive.display())
+            let outside = counted_as(self.outside, "member whose path leads", "members whose path leads");
+            let others = counted_as(self.others, "link or encrypted", "links or encrypted");
+            format!("{}: passed over: {outside} out of the archive, {others}", archive.display())
         })
     }
 }

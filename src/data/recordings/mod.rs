@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::frames::{MAX_BAD_SHARE, SplitBy, cells};
 use crate::limits;
+use crate::plural::{counted, either};
 pub use crate::simulate::write::SIMULATED;
 use crate::simulate::write::is_simulated;
 use crate::storage::{self, Digest256, Disk, Storage};
@@ -147,12 +148,13 @@ pub fn check_quality(name: DatasetName, prepared: &Prepared, options: &EventOpti
     let (count, q) = (1 + disordered.count(), entry.quality);
     let share = |part: f64| format!("{:.2} %", 100.0 * part);
     let what = format!(
-        "expected {} of the events out of order at most, found {} of {} ({}); {count} of {} samples have more",
+        "expected {} of the events out of order at most, found {} of {} ({}); {count} of {} {} more",
         share(MAX_BAD_SHARE),
         q.misplaced,
         q.events,
         share(q.misplaced as f64 / q.events as f64),
-        entries.len()
+        counted(entries.len(), "sample"),
+        either(count, "has", "have")
     );
     // A cache has no names of files: the set is listed once more, for this message only.
     let place = place_of(name, sample, options, watch).unwrap_or_else(|_| format!("data set {name}, sample {sample}"));
@@ -280,7 +282,7 @@ fn build_cache(
     let order: Vec<Vec<u32>> = plan.recordings.iter().map(|r| r.samples.iter().map(|s| s.0).collect()).collect();
     let (mut part, done) = Part::begin(storage, path, key, cells(plan.sensor, cut.steps), &order).map_err(cache_error)?;
     if done > 0 {
-        watch.note(&format!("going on after {done} of {} recordings prepared before", order.len()));
+        watch.note(&format!("going on after {done} of {} prepared before", counted(order.len(), "recording")));
     }
     let bytes = |n: usize| plan.recordings[..n].iter().map(|r| r.bytes).sum::<u64>();
     watch.begin(Doing::Preparing, name.as_str(), bytes(done), bytes(order.len()));

@@ -13,6 +13,7 @@ use crate::data::verify::Observer;
 use crate::error::Result;
 use crate::events::Sensor;
 use crate::events::nmnist::FORMAT;
+use crate::plural::{counted, counted_as};
 
 const SENSOR: Sensor = Sensor { width: 34, height: 34 };
 /// Recordings of the published splits.
@@ -34,12 +35,12 @@ fn plan(_: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Observe
         }
     }
     if others > 0 {
-        notes.push(format!("{others} files passed over that are no <digit>/<number>.bin"));
+        notes.push(format!("{} no <digit>/<number>.bin", counted_as(others, "file passed over that is", "files passed over that are")));
     }
     for (test, split) in [(false, "Train"), (true, "Test")] {
         let (found, expected) = (wholes.iter().filter(|w| w.place.test == test).count(), PUBLISHED[usize::from(test)]);
         if found != expected {
-            partial(format!("{split}: expected {expected} recordings, found {found}"), allow_partial, &mut notes)?;
+            partial(format!("{split}: expected {}, found {found}", counted(expected, "recording")), allow_partial, &mut notes)?;
         }
     }
     wholes.sort_by(|a, b| (a.entry.name(), a.place.label).cmp(&(b.entry.name(), b.place.label)));

@@ -10,6 +10,7 @@ use crate::data::cache::part::Block;
 use crate::data::frame_set::FrameSet;
 use crate::error::{Error, Result};
 use crate::frames::{FrameSource, cells};
+use crate::plural::{counted, counted_as};
 
 /// Samples that are looked at: a small batch.
 const SAMPLES: usize = 16;
@@ -76,7 +77,11 @@ pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) ->
     let recordings = plan.recordings.len();
     let mut notes = plan.notes.clone();
     let disk = in_words(bytes, cut);
-    notes.push(format!("not prepared yet: the first {} samples of {recordings} recordings stand for all; {disk}", few.len()));
+    notes.push(format!(
+        "not prepared yet: the first {} of {} for all; {disk}",
+        counted(few.len(), "sample"),
+        counted_as(recordings, "recording stands", "recordings stand")
+    ));
     Ok(FrameSet {
         name,
         sensor: plan.sensor,

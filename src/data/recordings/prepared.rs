@@ -11,6 +11,7 @@ use crate::data::frame_set::{FrameSet, FrameSplit};
 use crate::data::own::warning;
 use crate::data::{hex, limited};
 use crate::frames::Quality;
+use crate::plural::{counted, counted_as, either};
 
 /// Classes that a note names.
 const NAMED: usize = 3;
@@ -99,11 +100,12 @@ fn without_events(cache: &Cache) -> Option<String> {
     if classes.len() > NAMED {
         let more = classes.len() - NAMED;
         classes.truncate(NAMED);
-        classes.push(format!("{more} more classes"));
+        classes.push(counted_as(more, "more class", "more classes"));
     }
     let all = all.len();
     (empty > 0).then(|| {
-        warning(format!("{empty} of {all} recordings hold no events (class {}): nothing can be learned of them", classes.join(", ")))
+        let (recordings, hold, them) = (counted(all, "recording"), either(empty, "holds", "hold"), either(empty, "it", "them"));
+        warning(format!("{empty} of {recordings} {hold} no events (class {}): nothing can be learned of {them}", classes.join(", ")))
     })
 }
 
@@ -117,9 +119,12 @@ fn with_gaps(cache: &Cache) -> Option<String> {
         (all.iter().map(|e| e.quality.empty_frames).sum::<u64>(), all.iter().map(|e| e.duration as f64 / 1e6).sum::<f64>());
     let frames = steps * all.len();
     let what = format!(
-        "{found} of {} recordings ({share:.1} %) have no event in half of their {steps} frames or more ({empty} of {frames} frames are empty, \
+        "{found} of {} ({share:.1} %) {} no event in half of {} {steps} frames or more ({empty} of {frames} frames {} empty, \
          {seconds:.1} s in all): gaps in time, or few events; spiketrain data inspect FILE shows one",
-        all.len()
+        counted(all.len(), "recording"),
+        either(found, "has", "have"),
+        either(found, "its", "their"),
+        either(empty, "is", "are")
     );
     (steps > 1 && found > 0).then(|| warning(what))
 }

@@ -20,7 +20,7 @@ fn splits_are_taken_or_drawn_from_the_seed() {
     let p = ready(sets::EVENTS, &of(dir.path()));
     assert_eq!(p.cache.about().classes, ["clap", "wave"]);
     assert_eq!(p.per_class(), [vec![4, 8], vec![1, 2]]);
-    assert!(p.notes.iter().any(|n| n.starts_with("1 files passed over")), "{:?}", p.notes);
+    assert!(p.notes.iter().any(|n| n.starts_with("1 file passed over")), "{:?}", p.notes);
     let hash = |seed| ready(sets::EVENTS, &EventOptions { seed, ..of(dir.path()) }).cache.about().split_hash.clone();
     assert!(hash(1) == p.cache.about().split_hash && (2..6).any(|seed| hash(seed) != hash(1)));
     let other = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ fn one_recording_out_of_order_among_many_is_refused_by_name() {
         let e = load(sets::EVENTS, &of(dir.path()), &mut ()).err().unwrap();
         let text = e.to_string();
         assert_eq!(e.exit_code(), 2, "{text}");
-        for part in ["mine/b/late.aedat: ", "39 of 40 (97.50 %); 1 of 121 samples have more", "--sort"] {
+        for part in ["mine/b/late.aedat: ", "39 of 40 (97.50 %); 1 of 121 samples has more", "--sort"] {
             assert!(text.contains(part), "no '{part}': {text}");
         }
     }
@@ -179,7 +179,7 @@ fn what_would_mislead_is_said() {
     assert_eq!((&p.cache.about().classes[..], p.per_class()), (&["clap".to_string(), "wave".to_string()][..], [vec![2, 3], vec![1, 0]]));
     let said = p.notes.join("\n");
     for part in
-        ["not used: val;", "3 files lie in folders below", "no test samples of 1 of 2 classes: wave", "warning: all 1 test files are also"]
+        ["not used: val;", "3 files lie in folders below", "no test samples of 1 of 2 classes: wave", "warning: the only test file is also"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }
