@@ -8,6 +8,8 @@ use crate::limits;
 use crate::memory::{self, Load, MemoryPlan};
 use crate::notation::Notation;
 use crate::plan::{Front, Plan};
+// Where the other commands look for it.
+pub use crate::report::thousands;
 
 /// Prints the layers of a network.
 pub fn run(a: &NetArgs) -> Result<u8> {
@@ -74,19 +76,6 @@ pub fn memory_lines((name, engine): (&str, &dyn MemoryPlan), plan: &Plan, load: 
         mb(m.work),
         mb(m.total())
     )
-}
-
-/// 1234567 → 1,234,567
-pub fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -165,9 +165,27 @@ fn heading(names: &[&str]) -> String {
     }
 }
 
-/// A number of things: `1 epoch`, `2 epochs`.
+/// A number of things: `1 epoch`, `2 epochs`, `1,000 epochs`.
 fn count(n: usize, of: &str) -> String {
-    format!("{n} {of}{}", if n == 1 { "" } else { "s" })
+    format!("{} {of}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
+/// A whole number with its thousands apart: `1,234,567`.
+pub fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// An amount in a table that is shown: four digits, and from a thousand on the whole number. In files it is [`short`], which programs read.
+fn amount(v: f64) -> String {
+    if (999.95..9e15).contains(&v) { thousands(v.round() as usize) } else { short(v) }
 }
 
 /// A share as percent.

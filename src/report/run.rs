@@ -195,7 +195,9 @@ fn metrics(file: &Path, folder: &Path) -> Result<Metrics> {
     }
     if unknown > 0 {
         remarks.push(format!(
-            "{unknown} lines of {METRICS} are of a kind or version that this version of spiketrain does not know; they are left out"
+            "{} of {METRICS} {} of a kind or version that this version of spiketrain does not know; left out",
+            super::count(unknown, "line"),
+            if unknown == 1 { "is" } else { "are" }
         ));
     }
     if epochs.is_empty() {

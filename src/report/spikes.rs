@@ -4,9 +4,9 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::chart::{self, Area, COLOURS, Drawn, GRID, Hint, INK, WIDTH};
+use super::chart::{self, Area, COLOURS, Drawn, GRID, Hint, INK, TEXT, WIDTH};
 use super::look::{Layer, Raster, Sample, Trace};
-use super::{Table, count, percent, short};
+use super::{Table, count, percent, short, thousands};
 use crate::error::Result;
 use crate::neuron;
 
@@ -59,10 +59,11 @@ pub fn raster(sample: &Sample, layers: &[Layer], steps: usize) -> Result<String>
 fn raster_panel(area: &Area, raster: &Raster, layer: &Layer, i: usize, top: i32, steps: usize) -> Drawn {
     let shown = match raster.neurons.len() {
         n if n == layer.neurons => count(n, "neuron"),
-        n => format!("{n} of {}", count(layer.neurons, "neuron")),
+        n => format!("{} of {}", thousands(n), count(layer.neurons, "neuron")),
     };
     let title = format!("{} {}: {shown}, rate {}", i + 1, layer.name, percent(raster.rate));
     area.draw(&chart::label(title, (LEFT, top - 4), HPos::Left, VPos::Bottom))?;
+    area.draw(&chart::label("neuron", (LEFT - 5, top - 4), HPos::Right, VPos::Bottom))?;
     let frame = [(LEFT, top), (WIDTH as i32 - 12, top + ROWS)];
     area.draw(&Rectangle::new(frame, GRID.stroke_width(1)))?;
     let rows = raster.neurons.len().max(1);
@@ -128,9 +129,13 @@ fn trace_panel(area: &Area, trace: &Trace, top: i32, (low, high): (f64, f64), th
     let right = WIDTH as i32 - 12;
     let title = format!("neuron {}: {}", trace.neuron, count(trace.spikes.count_ones() as usize, "spike"));
     area.draw(&chart::label(title, (LEFT, top - 2), HPos::Left, VPos::Bottom))?;
+    area.draw(&chart::label("u", (LEFT - 5, top - 2), HPos::Right, VPos::Bottom))?;
     area.draw(&PathElement::new([(LEFT, y(0.0)), (right, y(0.0))], GRID.stroke_width(1)))?;
     area.draw(&DashedPathElement::new([(LEFT, y(threshold)), (right, y(threshold))], 6, 4, COLOURS[1].stroke_width(1)))?;
     area.draw(&chart::label(short(threshold), (LEFT - 5, y(threshold)), HPos::Right, VPos::Center))?;
+    if y(0.0) - y(threshold) >= TEXT {
+        area.draw(&chart::label("0", (LEFT - 5, y(0.0)), HPos::Right, VPos::Center))?;
+    }
     let fired = |t: usize| trace.spikes >> t & 1 == 1;
     let path = trace.u.iter().enumerate().flat_map(|(t, &u)| {
         let after = neuron::rest(f64::from(u), fired(t));

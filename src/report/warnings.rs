@@ -1,7 +1,7 @@
 //! What to know before believing a result, in plain words.
 
 use super::summary::last_test;
-use super::{Look, Run, percent};
+use super::{Look, Run, count, percent};
 use crate::config::BestOn;
 use crate::data::own::WARNING;
 use crate::train::trouble::{self, Seen};
@@ -43,7 +43,7 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
         said.push("the best epoch was chosen on the test set: its accuracy is a biased estimate, too high on average".into());
     }
     let limits = [("training", c.train_limit), ("test", c.test_limit)];
-    let cut: Vec<String> = limits.iter().filter_map(|(what, n)| Some(format!("{} {what} samples", (*n)?))).collect();
+    let cut: Vec<String> = limits.iter().filter_map(|(what, n)| Some(count((*n)?, &format!("{what} sample")))).collect();
     if !cut.is_empty() && !c.dataset.is_drawn() {
         said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
     }
