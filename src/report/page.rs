@@ -95,10 +95,11 @@ fn inline(f: &Figure) -> String {
     format!("{head} role=\"img\" aria-label=\"{label}\">{inside}{body}")
 }
 
-/// Whether a value may be broken anywhere: digests and paths have no places of their own for that, and would push the table off the page.
-fn long(value: &str) -> bool {
+/// The class of a value that may be broken anywhere: digests and paths have no places of their own for that, and would push the table off
+/// the page.
+fn long(value: &str) -> Option<&'static str> {
     const WORD: usize = 24;
-    value.split_whitespace().any(|word| word.chars().count() > WORD)
+    value.split_whitespace().any(|word| word.chars().count() > WORD).then_some("long")
 }
 
 fn table(t: &Table) -> Markup {
@@ -110,8 +111,8 @@ fn table(t: &Table) -> Markup {
                     @for row in t.rows.iter().take(SHOWN_ROWS) {
                         tr {
                             @for (i, value) in row.iter().take(SHOWN_COLUMNS).enumerate() {
-                                @if i == 0 { th.long[long(value)] scope="row" { (value) } }
-                                @else { td.long[long(value)] data-of=(t.columns.get(i).map_or("", String::as_str)) { (value) } }
+                                @if i == 0 { th class=[long(value)] scope="row" { (value) } }
+                                @else { td class=[long(value)] data-of=(t.columns.get(i).map_or("", String::as_str)) { (value) } }
                             }
                         }
                     }
