@@ -271,6 +271,10 @@ fn readable(page: &str) {
             let shares = ["accuracy", "firing rate", "share", "neurons that"].iter().any(|w| text.contains(w));
             assert!(!shares || text.contains("in %"), "{title}: no unit in '{text}'");
         }
+        if title.starts_with("Membrane potentials") {
+            let panels = texts.iter().filter(|t| t.starts_with("u of neuron ")).count();
+            assert!(panels > 0 && figure.contains("u has no unit"), "{title}: {texts:?}");
+        }
         axes += usize::from(texts.contains(&"epoch") || texts.contains(&"time step"));
         // The pictures that went in are what they show; of all others every value can be pointed at.
         let input = title.starts_with("Input of ") || title.starts_with("Frames of ");

@@ -63,7 +63,6 @@ fn raster_panel(area: &Area, raster: &Raster, layer: &Layer, i: usize, top: i32,
     };
     let title = format!("{} {}: {shown}, rate {}", i + 1, layer.name, percent(raster.rate));
     area.draw(&chart::label(title, (LEFT, top - 4), HPos::Left, VPos::Bottom))?;
-    area.draw(&chart::label("neuron", (LEFT - 5, top - 4), HPos::Right, VPos::Bottom))?;
     let frame = [(LEFT, top), (WIDTH as i32 - 12, top + ROWS)];
     area.draw(&Rectangle::new(frame, GRID.stroke_width(1)))?;
     let rows = raster.neurons.len().max(1);
@@ -127,9 +126,8 @@ fn trace_panel(area: &Area, trace: &Trace, top: i32, (low, high): (f64, f64), th
     let y = |u: f64| top + TRACE - 3 - (f64::from(TRACE - 6) * (u - low) / (high - low)).round() as i32;
     let middle = |t: usize| (edge(t, steps) + edge(t + 1, steps)) / 2;
     let right = WIDTH as i32 - 12;
-    let title = format!("neuron {}: {}", trace.neuron, count(trace.spikes.count_ones() as usize, "spike"));
+    let title = format!("u of neuron {}: {}", trace.neuron, count(trace.spikes.count_ones() as usize, "spike"));
     area.draw(&chart::label(title, (LEFT, top - 2), HPos::Left, VPos::Bottom))?;
-    area.draw(&chart::label("u", (LEFT - 5, top - 2), HPos::Right, VPos::Bottom))?;
     area.draw(&PathElement::new([(LEFT, y(0.0)), (right, y(0.0))], GRID.stroke_width(1)))?;
     area.draw(&DashedPathElement::new([(LEFT, y(threshold)), (right, y(threshold))], 6, 4, COLOURS[1].stroke_width(1)))?;
     area.draw(&chart::label(short(threshold), (LEFT - 5, y(threshold)), HPos::Right, VPos::Center))?;
