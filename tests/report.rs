@@ -102,6 +102,7 @@ fn a_report_says_everything_and_fetches_nothing() {
     let page = fs::read_to_string(dir.path().join("run/report.html")).unwrap();
     let elements = balanced(&page);
     self_contained(&page);
+    readable(&page);
     for id in SECTIONS {
         assert!(page.contains(&format!("id=\"{id}\"")), "no section {id}");
     }
@@ -215,7 +216,136 @@ fn bad_input_is_named_and_nothing_is_overwritten() {
     refused(dir.path(), &["run", "motions"], &["motions: this run tells 11 classes", "run has 10 classes"]);
     assert_eq!(fs::read(at("run/report.html")).unwrap(), before);
     report(dir.path(), &["motions", "--samples", "1"]);
-    assert!(fs::read_to_string(at("motions/report.html")).unwrap().contains("motions (simulated)"));
+    let page = fs::read_to_string(at("motions/report.html")).unwrap();
+    assert!(page.contains("motions (simulated)"));
+    readable(&page);
+}
+
+/// What stands between `from` and `to`, each time.
+fn between<'a>(text: &'a str, from: &'a str, to: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(from).skip(1).map(move |rest| rest.split(to).next().unwrap())
+}
+
+fn number(text: &str) -> f64 {
+    text.parse().unwrap_or_else(|_| panic!("'{text}' is no number"))
+}
+
+/// Pixels that a page leaves beside a picture on a phone of 390.
+const PHONE: f64 = 390.0 - 32.0;
+
+/// What every page promises to those who read it on paper, on a phone, in the dark, or do not see it.
+fn readable(page: &str) {
+    let css = between(page, "<style>", "</style>").next().unwrap();
+    let (screen, print) = css.split_once("@media print").unwrap();
+    for size in between(screen, "font-size: ", ";").chain(between(screen, "font: ", "/")) {
+        let least = size.trim_start_matches("clamp(").split(',').next().unwrap();
+        assert!(16.0 * number(least.trim_end_matches("rem")) >= 12.0, "text of {size}");
+    }
+    for rule in ["prefers-color-scheme: dark) { svg.values", ".table { overflow-x: auto", ".long { overflow-wrap: anywhere"] {
+        assert!(screen.contains(rule), "no '{rule}' in the style");
+    }
+    for rule in ["h2::after, h3::after", "figure, .card, tr, .warnings { break-inside: avoid; }", "p + .table"] {
+        assert!(print.contains(rule), "no '{rule}' for print");
+    }
+    // Every table may be wider than the page: it is scrolled, not cut.
+    let boxed = page.matches("<div class=\"table\" tabindex=\"0\" role=\"region\" aria-label=\"Table\"><table>").count();
+    assert_eq!(boxed, page.matches("<table>").count());
+    for cell in between(page, "<td", "</td>") {
+        let (tag, text) = cell.split_once('>').unwrap();
+        assert!(tag.contains("class=\"long\"") || text.split_whitespace().all(|w| w.len() < 40), "'{text}' pushes its table off the page");
+    }
+    let (mut pictures, mut values, mut axes) = (0, 0, 0);
+    for figure in between(page, "<figure", "</figure>") {
+        let title = between(figure, "<strong>", "</strong>").next().unwrap();
+        let svg = between(figure, "<svg", "</svg>").next().unwrap();
+        let (tag, inside) = svg.split_once('>').unwrap();
+        assert!(tag.contains("role=\"img\"") && between(tag, "aria-label=\"", "\"").all(|l| l.len() > title.len() + 10), "{title}: {tag}");
+        assert!(inside.starts_with("<title>") && inside.contains("</title><desc>"), "{title}: no summary");
+        let wide = number(between(tag, "width=\"", "\"").next().unwrap());
+        for size in between(inside, "font-size=\"", "\"") {
+            assert!(number(size) * (PHONE / wide).min(1.0) >= 12.0, "{title}: text of {size} in a picture of {wide}");
+        }
+        let texts: Vec<&str> = between(inside, "<text", "</text>").map(|t| t.split_once('>').unwrap().1.trim()).collect();
+        for text in &texts {
+            assert!(!text.trim_start_matches('-').starts_with('.'), "{title}: '{text}' is cut off");
+            let shares = ["accuracy", "firing rate", "share", "neurons that"].iter().any(|w| text.contains(w));
+            assert!(!shares || text.contains("in %"), "{title}: no unit in '{text}'");
+        }
+        if title.starts_with("Membrane potentials") {
+            let panels = texts.iter().filter(|t| t.starts_with("u of neuron ")).count();
+            assert!(panels > 0 && figure.contains("u has no unit"), "{title}: {texts:?}");
+        }
+        axes += usize::from(texts.contains(&"epoch") || texts.contains(&"time step"));
+        // The pictures that went in are what they show; of all others every value can be pointed at.
+        let input = title.starts_with("Input of ") || title.starts_with("Frames of ");
+        let hints = between(inside, "<title>", "</title>").count() - 1;
+        assert!(input || hints > 1, "{title}: {hints} values under the pointer");
+        values += hints;
+        pictures += 1;
+    }
+    assert!(pictures > 5 && axes > 3, "{pictures} pictures, {axes} with an axis of time");
+    for one in ["epochs", "seeds", "runs", "spikes", "neurons", "samples", "test samples", "input channels", "lines"] {
+        assert!(![" ", ">", "("].iter().any(|before| page.contains(&format!("{before}1 {one}"))), "1 {one}");
+    }
+    let at = |id: &str| page.find(&format!("<section id=\"{id}\"")).unwrap_or_else(|| panic!("no section {id}"));
+    assert!(at("conclusion") < at("warnings") && at("warnings") < at("summary") && at("summary") < at("curves"));
+    assert!(page.contains("Chance level: guessing among"));
+    println!("{pictures} pictures, {values} values under the pointer, {boxed} tables");
+}
+
+/// The rows of the first table of a section.
+fn rows(page: &str, section: &str) -> usize {
+    let from = page.find(&format!("<section id=\"{section}\"")).unwrap();
+    let section = page[from..].split("</section>").next().unwrap();
+    between(section, "<tbody>", "</tbody>").next().map_or(0, |t| t.matches("<tr>").count())
+}
+
+#[test]
+fn a_study_and_a_folder_of_runs_are_compared_readably() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = ["--epochs=2", "-T=4", "--train-limit=80", "--test-limit=40", "--batch=16", "--net=4C3-MP4-20FC-10Voting"];
+    let args = [
+        ["study", "ablation", "--out=study", "--seeds=2", "--rules=bpsa,bpsa+bpta", "--credit-every=2", "--warm-up=ann:1"].as_slice(),
+        &small,
+    ]
+    .concat();
+    let (code, out, err) = spiketrain(dir.path(), &args);
+    assert_eq!(code, 0, "{out}{err}");
+    report(dir.path(), &["study", "--samples=1"]);
+    let page = fs::read_to_string(dir.path().join("study/report.html")).unwrap();
+    balanced(&page);
+    self_contained(&page);
+    readable(&page);
+    for words in [
+        "(2 seeds)",
+        "standard deviation over seeds",
+        "The runs differ in: rule.",
+        "Shaded: ann warm-up, epoch 1.",
+        "<th scope=\"row\">bpsa+bpta-s2</th>",
+    ] {
+        assert!(page.contains(words), "no '{words}'");
+    }
+    assert_eq!((rows(&page, "conclusion"), rows(&page, "energy")), (2, 4));
+
+    // Runs of no study: nobody has measured their energy before.
+    fs::create_dir(dir.path().join("runs")).unwrap();
+    for (rule, more) in [("bpsa", "--augment=true"), ("bpsa+bpta", "--augment=false")] {
+        train(dir.path(), &format!("runs/{rule}"), &[&format!("--rule={rule}"), more, "--credit-every=4", "--warm-up=tssl:1"]);
+        assert!(!dir.path().join("runs").join(rule).join("cost.json").exists());
+    }
+    report(dir.path(), &["runs", "--samples=1"]);
+    let page = fs::read_to_string(dir.path().join("runs/report.html")).unwrap();
+    balanced(&page);
+    readable(&page);
+    for words in [
+        "one seed only",
+        "in the runs that augment, on augmented samples",
+        "Shaded: tssl warm-up, epoch 1.",
+        "The runs differ in: augment, rule.",
+    ] {
+        assert!(page.contains(words), "no '{words}'");
+    }
+    assert_eq!((rows(&page, "conclusion"), rows(&page, "energy")), (2, 2));
 }
 
 /// Loads the page in Chromium, where there is one: all of it is there, and the console stays silent.

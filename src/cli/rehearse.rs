@@ -205,7 +205,7 @@ pub fn dry_run(session: &Session, memory: Option<usize>, voice: Voice) -> Result
 fn facts(session: &Session, memory: Option<usize>) -> Result<Value> {
     let (c, plan, data) = (&session.config, &session.plan, session.data);
     let load = load_of(c, data);
-    let step = engines::memory(c.engine).step(plan, &load, &session.budget.recompute);
+    let step = engines::memory(&c.device).step(plan, &load, &session.budget.recompute);
     let layers = rows(plan).into_iter().map(|r| {
         json!({"name": r.name, "input": r.input.to_string(), "output": r.output.to_string(), "parameters": r.parameters, "macs": r.macs})
     });

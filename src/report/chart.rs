@@ -90,8 +90,8 @@ pub struct Lines {
     pub from_zero: bool,
     /// The y axis ends here, if it is not to end at the largest value.
     pub to: Option<f64>,
-    /// A stretch of x with a shade behind it, and a word for it.
-    pub shaded: Option<(f64, f64, String)>,
+    /// Whole x with a shade behind them, from the first to the last.
+    pub shaded: Option<(f64, f64)>,
 }
 
 /// An SVG document of this size.
@@ -131,6 +131,7 @@ pub fn lines(chart: &Lines) -> Result<String> {
 }
 
 /// What a browser shows while the pointer rests on a place, without a script.
+#[derive(Clone, Debug)]
 pub struct Hint {
     /// Left upper and right lower corner.
     pub place: [(i32, i32); 2],
@@ -139,7 +140,7 @@ pub struct Hint {
 }
 
 /// More would make a page heavy; then every second, third, … of them is there.
-const MOST_HINTS: usize = 1600;
+pub const MOST_HINTS: usize = 1600;
 
 /// The same picture with places that say their value.
 pub fn with_hints(svg: &str, hints: &[Hint]) -> String {
@@ -163,7 +164,12 @@ fn ranges(chart: &Lines) -> ((f64, f64), (f64, f64)) {
     let points = || chart.series.iter().flat_map(|s| &s.points).filter(|p| p.1.is_finite());
     let (first, last) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.0), b.max(p.0)));
     let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p.1), b.max(p.1)));
-    let (first, last) = if first > last { (0.0, 1.0) } else { (first, if last > first { last } else { first + 1.0 }) };
+    let (first, last) = match first {
+        _ if first > last => (0.0, 1.0),
+        // In the middle: nothing was measured at the next x.
+        _ if first == last => (first - 0.5, first + 0.5),
+        _ => (first, last),
+    };
     let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
     let bottom = if chart.from_zero && low >= 0.0 { 0.0 } else { low };
     let top = chart.to.unwrap_or(high).max(high);
@@ -187,7 +193,7 @@ struct Ticks {
 impl Ticks {
     fn of(values: &[f64]) -> Ticks {
         let largest = values.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-        let power = largest > 0.0 && !(1e-2..1e5).contains(&largest);
+        let power = largest > 0.0 && !(1e-3..1e5).contains(&largest);
         let name = |v: f64, digits: usize| if power { format!("{v:.digits$e}") } else { format!("{v:.digits$}") };
         let exact = |v: f64, digits: usize| name(v, digits).parse::<f64>().is_ok_and(|n| (n - v).abs() <= 1e-6 * largest);
         let digits = (0..6).find(|&d| values.iter().all(|v| exact(*v, d))).unwrap_or(6);
@@ -215,22 +221,30 @@ pub fn panel(area: &Area, chart: &Lines, margin: i32, hints: &mut Vec<Hint>) -> 
     area.draw(&label(&chart.y, (6, 2), HPos::Left, VPos::Top))?;
     let ys = Ticks::of(&RangedCoordf64::from(bottom..top).key_points(Y_TICKS));
     let left = (ys.longest as u32 * CHARACTER + 14).max(30);
-    let most = |longest: usize| ((WIDTH - left - 16) as usize / (longest * CHARACTER as usize + 14)).clamp(2, 9);
+    let room = (WIDTH - left - 16) as usize;
+    let most = |longest: usize| (room / (longest * CHARACTER as usize + 14)).clamp(2, 9);
     let whole = format!("{last:.0}").len();
-    let xs = Ticks::of(&RangedCoordf64::from(first..last).key_points(most(whole + 2)));
+    // As many as there is room for, by what will be written there.
+    let named = |n: usize| (n, Ticks::of(&RangedCoordf64::from(first..last).key_points(n)));
+    let fits = |(n, t): &(usize, Ticks)| n * (t.longest * CHARACTER as usize + 14) <= room;
+    let (real, xs) = (2..=9).rev().map(named).find(fits).unwrap_or_else(|| named(2));
     let mut axes = ChartBuilder::on(area);
     axes.margin_top(margin).margin_right(16).x_label_area_size(46).y_label_area_size(left);
     let mut axes = axes.build_cartesian_2d(first..last, bottom..top)?;
-    if let Some((from, to, _)) = &chart.shaded {
+    if let Some((from, to)) = chart.shaded {
         let corners = [((from - 0.5).max(first), bottom), ((to + 0.5).min(last), top)];
         axes.draw_series([Rectangle::new(corners, SHADE.mix(0.16).filled())])?;
     }
     let text = TextStyle::from(("sans-serif", TEXT).into_font()).color(&INK);
-    let name = |x: &f64| if chart.real { xs.name(*x) } else { format!("{x:.0}") };
+    let name = |x: &f64| match x {
+        _ if chart.real => xs.name(*x),
+        _ if x.fract() == 0.0 => format!("{x:.0}"),
+        _ => String::new(),
+    };
     let tick = |y: &f64| ys.name(*y);
     axes.configure_mesh()
         .x_desc(&chart.x)
-        .x_labels(if chart.real { most(whole + 2) } else { (last - first + 1.0).min(most(whole) as f64) as usize })
+        .x_labels(if chart.real { real } else { (last - first + 1.0).min(most(whole) as f64).max(2.0) as usize })
         .x_label_formatter(&name)
         .y_labels(Y_TICKS)
         .y_label_formatter(&tick)

@@ -1,17 +1,20 @@
 //! What came out, in the first sentences of the page: which is ahead and by how much, and what speaks against believing it.
 
+use crate::plural::{counted, counted_as};
 use maud::{Markup, html};
 
 use super::curves::{mean, rates_of};
 use super::run::groups;
 use super::summary::{duration, last_test, time};
-use super::{Part, Run, Section, Table, percent, short};
+use super::{Part, Run, Section, Table, amount, percent};
 use crate::notation::Notation;
-use crate::plural::{counted, counted_as};
 use crate::study::Stat;
 
 /// Quantiles 0.975 of Student's t with 1, 2, … degrees of freedom; for more the last one, which is too wide rather than too narrow.
 const STUDENT: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
+
+/// What stands behind the sign in an accuracy of several seeds.
+const SPREAD: &str = "Behind ± in an accuracy stands the standard deviation over seeds.";
 
 /// Runs that differ in their seed only.
 struct Group<'a> {
@@ -99,7 +102,9 @@ fn alone(g: &Group) -> Vec<String> {
         let leave = counted_as(n, "test sample leaves", "test samples leave");
         said.push(format!("{leave} it uncertain by about ± {half:.2} points (95 %)."));
     }
-    if g.accuracy.n == 1 {
+    if g.accuracy.n > 1 {
+        said.push(SPREAD.into());
+    } else {
         said.push("One seed: how far another seed would be from it is not known.".into());
     }
     said
@@ -135,10 +140,13 @@ fn compared(all: &[Group]) -> Vec<String> {
             first.name, second.name
         )),
         Some(half) => said.push(format!(
-            "No clear winner: {} is {gap:.2} points above {} ({one} against {other}), less than other seeds may change (95 % interval ± {half:.2}).",
+            "No clear winner: {} is {gap:.2} points above {}, less than other seeds may change (95 % interval ± {half:.2}): {one} against {other}.",
             first.name, second.name
         )),
         None => said.push(format!("{} is {gap:.2} points above {}: {one} against {other}.", first.name, second.name)),
+    }
+    if all.iter().any(|g| g.accuracy.n > 1) {
+        said.push(SPREAD.into());
     }
     if all.iter().any(|g| g.accuracy.n == 1) {
         said.push("Where there is one seed only, the spread over seeds is not known: another seed may change the order.".into());
@@ -207,7 +215,7 @@ fn table(all: &[Group]) -> Table {
             g.accuracy.to_string(),
             if comparable { format!("{behind:.2}") } else { "–".into() },
             over(g, &|r| Some(mean(rates_of(r.last())))).map_or("–".into(), percent),
-            energy.map_or("–".into(), short),
+            energy.map_or("–".into(), amount),
             over(g, &|r| Some(time(r))).map_or("–".into(), duration),
         ]);
     }

@@ -1,13 +1,13 @@
 //! What a network costs and how soon it knows: energy, accuracy after every step, early exit, accuracy against T (Fig. 5).
 
+use crate::plural::{counted, thousands};
 use maud::html;
 
 use super::chart::{self, Lines, Series};
 use super::run::groups;
 use super::summary::{last_test, rule};
-use super::{Figure, Look, Part, Run, Section, Table, curves, percent, short};
+use super::{Figure, Look, Part, Run, Section, Table, amount, curves, percent, short};
 use crate::error::Result;
-use crate::plural::counted;
 use crate::study::Stat;
 use crate::study::cost::{Cost, Exit};
 
@@ -45,16 +45,16 @@ pub fn energy(runs: &[Run], look: Option<&Look>) -> Result<Section> {
         "samples",
     ]);
     for (run, cost, e) in &known {
-        let times = |gain: f64| format!("{}×", short(gain));
+        let times = |gain: f64| format!("{gain:.2}×");
         table.rows.push(vec![
             run.name.clone(),
             cost.steps.to_string(),
             times(e.paper_gain),
             times(e.paper_gain_by_neurons),
-            short(e.spiking_nj),
-            short(e.dense_nj),
+            amount(e.spiking_nj),
+            amount(e.dense_nj),
             times(e.sober_gain),
-            cost.samples.to_string(),
+            thousands(cost.samples),
         ]);
     }
     section.parts.push(Part::Table(table));
@@ -72,11 +72,11 @@ fn layers(cost: &Cost) -> Table {
         let which = if l.multiplies { "multiply-adds" } else { "adds" };
         table.rows.push(vec![
             format!("{} {}", i + 1, l.name),
-            l.neurons.to_string(),
+            thousands(l.neurons),
             percent(l.firing_rate),
-            short(l.operations),
+            amount(l.operations),
             which.into(),
-            short(l.macs as f64),
+            amount(l.macs as f64),
         ]);
     }
     table

@@ -1,5 +1,6 @@
 //! Credit assignment in pictures: where in the network and when in time the gradient is, and what it came through.
 
+use crate::plural::{grouped, thousands};
 use maud::html;
 
 use super::chart::{self, Lines, Series};
@@ -8,7 +9,6 @@ use super::heat::{self, Map};
 use super::{Figure, Part, Run, Section, Table, percent, short};
 use crate::credit::{CreditLine, LayerCredit, MARGIN_BIN, MARGIN_BINS};
 use crate::error::Result;
-use crate::plural::counted;
 
 /// Runs whose pictures fit on a page.
 const MOST_RUNS: usize = 4;
@@ -44,7 +44,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
 
 fn of_run(section: &mut Section, run: &Run, suffix: String) -> Result<()> {
     let Some(last) = run.credit.last() else { return Ok(()) };
-    let when = format!("Epoch {}, step {}, {}.", last.epoch, last.step, counted(last.samples, "sample"));
+    let when = format!("Epoch {}, step {}, {}.", last.epoch, last.step, grouped(last.samples, "sample"));
     section.figure(mass(last, &suffix, &when)?);
     section.figure(paths(last, &suffix, &when)?);
     section.figure(across_by_step(last, &suffix, &when)?);
@@ -55,9 +55,9 @@ fn of_run(section: &mut Section, run: &Run, suffix: String) -> Result<()> {
             "share across spikes in %",
             (|l| 100.0 * l.across_share()) as fn(&LayerCredit) -> f64,
         ),
-        ("credit-silent", "Silent neurons", "neurons that never fired, in %", |l| 100.0 * l.silent),
-        ("credit-saturated", "Saturated neurons", "neurons that always fired, in %", |l| 100.0 * l.saturated),
-        ("credit-growth", "Growth across consecutive spikes", "share of factors above 1, in %", |l| 100.0 * l.growth.above_one),
+        ("credit-silent", "Silent neurons", "neurons that never fired in %", |l| 100.0 * l.silent),
+        ("credit-saturated", "Saturated neurons", "neurons that always fired in %", |l| 100.0 * l.saturated),
+        ("credit-growth", "Growth across consecutive spikes", "share of factors above 1 in %", |l| 100.0 * l.growth.above_one),
     ] {
         section.figure(by_training_step(run, &format!("{name}{suffix}"), title, y, of)?);
     }
@@ -83,7 +83,7 @@ fn mass(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
         x: "time step".into(),
         columns: steps(line),
         rows: names(line).into_iter().zip(line.layers.iter().map(logs)).collect(),
-        unit: "powers of ten below the largest".into(),
+        unit: "powers of ten, largest: 0".into(),
         range: (-DECADES, 0.0),
         texts: None,
     })?;
@@ -112,12 +112,13 @@ fn paths(line: &CreditLine, suffix: &str, when: &str) -> Result<Figure> {
         parts.map(|p| share(p, parts.iter().sum())).to_vec()
     };
     let rows: Vec<(String, Vec<f64>)> = names(line).into_iter().zip(line.layers.iter().map(shares)).collect();
-    let columns = ["space", "time", "across spikes"].map(String::from).to_vec();
-    let mut table = Table::new(std::iter::once("layer".to_string()).chain(columns.iter().map(|c| format!("{c}, %"))));
+    // Short enough to stand side by side; what "across" crosses is said below them.
+    let columns = ["space", "time", "across"].map(String::from).to_vec();
+    let mut table = Table::new(["layer", "space, %", "time, %", "across spikes, %"]);
     table.rows = rows.iter().map(|(n, s)| std::iter::once(n.clone()).chain(s.iter().map(|v| short(*v))).collect()).collect();
-    let texts = Some(rows.iter().map(|(_, s)| s.iter().map(|v| format!("{v:.1}")).collect()).collect());
+    let texts = Some(rows.iter().map(|(_, s)| s.iter().map(|v| format!("{v:.2}")).collect()).collect());
     let svg = heat::draw(&Map {
-        x: "what errors came through".into(),
+        x: "came through (across: spikes)".into(),
         columns,
         rows,
         unit: "% of the layer's".into(),
@@ -205,7 +206,7 @@ fn growth(line: &CreditLine) -> Table {
         let g = &l.growth;
         let row = match g.pairs {
             0 => vec![name, "0".into(), "–".into(), "–".into(), "–".into()],
-            n => vec![name, n.to_string(), short(g.mean), short(g.largest), percent(g.above_one)],
+            n => vec![name, thousands(n as usize), short(g.mean), short(g.largest), percent(g.above_one)],
         };
         table.rows.push(row);
     }

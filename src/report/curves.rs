@@ -55,25 +55,36 @@ pub(super) fn table(x: &str, series: &[Series]) -> Table {
     t
 }
 
-fn figure(name: &str, title: &str, note: &str, chart: Lines) -> Result<Option<Figure>> {
-    let chart = Lines { series: chart.series.into_iter().filter(|s| !s.points.is_empty()).collect(), ..chart };
-    if chart.series.is_empty() {
+/// A chart of epochs with its warm-up shaded, and said, if one of its epochs was drawn: nothing spikes in `ann`, so that rates begin
+/// after it.
+fn figure(name: &str, title: &str, note: &str, warm: &Warm, chart: Lines) -> Result<Option<Figure>> {
+    let series: Vec<Series> = chart.series.into_iter().filter(|s| !s.points.is_empty()).collect();
+    if series.is_empty() {
         return Ok(None);
     }
+    let drawn = |(from, to): (f64, f64)| series.iter().flat_map(|s| &s.points).any(|p| from <= p.0 && p.0 <= to);
+    let shaded = warm.epochs.filter(|&s| drawn(s));
+    let said = if shaded.is_some() { warm.said.as_str() } else { "" };
+    let note = [note, said].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+    let chart = Lines { series, shaded, ..chart };
     let table = table(&chart.x, &chart.series);
-    Ok(Some(Figure { name: name.into(), title: title.into(), note: note.into(), svg: chart::lines(&chart)?, table, wide: false }))
+    Ok(Some(Figure { name: name.into(), title: title.into(), note, svg: chart::lines(&chart)?, table, wide: false }))
 }
 
-/// The warm-up of a run: kind, first and last epoch.
-fn warm_up(run: &Run) -> Option<(String, u64, u64)> {
+/// The warm-up of a run.
+fn warm_up(run: &Run) -> Option<WarmUp> {
     let warm: Vec<&EpochLine> = run.epochs.iter().filter(|l| l.warm_up != "none").collect();
     Some((warm.first()?.warm_up.clone(), warm[0].epoch, warm.last()?.epoch))
 }
 
-type Shade = Option<(f64, f64, String)>;
+/// The epochs in which any of the runs warms up, from the first to the last, and what a caption says of them.
+#[derive(Default)]
+struct Warm {
+    epochs: Option<(f64, f64)>,
+    said: String,
+}
 
-/// The stretch of epochs in which any run warms up, to be shaded, and what the caption says of it.
-fn warm_ups(runs: &[Run]) -> (Shade, String) {
+fn warm_ups(runs: &[Run]) -> Warm {
     let mut kinds: Vec<(Option<WarmUp>, Vec<String>)> = Vec::new();
     for (name, group) in groups(runs) {
         let warm = group.iter().find_map(|r| warm_up(r));
@@ -83,9 +94,9 @@ fn warm_ups(runs: &[Run]) -> (Shade, String) {
         }
     }
     let all = || kinds.iter().filter_map(|k| k.0.as_ref());
-    let (Some(first), Some(last)) = (all().map(|w| w.1).min(), all().map(|w| w.2).max()) else { return (None, String::new()) };
+    let (Some(first), Some(last)) = (all().map(|w| w.1).min(), all().map(|w| w.2).max()) else { return Warm::default() };
     let epochs = |from: u64, to: u64| if from == to { format!("epoch {from}") } else { format!("epochs {from} to {to}") };
-    let words = |warm: &Option<(String, u64, u64)>| match warm {
+    let words = |warm: &Option<WarmUp>| match warm {
         Some((kind, from, to)) => format!("{kind} warm-up, {}", epochs(*from, *to)),
         None => "no warm-up".into(),
     };
@@ -94,7 +105,7 @@ fn warm_ups(runs: &[Run]) -> (Shade, String) {
         all => all.iter().map(|(warm, names)| format!("{}: {}", names.join(", "), words(warm))).collect::<Vec<_>>().join("; "),
     };
     let why = "Another gradient or another network is trained in it: a step of the curves at its end is no collapse.";
-    (Some((first as f64, last as f64, String::new())), format!(" Shaded: {said}. {why}"))
+    Warm { epochs: Some((first as f64, last as f64)), said: format!("Shaded: {said}. {why}") }
 }
 
 /// Whether test losses compare.
@@ -119,7 +130,7 @@ fn stages(run: &Run) -> String {
     if steps.epochs().is_none() {
         String::new()
     } else {
-        format!(" T rises with the epochs (T:epochs {steps}); every value is of the network at the T of its epoch.")
+        format!("T rises with the epochs (T:epochs {steps}); every value is of the network at the T of its epoch.")
     }
 }
 
@@ -129,9 +140,10 @@ fn stages(run: &Run) -> String {
 /// Bug: a chart cannot be drawn.
 pub fn section(runs: &[Run]) -> Result<Section> {
     let mut section = Section::new("curves", "Curves by epoch");
-    let (shaded, warm) = warm_ups(runs);
-    let warm = if let [run] = runs { warm + &stages(run) } else { warm };
-    let chart = |y: &str, series: Vec<Series>| Lines { x: "epoch".into(), y: y.into(), series, shaded: shaded.clone(), ..Lines::default() };
+    let warm = warm_ups(runs);
+    let stages = if let [run] = runs { stages(run) } else { String::new() };
+    let note = |first: &str| [first, &stages].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
+    let chart = |y: &str, series: Vec<Series>| Lines { x: "epoch".into(), y: y.into(), series, ..Lines::default() };
     let each = |of: Of| {
         let mean = |(name, group): (String, Vec<&Run>)| Series::mean(name, &group.iter().map(|r| series("", r, of)).collect::<Vec<_>>());
         groups(runs).into_iter().map(mean).collect::<Vec<_>>()
@@ -143,7 +155,8 @@ pub fn section(runs: &[Run]) -> Result<Section> {
             figure(
                 "accuracy",
                 "Accuracy",
-                &format!("{measured}{warm}"),
+                &note(&measured),
+                &warm,
                 chart(
                     "accuracy in %",
                     vec![
@@ -156,6 +169,7 @@ pub fn section(runs: &[Run]) -> Result<Section> {
             figure(
                 "loss",
                 "Loss",
+                &note(""),
                 &warm,
                 chart(
                     "mean loss",
@@ -168,20 +182,15 @@ pub fn section(runs: &[Run]) -> Result<Section> {
             )?,
         ],
         _ => vec![
-            figure("accuracy", "Test accuracy", &format!("{together}{warm}"), chart("test accuracy in %", each(test_accuracy)))?,
-            figure(
-                "train-accuracy",
-                "Training accuracy",
-                &format!("{measured}{warm}"),
-                chart("training accuracy in %", each(train_accuracy)),
-            )?,
-            figure("validation-accuracy", "Validation accuracy", &warm, chart("validation accuracy in %", each(validation_accuracy)))?,
-            figure("loss", "Test loss", &format!("{}{warm}", losses(runs)), chart("mean test loss", each(|l| l.test_loss)))?,
+            figure("accuracy", "Test accuracy", together, &warm, chart("test accuracy in %", each(test_accuracy)))?,
+            figure("train-accuracy", "Training accuracy", &measured, &warm, chart("training accuracy in %", each(train_accuracy)))?,
+            figure("validation-accuracy", "Validation accuracy", "", &warm, chart("validation accuracy in %", each(validation_accuracy)))?,
+            figure("loss", "Test loss", losses(runs), &warm, chart("mean test loss", each(|l| l.test_loss)))?,
         ],
     };
     figures.into_iter().flatten().for_each(|f| section.figure(f));
     let rate = Lines { from_zero: true, ..chart("learning rate", each(|l| Some(l.learning_rate))) };
-    figure("learning-rate", "Learning rate", &format!("Of the last step of each epoch.{warm}"), rate)?
+    figure("learning-rate", "Learning rate", &note("Of the last step of each epoch."), &warm, rate)?
         .into_iter()
         .for_each(|f| section.figure(f));
     if runs.iter().all(|r| r.epochs.iter().all(|l| l.validation_accuracy.is_none())) {
@@ -222,14 +231,12 @@ fn compare_rates(section: &mut Section, runs: &[Run]) -> Result<()> {
     }
     let of = |(name, group): (String, Vec<&Run>)| Series::mean(name, &group.iter().map(|r| series("", r, mean_rate)).collect::<Vec<_>>());
     let series = groups(runs).into_iter().map(of).collect();
-    let (shaded, warm) = warm_ups(runs);
-    let chart =
-        Lines { x: "epoch".into(), y: "mean firing rate of layers in %".into(), series, from_zero: true, shaded, ..Lines::default() };
-    figure("rates", "Mean firing rate", &format!("Mean over the layers.{warm}"), chart)?.into_iter().for_each(|f| section.figure(f));
+    let chart = Lines { x: "epoch".into(), y: "mean firing rate of layers in %".into(), series, from_zero: true, ..Lines::default() };
+    figure("rates", "Mean firing rate", "Mean over the layers.", &warm_ups(runs), chart)?.into_iter().for_each(|f| section.figure(f));
     let mut table = Table::new(["run", "mean of layers", "layers in order, after the last epoch, in %"]);
     for run in runs {
         let rates = rates_of(run.last());
-        let layers: Vec<String> = run.layers().iter().zip(rates).map(|(n, r)| format!("{n} {:.1}", 100.0 * r)).collect();
+        let layers: Vec<String> = run.layers().iter().zip(rates).map(|(n, r)| format!("{n} {:.2}", 100.0 * r)).collect();
         table.rows.push(vec![run.name.clone(), percent(mean(rates)), layers.join(" · ")]);
     }
     section.parts.push(Part::Table(table));
@@ -248,22 +255,18 @@ fn of_run(run: &Run, number: usize) -> Result<Option<Figure>> {
     let all: Vec<Series> = (0..layers)
         .map(|i| Series { name: name(i), points: lines.iter().filter_map(|l| Some((l.epoch as f64, 100.0 * at(l, i)?))).collect() })
         .collect();
-    let table = table("epoch", &all);
-    let (shaded, warm) = warm_ups(std::slice::from_ref(run));
-    // A map of epochs has no axis to be shaded, and epochs of an ann warm-up, in which nothing spikes, are not in either.
-    let shaded = shaded.filter(|s| lines.first().is_some_and(|l| l.epoch as f64 <= s.1) && layers <= MOST_LINES);
-    let note = if shaded.is_some() { warm.trim_start().to_string() } else { String::new() };
-    let svg = if layers <= MOST_LINES {
-        chart::lines(&Lines { x: "epoch".into(), y: "firing rate in %".into(), series: all, from_zero: true, shaded, ..Lines::default() })?
-    } else {
-        let rows: Vec<_> = all.iter().map(|s| (s.name.clone(), s.points.iter().map(|p| p.1).collect::<Vec<f64>>())).collect();
-        let top = rows.iter().flat_map(|r| &r.1).fold(1e-9, |m: f64, v| m.max(*v));
-        let columns = lines.iter().map(|l| l.epoch.to_string()).collect();
-        heat::draw(&Map { x: "epoch".into(), columns, rows, unit: "firing rate in %".into(), range: (0.0, top), texts: None })?
-    };
     let (file, title) = match number {
         0 => ("rates".to_string(), "Firing rate by layer".to_string()),
         n => (format!("rates-{n}"), format!("Firing rate by layer: {}", run.name)),
     };
-    Ok(Some(Figure { name: file, title, note, svg, table, wide: false }))
+    if layers <= MOST_LINES {
+        let chart = Lines { x: "epoch".into(), y: "firing rate in %".into(), series: all, from_zero: true, ..Lines::default() };
+        return figure(&file, &title, "", &warm_ups(std::slice::from_ref(run)), chart);
+    }
+    let table = table("epoch", &all);
+    let rows: Vec<_> = all.iter().map(|s| (s.name.clone(), s.points.iter().map(|p| p.1).collect::<Vec<f64>>())).collect();
+    let top = rows.iter().flat_map(|r| &r.1).fold(1e-9, |m: f64, v| m.max(*v));
+    let columns = lines.iter().map(|l| l.epoch.to_string()).collect();
+    let svg = heat::draw(&Map { x: "epoch".into(), columns, rows, unit: "firing rate in %".into(), range: (0.0, top), texts: None })?;
+    Ok(Some(Figure { name: file, title, note: String::new(), svg, table, wide: false }))
 }

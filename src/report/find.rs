@@ -1,10 +1,10 @@
 //! Which runs are meant: a run's folder, a study's, or one that holds runs.
 
+use crate::plural::counted;
 use std::path::{Path, PathBuf};
 
 use super::Run;
 use crate::error::{Error, Kind, Result};
-use crate::plural::counted;
 use crate::run_folder::CONFIG;
 use crate::study::{RUNS, STUDY};
 

@@ -1,5 +1,6 @@
 //! What the network of a run shows of itself: samples on their way through it, confusions, filters.
 
+use crate::plural::{either, grouped, thousands};
 use maud::html;
 
 use super::heat::{self, Map};
@@ -8,7 +9,6 @@ use super::pixels::{self, Pixels};
 use super::{Figure, Part, Run, Section, Table, percent, short, spikes};
 use crate::engine::Layout;
 use crate::error::Result;
-use crate::plural::{counted, either};
 
 /// Classes up to which the whole matrix is drawn.
 const DRAWN_CLASSES: usize = 40;
@@ -54,13 +54,15 @@ fn show_samples(section: &mut Section, run: &Run, look: &Look) -> Result<()> {
     for (i, sample) in look.samples.iter().enumerate() {
         of_sample(section, look, sample, i + 1)?;
     }
-    section.words(html! { p { "Neurons that fired at no step, and at every step, of any of " (look.state_samples) " test samples:" } });
+    section.words(
+        html! { p { "Neurons that fired at no step, and at every step, of any of " (grouped(look.state_samples, "test sample")) ":" } },
+    );
     let mut table = Table::new(["layer", "neurons", "silent", "saturated"]);
-    let share = |n: usize, of: usize| format!("{n} ({:.1} %)", 100.0 * n as f64 / of as f64);
+    let share = |n: usize, of: usize| format!("{} ({})", thousands(n), percent(n as f64 / of.max(1) as f64));
     for (i, l) in look.layers.iter().enumerate() {
         table.rows.push(vec![
             format!("{} {}", i + 1, l.name),
-            l.neurons.to_string(),
+            thousands(l.neurons),
             share(l.silent, l.neurons),
             share(l.saturated, l.neurons),
         ]);
@@ -105,7 +107,7 @@ fn of_sample(section: &mut Section, look: &Look, sample: &Sample, number: usize)
     section.figure(Figure {
         name: format!("sample-{number}-spikes"),
         title: "Spikes by layer".into(),
-        note: "A mark is a spike; numbers on the left are positions in the layer.".into(),
+        note: "A mark is a spike; numbers on the left are neurons' positions in the layer.".into(),
         svg: spikes::raster(sample, &look.layers, look.steps)?,
         table: spikes::raster_table(sample, &look.layers, look.steps),
         wide: false,
@@ -114,7 +116,7 @@ fn of_sample(section: &mut Section, look: &Look, sample: &Sample, number: usize)
     section.figure(Figure {
         name: format!("sample-{number}-potentials"),
         title: format!("Membrane potentials in layer {} {}", sample.traced + 1, layer.name),
-        note: "From the busiest neuron down; the last is the silent one that came closest to firing, where there is one.".into(),
+        note: "From the busiest neuron down, all on one scale; the last is the silent one that came closest to firing, where there is one. u has no unit.".into(),
         svg: spikes::traces(sample, look.threshold, look.steps)?,
         table: spikes::trace_table(sample, look.steps),
         wide: false,
@@ -125,9 +127,10 @@ fn of_sample(section: &mut Section, look: &Look, sample: &Sample, number: usize)
 fn show_confusion(section: &mut Section, look: &Look) -> Result<()> {
     let (c, classes) = (&look.confusion, look.classes.len());
     let which = match c.seen == c.of {
-        true if c.of == 1 => "The only test sample".to_string(),
-        true => format!("All {} test samples", c.of),
-        false => format!("{} of {} test samples, evenly spread (--test-samples 0 takes all)", c.seen, c.of),
+        true => format!("All {}", grouped(c.of, "test sample")),
+        false => {
+            format!("{} of {}, evenly spread (--test-samples 0 takes all)", thousands(c.seen), grouped(c.of, "test sample"))
+        }
     };
     section.words(html! { p { (which) ", classified by the network of the " (look.source) ": " strong { (percent(c.accuracy(classes))) } " " (either(c.seen, "is", "are")) " right." } });
     let mut table = Table::new(std::iter::once("class \\ taken for").chain(look.classes.iter().map(String::as_str)));
@@ -183,8 +186,8 @@ fn worst(c: &Confusion, names: &[String]) -> maud::Markup {
 
 fn show_filters(section: &mut Section, look: &Look) {
     let (units, inputs, what) = match look.layout {
-        Layout::Conv { out, inp, k } => (out, inp * k * k, format!("{k}x{k} weights of {}", counted(inp, "input channel"))),
-        Layout::Linear { out, inp } => (out, inp.len(), format!("weights to the {}", counted(inp.len(), "input"))),
+        Layout::Conv { out, inp, k } => (out, inp * k * k, format!("{k}x{k} weights of {}", grouped(inp, "input channel"))),
+        Layout::Linear { out, inp } => (out, inp.len(), format!("weights to the {}", grouped(inp.len(), "input"))),
         Layout::PerChannel(_) => return,
     };
     let shown = units.min(FILTERS);

@@ -23,6 +23,7 @@ pub mod warnings;
 pub mod words;
 pub mod write;
 
+use crate::plural::{counted, thousands};
 use maud::Markup;
 
 pub use look::{Look, Request};
@@ -30,7 +31,6 @@ pub use run::Run;
 pub use write::{Target, write};
 
 use crate::error::Result;
-use crate::plural::counted;
 
 /// Numbers in rows, for the page and as CSV.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -164,6 +164,11 @@ fn heading(names: &[&str]) -> String {
         n if n > MOST => format!("{} and {}", names[..MOST - 1].join(", "), counted(n + 1 - MOST, "more run")),
         _ => names.join(", "),
     }
+}
+
+/// An amount in a table that is shown: four digits, and from a thousand on the whole number. In files it is [`short`], which programs read.
+fn amount(v: f64) -> String {
+    if (999.95..9e15).contains(&v) { thousands(v.round() as usize) } else { short(v) }
 }
 
 /// A share as percent.

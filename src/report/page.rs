@@ -28,7 +28,7 @@ pub fn page(report: &Report, folder: &str) -> String {
                 header {
                     p.kind { "spiketrain report" }
                     h1 { (report.title) }
-                    nav aria-label="Sections" { a href={ "#" (report.conclusion.id) } { (report.conclusion.title) } " " @for s in &report.sections { a href={ "#" (s.id) } { (s.title) } " " } }
+                    nav aria-label="Sections" { a href={ "#" (report.conclusion.id) } { (report.conclusion.title) } " " a href="#warnings" { "Warnings" } " " @for s in &report.sections { a href={ "#" (s.id) } { (s.title) } " " } }
                 }
                 main {
                     (section(&report.conclusion, folder))
@@ -95,6 +95,13 @@ fn inline(f: &Figure) -> String {
     format!("{head} role=\"img\" aria-label=\"{label}\">{inside}{body}")
 }
 
+/// The class of a value that may be broken anywhere: digests and paths have no places of their own for that, and would push the table off
+/// the page.
+fn long(value: &str) -> Option<&'static str> {
+    const WORD: usize = 24;
+    value.split_whitespace().any(|word| word.chars().count() > WORD).then_some("long")
+}
+
 fn table(t: &Table) -> Markup {
     html! {
         div.table tabindex="0" role="region" aria-label="Table" {
@@ -104,7 +111,8 @@ fn table(t: &Table) -> Markup {
                     @for row in t.rows.iter().take(SHOWN_ROWS) {
                         tr {
                             @for (i, value) in row.iter().take(SHOWN_COLUMNS).enumerate() {
-                                @if i == 0 { th scope="row" { (value) } } @else { td data-of=(t.columns.get(i).map_or("", String::as_str)) { (value) } }
+                                @if i == 0 { th class=[long(value)] scope="row" { (value) } }
+                                @else { td class=[long(value)] data-of=(t.columns.get(i).map_or("", String::as_str)) { (value) } }
                             }
                         }
                     }

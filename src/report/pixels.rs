@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::heat;
+use super::chart::{self, Hint};
+use super::{heat, short};
 use crate::engine::Layout;
 use crate::events::{Sensor, picture::Pictures};
 use crate::shape::Chw;
@@ -15,11 +16,13 @@ pub struct Pixels {
     height: usize,
     /// `[H,W]`.
     colours: Vec<Option<[u8; 3]>>,
+    /// What parts of it say.
+    hints: Vec<Hint>,
 }
 
 impl Pixels {
     fn empty(width: usize, height: usize) -> Pixels {
-        Pixels { width, height, colours: vec![None; width * height] }
+        Pixels { width, height, colours: vec![None; width * height], hints: Vec::new() }
     }
 
     /// A picture of 1 or 3 channels, 0 to 1; of other numbers of channels the mean is shown.
@@ -28,7 +31,7 @@ impl Pixels {
         let byte = |v: f32| (255.0 * v.clamp(0.0, 1.0)).round() as u8;
         let grey = |i: usize| byte((0..shape.c).map(|c| values[c * area + i]).sum::<f32>() / shape.c as f32);
         let colour = |i: usize| if shape.c == 3 { [0, 1, 2].map(|c| byte(values[c * area + i])) } else { [grey(i); 3] };
-        Pixels { width: shape.w, height: shape.h, colours: (0..area).map(|i| Some(colour(i))).collect() }
+        Pixels { width: shape.w, height: shape.h, colours: (0..area).map(|i| Some(colour(i))).collect(), hints: Vec::new() }
     }
 
     /// Tiles of first-layer weights, one block per unit with its input channels side by side; blue is negative, red positive, all on one
@@ -52,6 +55,12 @@ impl Pixels {
             let (top, left) = (unit / per_row * high + y * size, unit % per_row * wide + channel * (side_w * size + 1) + x * size);
             let colour = Some(heat::diverging(f64::from(w / largest)));
             (0..size).for_each(|dy| all.colours[(top + dy) * all.width + left..][..size].fill(colour));
+            // More of them are too small to be pointed at.
+            if shown.len() <= chart::MOST_HINTS {
+                let place = [(left, top), (left + size, top + size)].map(|(x, y)| (x as i32, y as i32));
+                let says = format!("unit {}, channel {}, row {}, column {}: {}", unit + 1, channel + 1, y + 1, x + 1, short(f64::from(*w)));
+                all.hints.push(Hint { place, says });
+            }
         }
         all
     }
@@ -79,7 +88,8 @@ impl Pixels {
         for ([r, g, b], path) in paths {
             let _ = writeln!(svg, "<path fill=\"#{r:02X}{g:02X}{b:02X}\" d=\"{path}\"/>");
         }
-        svg + "</svg>\n"
+        svg += "</svg>\n";
+        if self.hints.is_empty() { svg } else { chart::with_hints(&svg, &self.hints) }
     }
 }
 

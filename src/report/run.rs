@@ -1,5 +1,6 @@
 //! A run folder, read and not touched.
 
+use crate::plural::{counted, counted_as, either};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -9,7 +10,6 @@ use crate::credit::{CREDIT, CreditLine};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::notation::{Layer, Notation};
-use crate::plural::{counted, counted_as, either};
 use crate::run_folder::{CONFIG, COST, CREDITS, METRICS, RESULT};
 use crate::storage;
 use crate::study::{self, cost::Cost};

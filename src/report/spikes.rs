@@ -1,15 +1,15 @@
 //! Spikes and membrane potentials of a sample as pictures.
 
+use crate::plural::{counted, grouped, thousands};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::chart::{self, Area, COLOURS, Drawn, GRID, Hint, INK, WIDTH};
+use super::chart::{self, Area, COLOURS, Drawn, GRID, Hint, INK, TEXT, WIDTH};
 use super::look::{Layer, Raster, Sample, Trace};
 use super::{Table, percent, short};
 use crate::error::Result;
 use crate::neuron;
-use crate::plural::counted;
 
 /// Room on the left for the numbers of neurons.
 const LEFT: i32 = 56;
@@ -59,8 +59,8 @@ pub fn raster(sample: &Sample, layers: &[Layer], steps: usize) -> Result<String>
 
 fn raster_panel(area: &Area, raster: &Raster, layer: &Layer, i: usize, top: i32, steps: usize) -> Drawn {
     let shown = match raster.neurons.len() {
-        n if n == layer.neurons => counted(n, "neuron"),
-        n => format!("{n} of {}", counted(layer.neurons, "neuron")),
+        n if n == layer.neurons => grouped(n, "neuron"),
+        n => format!("{} of {}", thousands(n), grouped(layer.neurons, "neuron")),
     };
     let title = format!("{} {}: {shown}, rate {}", i + 1, layer.name, percent(raster.rate));
     area.draw(&chart::label(title, (LEFT, top - 4), HPos::Left, VPos::Bottom))?;
@@ -127,11 +127,14 @@ fn trace_panel(area: &Area, trace: &Trace, top: i32, (low, high): (f64, f64), th
     let y = |u: f64| top + TRACE - 3 - (f64::from(TRACE - 6) * (u - low) / (high - low)).round() as i32;
     let middle = |t: usize| (edge(t, steps) + edge(t + 1, steps)) / 2;
     let right = WIDTH as i32 - 12;
-    let title = format!("neuron {}: {}", trace.neuron, counted(trace.spikes.count_ones() as usize, "spike"));
+    let title = format!("u of neuron {}: {}", trace.neuron, grouped(trace.spikes.count_ones() as usize, "spike"));
     area.draw(&chart::label(title, (LEFT, top - 2), HPos::Left, VPos::Bottom))?;
     area.draw(&PathElement::new([(LEFT, y(0.0)), (right, y(0.0))], GRID.stroke_width(1)))?;
     area.draw(&DashedPathElement::new([(LEFT, y(threshold)), (right, y(threshold))], 6, 4, COLOURS[1].stroke_width(1)))?;
     area.draw(&chart::label(short(threshold), (LEFT - 5, y(threshold)), HPos::Right, VPos::Center))?;
+    if y(0.0) - y(threshold) >= TEXT {
+        area.draw(&chart::label("0", (LEFT - 5, y(0.0)), HPos::Right, VPos::Center))?;
+    }
     let fired = |t: usize| trace.spikes >> t & 1 == 1;
     let path = trace.u.iter().enumerate().flat_map(|(t, &u)| {
         let after = neuron::rest(f64::from(u), fired(t));

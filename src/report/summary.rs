@@ -1,12 +1,12 @@
 //! What the runs are and what came out of them; what they ran on.
 
+use crate::plural::{grouped, thousands};
 use maud::{Markup, html};
 
 use super::curves::{mean, rates_of};
-use super::{Part, Run, Section, Table, percent, short};
+use super::{Part, Run, Section, Table, amount, percent};
 use crate::config::BestOn;
 use crate::neuron::Rule;
-use crate::plural::counted;
 
 /// The rule, and α where it counts.
 pub fn rule(run: &Run) -> String {
@@ -54,6 +54,7 @@ pub(super) fn time(run: &Run) -> f64 {
 pub(super) fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;
     match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) if s < 10 => format!("{seconds:.1} s"),
         (0, 0, s) => format!("{s} s"),
         (0, m, s) => format!("{m} min {s} s"),
         (h, m, _) => format!("{h} h {m} min"),
@@ -61,15 +62,20 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 fn memory(run: &Run) -> String {
-    run.result.as_ref().and_then(|r| r.peak_rss_mb).map_or("not known".to_string(), |m| format!("{m} MB"))
+    run.result.as_ref().and_then(|r| r.peak_rss_mb).map_or("not known".to_string(), |m| format!("{} MB", thousands(m as usize)))
 }
 
 fn samples(run: &Run) -> String {
     match &run.result {
         Some(r) if r.validation_samples > 0 => {
-            format!("{} training, {} validation, {} test", r.train_samples, r.validation_samples, r.test_samples)
+            format!(
+                "{} training, {} validation, {} test",
+                thousands(r.train_samples),
+                thousands(r.validation_samples),
+                thousands(r.test_samples)
+            )
         }
-        Some(r) => format!("{} training, {} test", r.train_samples, r.test_samples),
+        Some(r) => format!("{} training, {} test", thousands(r.train_samples), thousands(r.test_samples)),
         None => "not known before the run ends".to_string(),
     }
 }
@@ -95,15 +101,15 @@ fn cards(run: &Run) -> Markup {
         div.cards {
             div.card { strong { (last) } span { "test accuracy" (simulated) ", last epoch" } }
             div.card { strong { (percent(mean(rates_of(run.last())))) } span { "mean firing rate of layers" } }
-            div.card { strong { (short(run.last().samples_per_s)) } span { "samples/s in training" } }
-            div.card { strong { (duration(time(run))) } span { "for " (counted(run.last().epoch as usize, "epoch")) } }
+            div.card { strong { (amount(run.last().samples_per_s)) } span { "samples/s in training" } }
+            div.card { strong { (duration(time(run))) } span { "for " (grouped(run.last().epoch as usize, "epoch")) } }
         }
     }
 }
 
 fn details(run: &Run) -> Table {
     let c = &run.config;
-    let rates: Vec<String> = rates_of(run.last()).iter().map(|r| format!("{:.1}", 100.0 * r)).collect();
+    let rates: Vec<String> = rates_of(run.last()).iter().map(|r| format!("{:.2}", 100.0 * r)).collect();
     let weighted = run.result.as_ref().map_or(String::new(), |r| format!(", of neurons {}", percent(r.weighted_firing_rate)));
     let rows = [
         ("data set", run.dataset()),
@@ -118,7 +124,7 @@ fn details(run: &Run) -> Table {
         ("test accuracy, best", best(run)),
         ("firing rates by layer", format!("{} %", rates.join(" · "))),
         ("firing rate, mean of layers", format!("{}{weighted}", percent(mean(rates_of(run.last()))))),
-        ("training speed", format!("{} samples/s", short(run.last().samples_per_s))),
+        ("training speed", format!("{} samples/s", amount(run.last().samples_per_s))),
         ("time", format!("{}, evaluation included", duration(time(run)))),
         ("peak memory", memory(run)),
         ("seed", c.seed.to_string()),
@@ -139,7 +145,7 @@ fn compared(section: &mut Section, runs: &[Run]) {
         ("test accuracy, last", accuracy),
         ("test accuracy, best", best),
         ("mean rate", |r| percent(mean(rates_of(r.last())))),
-        ("samples/s", |r| short(r.last().samples_per_s)),
+        ("samples/s", |r| amount(r.last().samples_per_s)),
         ("time", |r| duration(time(r))),
         ("memory", memory),
         ("seed", |r| r.config.seed.to_string()),

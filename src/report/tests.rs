@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{BestOn, Options};
 use crate::credit::{CREDIT, CreditLine, Growth, LayerCredit, MARGIN_BINS};
 use crate::engine::Layout;
+use crate::plural::{grouped, thousands};
 use crate::shape::Chw;
 use crate::train::EpochLine;
 
@@ -185,4 +186,127 @@ fn filters_are_tiles_with_gaps_between() {
 fn a_picture_has_runs_of_its_colours() {
     let svg = pixels::Pixels::picture(&[0.0, 0.0, 1.0, 1.0, 1.0, 1.0], Chw::new(1, 2, 3)).svg(30);
     assert!(svg.contains("viewBox=\"0 0 3 2\"") && svg.contains("M0 0h2v1h-2z") && svg.contains("M2 0h1v1h-1zM0 1h3v1h-3z"), "{svg}");
+}
+
+#[test]
+fn counts_are_grouped_and_agree_with_their_noun() {
+    assert_eq!([thousands(7), thousands(1234), thousands(1_234_567)], ["7", "1,234", "1,234,567"]);
+    assert_eq!([amount(0.5), amount(999.4), amount(1000.4), amount(140_123.0)], ["0.5", "999.4", "1,000", "140,123"]);
+    assert_eq!(
+        [grouped(1, "epoch"), grouped(2, "epoch"), grouped(0, "spike"), grouped(9248, "neuron")],
+        ["1 epoch", "2 epochs", "0 spikes", "9,248 neurons"]
+    );
+}
+
+/// x, y and words of the texts of a picture.
+fn texts(svg: &str) -> Vec<(f64, f64, String)> {
+    let of = |tag: &str, name: &str| tag.split_once(&format!(" {name}=\""))?.1.split('"').next()?.parse().ok();
+    let text = |t: &str| {
+        let (tag, words) = t.split_once('>')?;
+        Some((of(tag, "x")?, of(tag, "y")?, words.split("</text>").next()?.trim().to_string()))
+    };
+    svg.split("<text").skip(1).filter_map(text).collect()
+}
+
+#[test]
+fn ticks_begin_with_a_digit_and_leave_each_other_room() {
+    let ends = [2.1e-4, 1.04e-3, 9.9e-3, 0.0123, 0.5, 3.2, 100.0, 48_000.0, 1.2e7];
+    let mut ticks = 0;
+    for x in ends {
+        for y in ends {
+            let points = vec![(0.3 * x, 0.2 * y), (0.6 * x, y), (x, 0.4 * y)];
+            let series = vec![Series { name: String::new(), points }];
+            let chart = Lines { x: "x axis".into(), y: "y axis".into(), series, real: true, ..Lines::default() };
+            let texts = texts(&chart::lines(&chart).unwrap());
+            let numbers: Vec<_> = texts.iter().filter(|t| !t.2.ends_with("axis")).collect();
+            for (_, _, text) in &numbers {
+                assert!(text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok(), "tick '{text}' up to {x}, {y}");
+            }
+            let below = numbers.iter().map(|t| t.1).fold(0.0, f64::max);
+            let row: Vec<_> = numbers.iter().filter(|t| t.1 == below).collect();
+            for pair in row.windows(2) {
+                let wide = 7.0 * (pair[0].2.len() + pair[1].2.len()) as f64 / 2.0;
+                assert!((pair[1].0 - pair[0].0).abs() > wide, "'{}' and '{}' meet", pair[0].2, pair[1].2);
+            }
+            assert!(row.len() > 1 && numbers.len() > row.len() + 1, "{texts:?}");
+            ticks += numbers.len();
+        }
+    }
+    println!("{ticks} ticks");
+}
+
+/// How the page and the pictures say that a stretch is shaded.
+fn shaded(f: &Figure) -> (bool, bool) {
+    (f.svg.contains("fill=\"#88929E\""), f.note.contains("Shaded: "))
+}
+
+#[test]
+fn a_warm_up_is_shaded_and_said_where_its_epochs_are_drawn() {
+    let of = |name: &str, rule, kind: &str| {
+        let mut epochs: Vec<EpochLine> = (1..=3).map(|e| line(e, 0.5, [0.1; 2])).collect();
+        epochs[0].warm_up = kind.into();
+        run(name, Options { rule: Some(rule), ..Options::default() }, epochs)
+    };
+    let (one, other) = (crate::neuron::Rule::Bpsa, crate::neuron::Rule::Stbp);
+    let all = |runs: &[Run]| -> Vec<Figure> {
+        let sections = [curves::section(runs).unwrap(), curves::rates(runs).unwrap()];
+        sections.iter().flat_map(|s| s.figures().cloned()).collect()
+    };
+    for f in all(&[of("a", one, "tssl"), of("b", other, "none")]) {
+        // The layers of run b have no warm-up of their own.
+        assert_eq!(shaded(&f), if f.name == "rates-2" { (false, false) } else { (true, true) }, "{}", f.name);
+        if f.name == "accuracy" {
+            assert!(f.note.contains("a: tssl warm-up, epoch 1; b: no warm-up"), "{}", f.note);
+        }
+    }
+    // Nothing spikes in ann: curves of rates begin behind it.
+    for f in all(&[of("a", one, "ann"), of("b", other, "ann")]) {
+        let drawn = !f.name.starts_with("rates");
+        assert_eq!(shaded(&f), (drawn, drawn), "{}: {}", f.name, f.note);
+    }
+    for f in all(&[of("a", one, "none")]) {
+        assert_eq!(shaded(&f), (false, false), "{}", f.name);
+    }
+}
+
+#[test]
+fn captions_speak_of_augmentation_where_there_is_some() {
+    let of =
+        |augment, seed| run("r", Options { augment: Some(augment), seed: Some(seed), ..Options::default() }, vec![line(1, 0.5, [0.1; 2])]);
+    let notes = |runs: &[Run]| curves::section(runs).unwrap().figures().map(|f| f.note.clone()).collect::<String>();
+    assert!(!notes(&[of(false, 1)]).contains("augment"));
+    assert!(notes(&[of(true, 1)]).contains("while the weights change and on augmented samples."));
+    assert!(notes(&[of(true, 1), of(false, 2)]).contains("in the runs that augment, on augmented samples"));
+    assert!(!notes(&[of(false, 1), of(false, 2)]).contains("augment"));
+}
+
+#[test]
+fn operations_are_shown_in_a_unit_that_leaves_digits() {
+    let of = |name: &str, rule, operations| {
+        let epochs = (1..=3).map(|e| EpochLine { operations: Some(operations), ..line(e, 0.5, [0.1; 2]) }).collect();
+        run(name, Options { rule: Some(rule), ..Options::default() }, epochs)
+    };
+    let runs = [of("a", crate::neuron::Rule::Bpsa, 250_000_000), of("b", crate::neuron::Rule::Stbp, 500_000_000)];
+    let section = pace::section(&runs).unwrap();
+    let figure = section.figures().find(|f| f.name == "operations").unwrap();
+    assert!(figure.svg.contains("10⁹ operations"), "{}", figure.svg);
+    assert!(figure.table.csv().contains("a,0.25,50\n") && figure.table.csv().contains("b,1.5,50\n"), "{}", figure.table.csv());
+}
+
+#[test]
+fn weights_say_their_value_under_the_pointer() {
+    let layout = Layout::Conv { out: 1, inp: 2, k: 1 };
+    let svg = pixels::Pixels::filters(layout, &[1.0, -0.25], 1).svg(100);
+    assert!(svg.contains("<title>unit 1, channel 2, row 1, column 1: -0.25</title>"), "{svg}");
+}
+
+#[test]
+fn a_single_epoch_has_no_other_beside_it() {
+    for epoch in [1, 30] {
+        let section = curves::section(&[run("r", Options::default(), vec![line(epoch, 0.5, [0.1; 2])])]).unwrap();
+        let figure = section.figures().next().unwrap();
+        let below = texts(&figure.svg).into_iter().filter(|t| t.2.parse::<f64>().is_ok()).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+        let row: Vec<_> = texts(&figure.svg).into_iter().filter(|t| t.1 == below.1 && !t.2.is_empty()).map(|t| t.2).collect();
+        assert_eq!(row, [epoch.to_string()]);
+    }
 }

@@ -4,7 +4,7 @@ use super::summary::last_test;
 use super::{Look, Run, percent};
 use crate::config::BestOn;
 use crate::data::own::WARNING;
-use crate::plural::counted;
+use crate::plural::grouped;
 use crate::train::trouble::{self, Seen};
 
 /// A share of neurons of a layer that never fire which is worth a word.
@@ -44,7 +44,7 @@ fn of(run: &Run, look: Option<&Look>) -> Vec<String> {
         said.push("the best epoch was chosen on the test set: its accuracy is a biased estimate, too high on average".into());
     }
     let limits = [("training", c.train_limit), ("test", c.test_limit)];
-    let cut: Vec<String> = limits.iter().filter_map(|(what, n)| Some(counted((*n)?, &format!("{what} sample")))).collect();
+    let cut: Vec<String> = limits.iter().filter_map(|(what, n)| Some(grouped((*n)?, &format!("{what} sample")))).collect();
     if !cut.is_empty() && !c.dataset.is_drawn() {
         said.push(format!("the data set was limited to {}: not comparable with results on all of it", cut.join(" and ")));
     }
