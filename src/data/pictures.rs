@@ -142,9 +142,9 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
         let what = format!("expected a folder for each of 2 to {} classes, found {}", limits::MAX_CLASSES, names.len());
         return Err(Error::usage(what).at(dir.display()));
     }
-    let (train, validation) = (in_rounds(&train, &names)?, in_rounds(&validation, &names)?);
+    let (train, validation) = (in_rounds(&train, &names, "training")?, in_rounds(&validation, &names, "validation")?);
     let tested: Vec<bool> = names.iter().map(|name| test.iter().any(|c| c.name == *name && !c.files.is_empty())).collect();
-    let test = in_rounds(&test, &names)?;
+    let test = in_rounds(&test, &names, "test")?;
     if test.is_empty() {
         return Err(Error::usage("no picture is left for the test").at(dir.display()).remedy("give three pictures per class at least"));
     }
@@ -288,11 +288,11 @@ pub(super) fn drawn_for_test(n: usize, seed: u64, c: usize) -> Vec<bool> {
 }
 
 /// (file, label) of a split: the first of every class, the second of every class…
-fn in_rounds(classes: &[Class], names: &[String]) -> Result<Vec<(PathBuf, u16)>> {
+fn in_rounds(classes: &[Class], names: &[String], split: &str) -> Result<Vec<(PathBuf, u16)>> {
     let mut keyed = Vec::new();
     for class in classes {
         let Some(label) = names.iter().position(|n| *n == class.name) else {
-            let what = format!("the class '{}' is in the test or validation folder but not in the training folder", class.name);
+            let what = format!("the class '{}' is in the {split} folder but not in the training folder", class.name);
             return Err(Error::usage(what).remedy("all must have the same class folders"));
         };
         keyed.extend(class.files.iter().enumerate().map(|(round, path)| (round, label as u16, path)));

@@ -151,7 +151,7 @@ fn a_folder_for_validation_is_a_split_of_its_own() {
     let said = set.notes.join("\n");
     assert!(said.contains("validation: the 3 samples in Validation") && !said.contains("not used"), "{said}");
     rgb(&dir.path().join("Validation/c/1.png"), 2, 2, [9, 2, 3]);
-    assert!(error(&options(dir.path())).contains("'c' is in the test or validation folder but not"));
+    assert!(error(&options(dir.path())).contains("'c' is in the validation folder but not"));
     fs::rename(dir.path().join("Validation"), dir.path().join("other")).unwrap();
     let without = load(sets::IMAGES, &options(dir.path())).unwrap();
     assert!(without.validation.is_empty() && without.fingerprint == set.fingerprint, "runs that did not choose by them go on");

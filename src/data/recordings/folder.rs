@@ -109,7 +109,8 @@ fn in_rounds(entries: Vec<Own>, names: &[String], seed: u64) -> Result<Vec<Whole
     let mut folders: BTreeMap<(Option<bool>, usize), Vec<Entry>> = BTreeMap::new();
     for Own { entry, class, test, .. } in entries {
         let Some(label) = names.iter().position(|n| *n == class) else {
-            let what = format!("the class '{class}' is in the test or validation folder but not in the training folder");
+            let folder = if test == Some(true) { "test" } else { "validation" };
+            let what = format!("the class '{class}' is in the {folder} folder but not in the training folder");
             return Err(Error::usage(what).remedy("all must have the same class folders"));
         };
         folders.entry((test, label)).or_default().push(entry);
