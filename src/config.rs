@@ -19,7 +19,7 @@ pub use defaults::defaults_table;
 pub use options::{Config, Options};
 pub use recipe::Recipe;
 
-use crate::data::{Preparation, sets};
+use crate::data::{Preparation, own, sets};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::network::Method;
@@ -60,6 +60,13 @@ impl Options {
         Ok(config)
     }
 
+    /// Whether the data set is a folder of the user's own that has samples to choose the best epoch by.
+    pub fn has_validation_folder(&self) -> bool {
+        let Some(set) = self.dataset.filter(|set| set.is_own()) else { return false };
+        let dir = if set.is_events() { &self.events_dir } else { &self.images_dir };
+        dir.as_ref().is_some_and(|dir| own::has_validation(dir))
+    }
+
     /// Those with one of `marks`.
     pub fn only(self, marks: &[Mark]) -> Options {
         self.filtered(|of| of.iter().any(|m| marks.contains(m)))
@@ -77,6 +84,14 @@ impl Config {
         Config { data_dir: data_dir.or(self.data_dir), cache: cache.or(self.cache), ..self }
     }
 
+    /// With the events of recordings put in the order of their times first.
+    ///
+    /// # Errors
+    /// Usage: the data set holds no recordings.
+    pub fn sorted(&self) -> Result<Config> {
+        Options { sort: Some(true), ..Options::from(self) }.complete()
+    }
+
     /// The preset or notation with the number of classes put in.
     pub fn net_for(&self, classes: usize) -> String {
         self.net.replace("{n}", &classes.to_string())
@@ -85,8 +100,13 @@ impl Config {
     /// A notation laid out for inputs of `shape`, with or without ReLU.
     ///
     /// # Errors
-    /// Usage, as [`Plan::new`].
+    /// Usage, as [`Plan::new`]; or pixels are to be scaled that have other channels.
     pub fn lay_out(&self, notation: Notation, shape: Chw) -> Result<Plan> {
+        if let Some([mean, _]) = self.normalize.as_ref().filter(|[mean, _]| mean.len() != shape.c) {
+            return Err(Error::usage(format!("scales pixels of {} channels, the samples have {}", mean.len(), shape.c))
+                .at("normalize")
+                .remedy("leave it out of config.toml, or give a mean and a standard deviation for each channel"));
+        }
         let plan = Plan::new(notation, shape)?;
         Ok(if self.relu { plan } else { plan.without_relu() })
     }
@@ -110,6 +130,10 @@ impl Config {
     pub fn preparation(&self, channels: usize) -> Preparation {
         let all = Preparation::of(self.dataset, channels);
         let moved = if self.augment { all } else { all.without_augmentation() };
+        let moved = match self.normalize.clone() {
+            Some([mean, std]) => Preparation { mean, std, ..moved },
+            None => moved,
+        };
         Preparation { resize: self.resize, event_drop: self.event_drop, event_noise: self.event_noise, ..moved }
     }
 

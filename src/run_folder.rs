@@ -9,7 +9,7 @@
 //! | `result.json`                           | what came out; its presence says the run is complete   |
 //! | `cost.json`                             | of a study's run: what the network costs, written last |
 //! | `checkpoint-<step>.ckpt`                | the newest two, to go on from ([`crate::checkpoint`])  |
-//! | `best.ckpt`                             | weights and statistics of the best epoch               |
+//! | `best.ckpt`                             | those of the selected epoch; of the last, if none was  |
 //! | `events.out.tfevents.<time>.spiketrain` | one per session, for TensorBoard                       |
 //! | `.lock`                                 | held while a process uses the folder                   |
 
@@ -42,7 +42,7 @@ pub const RESULT: &str = "result.json";
 pub const COST: &str = "cost.json";
 /// Where the session under way is ([`crate::train::live`]).
 pub const LIVE: &str = "live.json";
-/// Weights and statistics of the best epoch.
+/// Weights and statistics of the selected epoch; of the last one where nothing was selected (result.json: `selected_by`).
 pub const BEST: &str = "best.ckpt";
 const EVENTS: &str = "events.out.tfevents.";
 

@@ -157,13 +157,22 @@ fn a_run_leaves_what_the_readme_promises() {
     );
 
     let r = json(&run.join("result.json"));
-    for key in "dataset train_samples validation_samples test_samples net rule alpha T seed epochs last_test_accuracy best_test_accuracy best_epoch \
+    for key in "dataset train_samples validation_samples test_samples net rule alpha T seed epochs last_test_accuracy selected_test_accuracy selected_epoch \
                 firing_rates mean_firing_rate weighted_firing_rate samples_per_s peak_rss_mb train_seconds weights_sha256"
         .split_whitespace()
     {
         assert!(r.get(key).is_some_and(|v| !v.is_null()), "result.json has no {key}: {r}");
     }
-    assert_eq!((r["train_samples"].as_u64(), r["validation_samples"].as_u64(), r["best_epoch"].as_u64()), (Some(54), Some(10), Some(2)));
+    assert_eq!(
+        (r["train_samples"].as_u64(), r["validation_samples"].as_u64(), r["selected_epoch"].as_u64()),
+        (Some(54), Some(10), Some(2))
+    );
+    // Results of earlier versions are read: they called best what may only be the last.
+    let text = fs::read_to_string(run.join("result.json")).unwrap();
+    let old = text.replace("\"selected_by\"", "\"best_chosen_on\"").replace("\"selected_", "\"best_");
+    assert!(old.contains("\"best_epoch\"") && !old.contains("selected"), "{old}");
+    let read = |text: &str| serde_json::from_str::<spiketrain::train::RunResult>(text).unwrap();
+    assert_eq!(read(&old), read(&text));
     let metrics = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     for line in metrics.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -177,7 +186,7 @@ fn a_run_leaves_what_the_readme_promises() {
 
     let (code, out, err) = spiketrain(dir.path(), &["eval", run.to_str().unwrap(), "--json"]);
     let e: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{code} {out} {err}"));
-    assert_eq!((&e["test_accuracy"], &e["weights_sha256"]), (&r["best_test_accuracy"], &r["weights_sha256"]));
+    assert_eq!((&e["test_accuracy"], &e["weights_sha256"]), (&r["selected_test_accuracy"], &r["weights_sha256"]));
     // Its config.toml gives the same run again; a finished run resumed says its result once more.
     let config = run.join("config.toml");
     assert_eq!(spiketrain(dir.path(), &["train", "--config", config.to_str().unwrap(), "--out", "again"]).0, 0);
@@ -271,7 +280,7 @@ fn recordings_of_the_user_are_a_data_set() {
     assert_eq!(json(&dir.path().join("again/result.json"))["weights_sha256"], result["weights_sha256"]);
     let (code, out, err) = spiketrain(dir.path(), &["eval", "run", "--json"]);
     let e: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{code} {out} {err}"));
-    assert_eq!((&e["test_accuracy"], &e["weights_sha256"]), (&result["best_test_accuracy"], &result["weights_sha256"]));
+    assert_eq!((&e["test_accuracy"], &e["weights_sha256"]), (&result["selected_test_accuracy"], &result["weights_sha256"]));
     refused(dir.path(), &[&train[..4], &["-T4"]].concat(), 2, &["--size WIDTHxHEIGHT"]);
 
     let (code, out, err) = spiketrain(dir.path(), &["predict", "run", "recordings/left/0.bin", "recordings/right/0.bin", "--json"]);
@@ -603,4 +612,57 @@ fn programs_get_lines_of_json_and_the_quiet_are_told_warnings_alone() {
     let (code, out, err) = spiketrain(dir.path(), &tiny(&["--threshold=0.05", "--quiet", "--out", "quiet"]));
     assert!(code == 0 && out.contains("test accuracy after the last epoch"), "{out}");
     assert!(err.lines().all(|line| line.starts_with("warning")), "{err}");
+}
+
+/// A folder val/ is what the best epoch is chosen by, without a word on the command line.
+#[test]
+fn a_folder_for_validation_chooses_the_best_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    for (split, n) in [("train", 16), ("val", 4), ("test", 3)] {
+        for (class, from) in [("dark", 0u32), ("light", 200)] {
+            let folder = dir.path().join("set").join(split).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 0..n {
+                let pixel = |x: u32, y: u32| image::Luma([(from + (x * y + 7 * i) % 50) as u8]);
+                image::GrayImage::from_fn(6, 6, pixel).save(folder.join(format!("{i}.png"))).unwrap();
+            }
+        }
+    }
+    let train = |out: &str, more: &[&str]| {
+        let small = [
+            "train",
+            "--dataset",
+            "images",
+            "set",
+            "--grey",
+            "--net",
+            "2C3-AP2-2Voting",
+            "-T",
+            "2",
+            "-b",
+            "8",
+            "--epochs",
+            "2",
+            "--warm-up",
+            "none",
+        ];
+        spiketrain(dir.path(), &[&small[..], &["--out", out], more].concat())
+    };
+    let result = |out: &str| json(&dir.path().join(out).join("result.json"));
+    let (code, _, err) = train("chosen", &[]);
+    assert!(code == 0 && err.contains("validation: the 8 samples in val"), "{err}");
+    let r = result("chosen");
+    assert_eq!((&r["train_samples"], &r["validation_samples"], &r["test_samples"]), (&Value::from(32), &Value::from(8), &Value::from(6)));
+    assert!(r["selected_by"] == "validation" && r["selected_validation_accuracy"].is_number(), "{r}");
+    let (code, _, err) = train("held", &["--val-split", "0.25"]);
+    assert!(
+        code == 2 && err.contains("--val-split 0.25: ") && err.contains("8 samples for validation") && err.contains("leave it out"),
+        "{err}"
+    );
+    assert_eq!((train("last", &["--best-on", "last"]).0, result("last")["selected_by"].as_str()), (0, Some("last")));
+    // Which weights there are does not depend on it.
+    assert_eq!(result("last")["weights_sha256"], r["weights_sha256"]);
+    fs::remove_dir_all(dir.path().join("set/val")).unwrap();
+    let (code, _, err) = train("none", &["--best-on", "validation"]);
+    assert!(code == 2 && err.contains("no validation samples to choose on") && err.contains("a folder val"), "{err}");
 }

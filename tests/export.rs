@@ -392,7 +392,8 @@ fn every_format_says_how_inputs_are_scaled_and_what_classes_are_called() {
         };
         inputs.about().iter().for_each(|(key, value)| assert_eq!(about.get(key), Some(value), "{} {key}", format.name()));
         assert!(about["input"].contains("(v / 255 - mean[c]) / std[c]") && about["time_steps"] == "7");
-        assert_eq!(export::import(&path, &Hints::default()).unwrap().classes, Some(inputs.classes.clone()));
+        let stated = export::import(&path, &Hints::default()).unwrap().stated;
+        assert_eq!((stated.classes, stated.pixels, stated.steps), (Some(inputs.classes.clone()), inputs.pixels.clone(), Some(7)));
     }
 }
 
@@ -483,6 +484,51 @@ fn the_c_code_compiles_without_a_warning_and_votes_as_measured() {
     }
     println!("{compared} samples, {votes} votes, cc {}", flags.join(" "));
     assert!(compared == 2 * (NETS.len() + more.len()) * samples && votes > 500);
+}
+
+/// A network is fed as its file says, whatever data set is named at the import.
+#[test]
+fn an_imported_network_prepares_samples_as_the_exported_one_did() {
+    let dir = scratch();
+    let ok = |args: &[&str]| {
+        let (code, text) = said(&mut command(dir.path(), args));
+        assert_eq!(code, Some(0), "{args:?}: {text}");
+        text
+    };
+    let refused = |args: &[&str], words: &[&str]| {
+        let (code, text) = said(&mut command(dir.path(), args));
+        assert!(code == Some(2) && words.iter().all(|w| text.contains(w)), "{args:?}: {code:?} {text}");
+    };
+    std::fs::write(dir.path().join("scaled.toml"), "normalize = [[0.5], [0.25]]\n").unwrap();
+    ok(&train(&["--config=scaled.toml", "--out=scaled", "--relu=off", "--net=3C3-MP7-8FC-10Voting"]));
+    let picture: Vec<u8> = (0..28 * 28).map(|i| (i * 5 % 256) as u8).collect();
+    image::GrayImage::from_vec(28, 28, picture).unwrap().save(dir.path().join("x.png")).unwrap();
+    let rates = |checkpoint: &str| json(&ok(&["predict", checkpoint, "x.png", "--json"]))["rates"].clone();
+    let loss = |checkpoint: &str| json(&ok(&["eval", checkpoint, "--json"]))["test_loss"].as_f64().unwrap();
+    for format in ["nir", "safetensors", "npz"] {
+        let report = json(&ok(&["export", "scaled", "--format", format, "--samples", "20", "--json"]));
+        assert_eq!(report["inputs"]["input_mean"], "[0.5]", "{report}");
+        let file = format!("scaled/best.{format}");
+        let text = ok(&["import", &file, "--out", "alone.ckpt", "--train-limit=64", "--test-limit=20"]);
+        assert!(text.contains("input, as the file says: ") && text.contains("mean [0.5] and std [0.25]"), "{text}");
+        let text = ok(&["import", &file, "--out", "own.ckpt", "--dataset", "images", "pictures"]);
+        assert!(text.contains("mean [0.5] and std [0.25]") && text.contains("T 2, data set images"), "{text}");
+        let off = (loss("alone.ckpt") - loss("scaled")).abs();
+        assert!(off < if format == "nir" { 1e-3 } else { 1e-12 }, "{format}: {off}");
+        if format != "nir" {
+            assert!(report["exact"] == true && rates("own.ckpt") == rates("scaled"), "{format}");
+        }
+        assert_eq!(rates("own.ckpt"), rates("alone.ckpt"));
+        let import = |more: &[&'static str]| [&["import", file.as_str(), "--out", "x.ckpt"], more].concat();
+        refused(&import(&["--dataset=mnist"]), &["--dataset mnist", "mean [0.5]", "leave it out"]);
+        refused(&import(&["--dataset=glyphs", "-T", "3"]), &["the file says T 2", "leave the option out"]);
+        refused(&import(&["--classes=9,8,7,6,5,4,3,2,1,0"]), &["the classes are 0, 1", "--classes"]);
+    }
+    ok(&train(&["--out=moving", "--relu=off", "--dataset=motions", "--time-steps=4", "--net=2C3-MP7-{n}Voting"]));
+    ok(&["export", "moving", "--format=npz", "--samples=8"]);
+    ok(&["import", "moving/best.npz", "--out=moving.ckpt", "--train-limit=64", "--test-limit=20"]);
+    assert_eq!(loss("moving.ckpt"), loss("moving"));
+    refused(&["import", "moving/best.npz", "--out=x.ckpt", "--dataset=glyphs"], &["--dataset glyphs", "frames of events"]);
 }
 
 fn json(text: &str) -> Value {

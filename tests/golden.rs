@@ -113,7 +113,7 @@ fn golden_runs_go_on_to_the_end_they_had() {
         let (code, text) = said(&mut command(dir.path(), &["train", "--resume", "run"]));
         assert_eq!(code, Some(0), "{text}");
         let result = result(&run);
-        assert_eq!(result["best_epoch"], 3, "{result}");
+        assert_eq!(result["selected_epoch"], 3, "{result}");
         let note = format!("note: this run was begun with numerics {}, this version computes with {NUMERICS}", training.numerics);
         assert_eq!(text.contains(&note), training.numerics != NUMERICS, "{text}");
         if training.numerics != NUMERICS {

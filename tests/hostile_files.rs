@@ -292,6 +292,7 @@ fn caches_of_frames() {
         split_by: SplitBy::Number,
         classes: vec!["a".into(), "b".into()],
         split_hash: "s".into(),
+        validation: 0,
         fingerprint: String::new(),
         simulated: false,
         notes: vec!["n".into()],

@@ -174,3 +174,52 @@ fn the_quiet_see_no_progress_of_preparation() {
     fs::remove_dir_all(&cache).unwrap();
     alone(run(&["eval", "run", "--quiet"]), "test sample");
 }
+
+/// A run that is older than the refusal of recordings out of order needs what the refusal names.
+#[test]
+fn an_older_run_is_evaluated_and_gone_on_with_when_its_recordings_are_sorted() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let write = |turned: bool| {
+        for (class, name) in [(0, "left"), (1, "right")] {
+            fs::create_dir_all(dir.join("set").join(name)).unwrap();
+            for r in 0..5u64 {
+                let at = |i: u64| Event { t: 10 * i, x: 64 * class + ((i + r) % 60) as u16, y: (i % 128) as u16, on: i.is_multiple_of(2) };
+                let mut events: Vec<Event> = (0..400).map(at).collect();
+                if turned {
+                    events.reverse();
+                }
+                fs::write(dir.join("set").join(name).join(format!("{r}.aedat")), aedat3::write(&events, "DVS128").unwrap()).unwrap();
+            }
+        }
+    };
+    // In order to begin with: this version trains on nothing else.
+    write(false);
+    let net = ["--net", "4FC-2Voting", "-T", "4", "-b", "4", "--epochs", "1", "--warm-up", "none"];
+    let (code, _, err) = spiketrain(dir, &[&["train", "--dataset", "events", "set", "--out", "run"], &net[..]].concat());
+    assert_eq!(code, 0, "{err}");
+    write(true);
+    let refused = |args: &[&str], words: &[&str]| {
+        let (code, out, err) = spiketrain(dir, args);
+        assert!(code == 2 && words.iter().all(|w| err.contains(w)), "{args:?}: {out}{err}");
+    };
+    refused(&["eval", "run"], &["out of order", "--sort"]);
+    let (code, out, err) = spiketrain(dir, &["eval", "run", "--sort"]);
+    assert!(code == 0 && out.contains("2 test samples") && err.contains("trained without --sort"), "{out}{err}");
+    assert!(out.contains("run/best.ckpt") && out.contains("(the last epoch: nothing was selected)"), "{out}");
+
+    refused(&["train", "--resume", "run", "--epochs", "2", "--lr", "0.1"], &["--sort and more --epochs at most"]);
+    refused(&["train", "--resume", "run", "--sort"], &["--sort", "finished", "eval --sort"]);
+    let (code, _, err) = spiketrain(dir, &["train", "--resume", "run", "--epochs", "2", "--sort"]);
+    assert!(code == 0 && err.contains("from here on events are put in the order of their times"), "{err}");
+    assert!(fs::read_to_string(dir.join("run/config.toml")).unwrap().contains("sort = true"));
+    // From then on it is a run like any other that was trained with it.
+    let (code, _, err) = spiketrain(dir, &["train", "--resume", "run", "--epochs", "3"]);
+    assert!(code == 0 && !err.contains("from here on"), "{err}");
+    assert_eq!(spiketrain(dir, &["eval", "run"]).0, 0);
+
+    let glyphs = ["train", "--out", "pictures", "--net", "1C3-MP7-10Voting", "-T", "1", "--epochs", "1", "--train-limit", "64"];
+    assert_eq!(spiketrain(dir, &[&glyphs[..], &["--test-limit", "10"]].concat()).0, 0);
+    refused(&["eval", "pictures", "--sort"], &["--sort", "glyphs holds pictures"]);
+    refused(&["train", "--resume", "pictures", "--epochs", "2", "--sort"], &["--sort", "glyphs holds pictures"]);
+}

@@ -87,6 +87,7 @@ fn corners_in(steps: usize, broken: usize) -> FrameSet {
         steps,
         classes: ["a", "b", "c", "d"].map(String::from).to_vec(),
         train: split(0..60),
+        validation: FrameSplit::default(),
         test: split(60..80),
         source: Arc::new(Corners { broken }),
         simulated: true,
@@ -359,7 +360,7 @@ fn a_curriculum_over_t_resumes_to_the_bit_and_its_last_t_is_the_networks() {
         let path = |what: String| parent.path().join(format!("{name}-{what}"));
         let whole = finished(session(&Cpu::new(), &config, data, &path("whole".into()), u64::MAX));
         assert_eq!((whole.time_steps, whole.curriculum.as_deref(), whole.epochs), (4, Some("2:1,3:1,4:2"), 4));
-        assert!(whole.best_epoch >= 3, "an epoch at another T was chosen: {}", whole.best_epoch);
+        assert!(whole.selected_epoch >= 3, "an epoch at another T was chosen: {}", whole.selected_epoch);
         let (metrics, _, _) = timeless(&path("whole".into()));
         let steps: Vec<u64> = metrics.iter().filter_map(|line| line["T"].as_u64()).collect();
         assert_eq!(steps, [2, 3, 4, 4]);
@@ -438,7 +439,7 @@ fn the_best_epoch_is_never_one_of_the_ann_warm_up() {
     let (data, parent) = (glyphs(), tempfile::tempdir().unwrap());
     let config = Config { warm_up: WarmUp::Ann(2), ..config() };
     let r = finished(session(&Cpu::new(), &config, &data, &parent.path().join("run"), u64::MAX));
-    assert_eq!(r.best_epoch, 3, "epochs 1 and 2 trained another kind of network");
+    assert_eq!(r.selected_epoch, 3, "epochs 1 and 2 trained another kind of network");
 }
 
 #[test]

@@ -39,6 +39,16 @@ fn an_energy_study_prints_its_tables_and_leaves_its_figures() {
     let again = spiketrain(dir.path(), &study);
     assert_eq!(text(&again.stdout), shown);
     assert!(text(&again.stderr).lines().all(|l| !l.starts_with("epoch")), "{}", text(&again.stderr));
+    // What it will take is said before it begins, and what is left of it when it goes on.
+    assert!(said.contains("about ") && said.contains(" in all, at the firing rates of untrained weights; --dry-run"), "{said}");
+    assert!(text(&again.stderr).contains("all its 6 runs are finished"), "{}", text(&again.stderr));
+    fs::remove_dir_all(dir.path().join("s/runs/stbp-s2")).unwrap();
+    let on = text(&spiketrain(dir.path(), &study).stderr);
+    assert!(on.contains(" for what is left, 1 of 6 runs, at the firing rates"), "{on}");
+    let two = with(&["study", "energy", "--seeds", "2", "--rules", "stbp", "--out", "s"], &SMALL);
+    let other = spiketrain(dir.path(), &two);
+    let said = text(&other.stderr);
+    assert!(other.status.code() == Some(2) && said.contains("holds another study") && !said.contains("about "), "{said}");
 }
 
 #[test]
@@ -109,4 +119,7 @@ fn a_table_of_the_paper_within_a_budget_says_so_on_every_line() {
     let said = text(&out.stderr);
     assert!(out.status.success() && said.contains("cifar10 is left out") && said.contains("dvs-gesture is left out"), "{said}");
     assert!(text(&out.stdout).contains("fig6: test accuracy by epoch on mnist"));
+    // They are found before the budget is divided, so that all of it goes to what is here.
+    let (left_out, begun) = (said.find("dvs-gesture is left out").unwrap(), said.find("test accuracy by epoch on mnist: budget").unwrap());
+    assert!(left_out < begun && dir.path().join("r/fig6-mnist-0.001min/budget.json").exists(), "{said}");
 }

@@ -130,6 +130,9 @@ pub struct EvalArgs {
     pub checkpoint: PathBuf,
     #[command(flatten)]
     pub places: Places,
+    /// Put the events of every recording in the order of their times first; as it was trained if the network was trained with --sort.
+    #[arg(long)]
+    pub sort: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub json: bool,

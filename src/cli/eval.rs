@@ -7,10 +7,12 @@ use serde_json::json;
 use super::args::EvalArgs;
 use super::progress::Voice;
 use super::{print, say, set_threads};
+use crate::config::BestOn;
 use crate::data::own::WARNING;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::plural::counted;
+use crate::run_folder;
 use crate::train::{Evaluation, Stop, record};
 use crate::trained::Trained;
 
@@ -19,6 +21,7 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     set_threads(a.threads)?;
     let (net, path) = open(&a.checkpoint)?;
     let net = a.places.of(net);
+    let net = if a.sort && !net.config().sort { in_order(net)? } else { net };
     let config = net.config();
     let data = super::train::load(config, a.loudness.voice())?;
     check(&net, &*data, a.loudness.voice()).map_err(|e| e.at(path.display()))?;
@@ -30,7 +33,8 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
         print(facts);
         return Ok(0);
     }
-    print(format!("{}: {} after step {}", path.display(), config.net, net.step()));
+    let selected = if is_last(&path, config.best_on) { " (the last epoch: nothing was selected)" } else { "" };
+    print(format!("{}: {} after step {}{selected}", path.display(), config.net, net.step()));
     let simulated = super::train::simulated(data.simulated());
     print(format!(
         "{} of {}{simulated}: accuracy {:.2} %, loss {:.4}",
@@ -46,6 +50,18 @@ pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     let (mean, weighted) = record::mean_rates(net.plan(), &e.firing_rates);
     print(format!("  mean of layers {:.2} %, of neurons {:.2} %", 100.0 * mean, 100.0 * weighted));
     Ok(0)
+}
+
+/// The network with its recordings sorted, which it was not trained on.
+fn in_order(net: Trained) -> Result<Trained> {
+    let net = net.with_sorted_events()?;
+    say("note: the network was trained without --sort: on other frames of recordings whose events are out of order");
+    Ok(net)
+}
+
+/// Whether this best.ckpt is the best of nothing.
+fn is_last(path: &Path, best_on: BestOn) -> bool {
+    best_on == BestOn::Last && path.file_name().is_some_and(|name| name == run_folder::BEST)
 }
 
 /// Balanced accuracy, what the commonest class alone would give, and the recall of each class.

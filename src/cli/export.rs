@@ -8,16 +8,19 @@ use super::args::ExportArgs;
 use super::eval::open;
 use super::progress::Voice;
 use super::{print, set_threads};
+use crate::config::Config;
 use crate::data::{Dataset, Split};
-use crate::engine::Batch;
+use crate::engine::{Batch, Input, Values};
 use crate::error::{Error, Result};
-use crate::export::agree::{self, Agreement, Answers};
+use crate::export::agree::{self, Agreement, Answers, Pair};
 use crate::export::inputs::Inputs;
-use crate::export::{self, Format, Hints, Integer, Model};
+use crate::export::stated::Stated;
+use crate::export::{self, Format, Hints, Imported, Integer, Model};
 use crate::plural::{grouped, thousands};
 use crate::storage::{self, Disk, Published};
 use crate::train::feed::{Feed, Labelled};
 use crate::trained::Trained;
+use crate::values::Normalization;
 
 /// Samples in a golden trace: enough for a check, small enough to send.
 const TRACED: usize = 4;
@@ -25,6 +28,8 @@ const TRACED: usize = 4;
 /// A network to be exported, with what it is compared on.
 struct Source<'d> {
     net: Trained,
+    /// As that of the network, but samples are prepared as the file says.
+    exported: Config,
     data: Option<&'d dyn Dataset>,
     samples: usize,
 }
@@ -68,17 +73,19 @@ pub fn run(a: &ExportArgs) -> Result<u8> {
         .at(out.display()));
     }
     let data = data_set(&net, a.loudness.voice());
-    let source = Source { net, data: data.as_deref(), samples: a.samples };
-    let config = source.net.config();
-    let inputs = Inputs::of(config, source.net.plan(), source.net.classes());
+    let (config, channels) = (net.config(), net.plan().shape.c);
+    let inputs = Inputs::of(config, net.plan(), net.classes());
     let written = export::write(&Disk, &out, &model, &inputs, a.format, a.profile)?;
-    let back = match a.format {
-        Format::C => Back::Integer(Integer::of(&model)?),
+    let (back, exported) = match a.format {
+        // The code has the numbers of `inputs`, and scales by them as we do.
+        Format::C => (Back::Integer(Integer::of(&model)?), Stated::of(&inputs.about())?.over(config, channels)),
         _ => {
-            let read = export::read(&out, &Hints::default())?;
-            Back::Network(Box::new(read.trained(config.clone(), source.net.classes().to_vec())?))
+            let Imported { model, stated, .. } = export::import(&out, &Hints::default())?;
+            let exported = stated.over(config, channels);
+            (Back::Network(Box::new(model.trained(exported.clone(), net.classes().to_vec())?)), exported)
         }
     };
+    let source = Source { net, exported, data: data.as_deref(), samples: a.samples };
     let agreement = source.compare(&back)?;
     finish(a, (&out, &written), &back, &agreement, (&source, &inputs))
 }
@@ -100,22 +107,36 @@ fn data_set(net: &Trained, voice: Voice) -> Option<Box<dyn Dataset>> {
 }
 
 impl Source<'_> {
-    /// Batches of the test set, evenly spread; or random inputs.
-    fn batches(&self, size: usize) -> Result<Box<dyn Iterator<Item = Result<Labelled>> + '_>> {
+    /// Batches of the test set, evenly spread, or random inputs; the same raw samples for both sides.
+    fn batches(&self, size: usize) -> Result<Box<dyn Iterator<Item = Result<Pair>> + '_>> {
         let Some(data) = self.data else {
-            let (shape, steps) = (self.net.plan().shape, self.net.config().time_steps.last());
-            let direct = !self.net.config().dataset.is_events();
             let starts = (0..self.samples).step_by(size);
-            return Ok(Box::new(starts.map(move |at| {
-                let n = size.min(self.samples - at);
-                Ok(Labelled { batch: agree::random_inputs(shape, steps, n, direct, at as u64), labels: vec![0; n] })
-            })));
+            return Ok(Box::new(starts.map(move |at| Ok(self.random(size.min(self.samples - at), at as u64)))));
         };
-        let (feed, all) = (Feed::new(self.net.config(), data)?, data.labels(Split::Test).len());
+        let (feed, theirs) = (Feed::new(self.net.config(), data)?, Feed::new(&self.exported, data)?);
+        let all = data.labels(Split::Test).len();
         let n = self.samples.min(all);
         let chosen: Vec<u32> = (0..n).map(|i| (i * all / n) as u32).collect();
         let chunks: Vec<Vec<u32>> = chosen.chunks(size).map(<[u32]>::to_vec).collect();
-        Ok(Box::new(chunks.into_iter().map(move |c| feed.plain(Split::Test, &c, false))))
+        Ok(Box::new(chunks.into_iter().map(move |c| {
+            Ok(Pair { original: feed.plain(Split::Test, &c, false)?, exported: theirs.plain(Split::Test, &c, false)?.batch })
+        })))
+    }
+
+    /// What stands in for `n` samples of a data set that is not there.
+    fn random(&self, n: usize, seed: u64) -> Pair {
+        let (shape, config) = (self.net.plan().shape, self.net.config());
+        let labels = vec![0; n];
+        if config.dataset.is_events() {
+            let of = |c: &Config| agree::random_inputs(shape, c.time_steps.last(), n, false, seed);
+            return Pair { original: Labelled { batch: of(config), labels }, exported: of(&self.exported) };
+        }
+        let of = |c: &Config| {
+            let prep = c.preparation(shape.c);
+            let scaled = Values::Pixels(agree::random_pixels(shape, n, seed), Normalization { mean: prep.mean, std: prep.std }.into());
+            Batch::whole(shape, n, c.time_steps.last(), Input::Direct(scaled))
+        };
+        Pair { original: Labelled { batch: of(config), labels }, exported: of(&self.exported) }
     }
 
     fn inputs(&self) -> String {
@@ -160,7 +181,7 @@ fn finish(
 ) -> Result<u8> {
     let beside = |ending: &str| PathBuf::from(format!("{}.{ending}", out.display()));
     let Some(first) = source.batches(TRACED.min(source.samples))?.next() else { return Err(Error::bug("no samples")) };
-    let batch = first?.batch;
+    let batch = first?.exported;
     let said = source.answers(back)(&batch)?;
     let plan = match back {
         Back::Network(net) => net.plan(),
@@ -188,7 +209,8 @@ fn finish(
 
 /// The agreement in words.
 fn table(a: &Agreement) -> String {
-    let mut out = format!("read back and run on {} {}, T {}:\n", a.samples, a.inputs, a.steps);
+    let raw = "each prepares the raw samples in its own way";
+    let mut out = format!("read back and run on {} {}, T {}; {raw}:\n", a.samples, a.inputs, a.steps);
     for l in &a.layers {
         let share = 100.0 * l.different as f64 / l.compared.max(1) as f64;
         out += &format!(
@@ -205,4 +227,27 @@ fn table(a: &Agreement) -> String {
         out += &format!("\n  accuracy {:.2} % and {:.2} %", 100.0 * x, 100.0 * y);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::plan::Plan;
+
+    /// Weights that are right are not enough: whoever feeds the file as it says must get the network's answers.
+    #[test]
+    fn a_file_that_says_another_scaling_of_pixels_does_not_agree() {
+        let config = Options { time_steps: Some(3.into()), ..Options::default() }.complete().unwrap();
+        let plan = Plan::new("2C3-MP2-10Voting".parse().unwrap(), "1x12x12".parse().unwrap()).unwrap();
+        let fresh = || Trained::fresh(config.clone(), &plan).unwrap();
+        let agreement = |stated: Stated| {
+            let source = Source { net: fresh(), exported: stated.over(&config, 1), data: None, samples: 4 };
+            source.compare(&Back::Network(Box::new(fresh()))).unwrap()
+        };
+        let right = Stated::of(&Inputs::of(&config, &plan, fresh().classes()).about()).unwrap();
+        assert!(agreement(right.clone()).exact());
+        let wrong = Stated { pixels: Some([vec![0.5], vec![0.1]]), ..right };
+        assert!(!agreement(wrong).exact());
+    }
 }

@@ -6,9 +6,8 @@ use super::study::options;
 use super::{print, say, set_threads};
 use crate::config::Options;
 use crate::error::{Error, Result};
-use crate::export::{self, Format, Hints, Imported};
+use crate::export::{self, Format, Hints, Imported, Inputs};
 use crate::notation::Notation;
-use crate::plural::{counted, counted_as};
 use crate::storage::Disk;
 use crate::trained::numbered;
 
@@ -24,7 +23,7 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
             .option("dt")
             .remedy("say the decay itself with --decay"));
     }
-    let Imported { model, classes, notes } = export::import(&a.file, &hints)?;
+    let Imported { model, stated, notes } = export::import(&a.file, &hints)?;
     let known = Options {
         net: Some(model.plan.notation.to_string()),
         decay: Some(model.lif.decay),
@@ -49,31 +48,22 @@ pub fn run(a: &ImportArgs) -> Result<u8> {
         .option(option)
         .remedy("leave the option out: the file knows"));
     }
-    let config = known.complete()?;
-    let classes = match &a.classes {
-        Some(names) if names.len() == model.plan.classes() => names.clone(),
-        Some(names) => {
-            return Err(Error::usage(format!(
-                "{} for {}",
-                counted(names.len(), "name"),
-                counted_as(model.plan.classes(), "class", "classes")
-            ))
-            .option("classes"));
-        }
-        None => classes.filter(|c| c.len() == model.plan.classes()).unwrap_or_else(|| numbered(model.plan.classes())),
-    };
+    let channels = model.plan.shape.c;
+    let config = stated.settle(known, channels).map_err(|e| e.at(a.file.display()))?.complete()?;
+    let names = stated.names(a.classes.as_ref(), model.plan.classes()).map_err(|e| e.at(a.file.display()))?;
+    let classes = names.unwrap_or_else(|| numbered(model.plan.classes()));
     let net = model.trained(config, classes)?;
     net.save(&Disk, &a.out)?;
     notes.iter().for_each(|n| say(format!("note: {n}")));
     let config = net.config();
     print(table(&model.plan));
-    print(format!(
-        "decay {}, threshold {}, T {}, data set {}\n{} written; use it with eval, predict, export or train --init",
-        config.decay,
-        config.threshold,
-        config.time_steps.last(),
-        config.dataset,
-        a.out.display()
-    ));
+    print(format!("decay {}, threshold {}, T {}, data set {}", config.decay, config.threshold, config.time_steps.last(), config.dataset));
+    let inputs = Inputs::of(config, &model.plan, net.classes());
+    let from = match (&stated.pixels, &stated.cutting) {
+        (None, None) => format!("as of {}, for the file does not say it", config.dataset),
+        _ => "as the file says".to_string(),
+    };
+    print(format!("input, {from}: {}\nclasses: {}", inputs.in_words(), net.classes().join(", ")));
+    print(format!("{} written; use it with eval, predict, export or train --init", a.out.display()));
     Ok(0)
 }

@@ -47,8 +47,9 @@ fn report(p: &Prepared) {
     let [train, test] = p.per_class();
     let count = |n: u64| thousands(n as usize);
     let simulated = if about.simulated { ", simulated" } else { "" };
+    let choosing = if about.validation > 0 { format!(", {} validation", count(about.validation as u64)) } else { String::new() };
     print(format!(
-        "{}{simulated}: {} training and {} of {}, {}x{}, T = {} by {}",
+        "{}{simulated}: {} training{choosing} and {} of {}, {}x{}, T = {} by {}",
         about.set,
         count(train.iter().sum::<usize>() as u64),
         grouped(test.iter().sum(), "test sample"),

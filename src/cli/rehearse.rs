@@ -1,5 +1,6 @@
 //! What a run or a study will take, before it begins: `--dry-run` and `--budget`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -119,14 +120,31 @@ fn cells(study: &Study, memory: Option<usize>, voice: Voice) -> Result<Vec<Cell>
     Ok(cells)
 }
 
-/// What a study will take from its beginning, in words.
+/// What is left of a study in `folder`, all of it if there is none yet, in words.
 ///
 /// # Errors
-/// As a training step's.
-pub fn of_study(study: &Study, seeds: u64, memory: Option<usize>, voice: Voice) -> Result<String> {
-    let whole: f64 = cells(study, memory, voice)?.iter().map(|cell| cell.seconds * seeds as f64).sum();
+/// As a training step's, and as [`Study::left`].
+pub fn of_study(study: &Study, folder: &Path, seeds: u64, memory: Option<usize>, voice: Voice) -> Result<String> {
+    let left = study.cells.iter().map(|cell| study.left(folder, cell, seeds)).collect::<Result<Vec<f64>>>()?;
+    let (runs, all) = (left.iter().sum::<f64>(), study.cells.len() as u64 * seeds);
     let tuned = if study.tune.is_empty() { "" } else { ", without the runs that --tune chooses by" };
-    Ok(format!("about {} in all{tuned}", words(whole)))
+    if runs == 0.0 {
+        return Ok(format!("all its {all} runs are finished"));
+    }
+    // Cells with nothing left are not timed either.
+    let unfinished = || study.cells.iter().zip(&left).filter(|(_, left)| **left > 0.0);
+    let timed = cells(&Study { cells: unfinished().map(|(cell, _)| cell.clone()).collect(), ..study.clone() }, memory, voice)?;
+    let seconds: f64 = timed.iter().zip(unfinished()).map(|(cell, (_, left))| cell.seconds * left).sum();
+    let what = match runs == all as f64 {
+        true => "in all".to_string(),
+        false => format!("for what is left, {} of {all} runs", short(runs)),
+    };
+    Ok(format!("about {} {what}{tuned}, at the firing rates of untrained weights; --dry-run shows each cell", words(seconds)))
+}
+
+/// `3`, or `2.5` where a run has begun.
+fn short(runs: f64) -> String {
+    if runs.fract() == 0.0 { runs.to_string() } else { format!("{runs:.1}") }
 }
 
 /// Prints the time of every cell of a study, and of all; writes nothing.

@@ -8,8 +8,9 @@ use super::train::handle_signals;
 use super::{print, say, set_threads};
 use crate::error::{Error, Result};
 use crate::reproduce::paper::EXHIBITS;
-use crate::reproduce::{Extent, Fate, departures, exhibit, run as run_set, table, verdicts};
+use crate::reproduce::{Extent, Fate, Present, departures, exhibit, present, run as run_set, table, verdicts};
 use crate::study::table::tables;
+use crate::train::open;
 
 /// Runs what the exhibit needs, on the sets that are there, and compares.
 pub fn run(a: &ReproduceArgs) -> Result<u8> {
@@ -27,8 +28,14 @@ pub fn run(a: &ReproduceArgs) -> Result<u8> {
         None => exhibit.sets.to_vec(),
     };
     let folder = a.out.clone().unwrap_or_else(|| PathBuf::from("studies/reproduce"));
+    let Present { here: sets, missing } = present(exhibit, &sets, &said, open::there)?;
+    missing.iter().for_each(|(set, e)| say(format!("{set} is left out: {e}\n")));
+    if sets.is_empty() {
+        return Err(Error::usage("none of its data sets is there").at(name).remedy("see above what to download"));
+    }
     if sets.len() > 1 && !a.full {
-        voice.say(format!("{:.1} minutes for {} data sets: {:.1} each", a.budget, sets.len(), a.budget / sets.len() as f64));
+        let each = a.budget / sets.len() as f64;
+        voice.say(format!("{:.1} minutes for {}: {each:.1} each", a.budget, self::sets(&sets)));
     }
     let extent = if a.full { Extent::Full } else { Extent::Minutes(a.budget / sets.len() as f64) };
     let departures = departures(&said)?;

@@ -33,13 +33,8 @@ fn study(kind: Kind, a: &StudyOptions, steps: &[usize], alphas: &[f64]) -> Resul
     let folder = a.out.clone().unwrap_or_else(|| default_folder(kind, &study.options));
     let (cells, seeds) = (counted(study.cells.len(), "cell"), counted(a.seeds, "seed"));
     voice.say(format!("study {} of {cells} and {seeds} in {}", kind.name(), folder.display()));
-    // Of a study that is gone on with this would be the time of what is done, too.
-    if !folder.exists() {
-        voice.say(format!(
-            "{}, at the firing rates of untrained weights; --dry-run shows each cell",
-            rehearse::of_study(&study, a.seeds, a.run.options.memory, voice)?
-        ));
-    }
+    study.has_begun(&folder)?;
+    voice.say(rehearse::of_study(&study, &folder, a.seeds, a.run.options.memory, voice)?);
     let stop = handle_signals()?;
     let rows = with_hands(a.run.options.memory, voice, &stop, |around| study.run(&folder, a.seeds, around))?;
     let Some(rows) = rows else {

@@ -207,18 +207,23 @@ pub(super) fn handle_signals() -> Result<Stop> {
 fn summary(r: &RunResult, folder: &Path) -> String {
     let percent = |v: f64| format!("{:.2} %", 100.0 * v);
     let next = format!("next: spiketrain report {}  (eval, predict and export take the folder, too)", folder.display());
-    let best = match r.best_chosen_on {
+    let best = match r.selected_by {
         BestOn::Last => String::new(),
         BestOn::Validation => {
             format!(
                 "\nbest epoch on the validation split: {} of {}, test accuracy {}",
-                r.best_epoch,
+                r.selected_epoch,
                 r.epochs,
-                percent(r.best_test_accuracy)
+                percent(r.selected_test_accuracy)
             )
         }
         BestOn::Test => {
-            format!("\nbest epoch, chosen on the test set (biased): {} of {}, {}", r.best_epoch, r.epochs, percent(r.best_test_accuracy))
+            format!(
+                "\nbest epoch, chosen on the test set (biased): {} of {}, {}",
+                r.selected_epoch,
+                r.epochs,
+                percent(r.selected_test_accuracy)
+            )
         }
     };
     let rates: Vec<String> = r.firing_rates.iter().map(|v| format!("{:.1}", 100.0 * v)).collect();

@@ -51,6 +51,15 @@ pub(super) fn steps(option: &str, steps: &TimeSteps) -> Result<()> {
     steps.check(option)
 }
 
+/// One mean and one standard deviation per channel.
+pub(super) fn scale(option: &str, [mean, std]: &[Vec<f32>; 2]) -> Result<()> {
+    let numbers = mean.iter().chain(std).all(|v| v.is_finite());
+    if mean.len() == std.len() && !mean.is_empty() && numbers && std.iter().all(|&s| s > 0.0) {
+        return Ok(());
+    }
+    Err(Error::usage("expected [[mean of channel 0, …], [standard deviation of channel 0, …]], the second above 0").at(option))
+}
+
 /// A name that config.toml can hold.
 pub(super) fn utf8(_: &str, name: &Path) -> Result<()> {
     let what = "the name of this folder or file is not UTF-8, and cannot be written to config.toml";
@@ -60,7 +69,8 @@ pub(super) fn utf8(_: &str, name: &Path) -> Result<()> {
 impl Config {
     /// What has to go together.
     pub(super) fn check(&self) -> Result<()> {
-        if self.best_on == BestOn::Validation && self.val_split == 0.0 {
+        // The user's own folder may hold some, which is known when it is read.
+        if self.best_on == BestOn::Validation && self.val_split == 0.0 && !self.dataset.is_own() {
             return Err(Error::usage("there are no validation samples to choose on")
                 .option_as("best-on", "validation")
                 .remedy("add --val-split 0.1"));
@@ -79,6 +89,9 @@ impl Config {
         }
         if !set.is_events() {
             return self.check_no_event_options();
+        }
+        if self.normalize.is_some() {
+            return Err(Error::usage(format!("{set} holds events, whose counts are not scaled")).at("normalize").remedy("leave it out"));
         }
         if !set.has_recordings() && (self.split_by != SplitBy::Number || self.strict || self.sort) {
             let e = Error::usage(format!("{set} are made as frames, visit by visit")).remedy("leave it out");

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use super::check::{above, below, steps, utf8, whole, within, writable};
+use super::check::{above, below, scale, steps, utf8, whole, within, writable};
 use super::choices::{BestOn, ClassWeights, Device, InstructionSet, NormMode, height_width, on_off};
 use super::declare::{Mark, kept, kept_type, options, said};
 use super::recipe::Recipe;
@@ -50,6 +50,10 @@ options! { |user, set, recipe|
     /// Make pictures of `--dataset images` grey.
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Data")]
     grey: bool = false, [Data];
+    // What an imported network's file says; the sets say their own (`data/sets/`), and nobody else should have to.
+    /// Mean and standard deviation per channel that pixels of 0 to 1 are scaled by, in config.toml [default: the data set's].
+    #[arg(skip)]
+    normalize: [Vec<f32>; 2], in scale, [Network, Younger];
     /// Network: small, middle, large, released-…, or a notation such as 16C3-MP2-256FC-DP-10Voting.
     #[arg(long, value_name = "NET", help_heading = "Network")]
     net: String = recipe.net.to_string(), [Network];
@@ -150,9 +154,9 @@ options! { |user, set, recipe|
     /// Hold out this share of the training set and choose the best epoch on it.
     #[arg(long, value_name = "SHARE", help_heading = "Data")]
     val_split: f64 = 0.0, in within(0.0, 0.9), [Training];
-    /// Choose the best epoch on: validation, test (biased, and said so), last [default: validation with --val-split, else last].
+    /// Choose the best epoch on: validation, test (biased, and said so), last [default: validation with --val-split or a folder val/, else last].
     #[arg(long, help_heading = "Training")]
-    best_on: BestOn = if user.val_split.unwrap_or(0.0) > 0.0 { BestOn::Validation } else { BestOn::Last }, [Training];
+    best_on: BestOn = if user.val_split.unwrap_or(0.0) > 0.0 || user.has_validation_folder() { BestOn::Validation } else { BestOn::Last }, [Training];
     /// What computes: cpu (event-driven), reference (slow, f64), gpu (the best graphics card), gpu:N or gpu:NAME [default: cpu].
     #[arg(long, alias = "engine", value_name = "DEVICE", help_heading = "Machine")]
     #[serde(alias = "engine")]

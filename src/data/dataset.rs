@@ -11,6 +11,8 @@ use crate::values::Values;
 pub enum Split {
     /// What a network learns from.
     Train,
+    /// What the best epoch is chosen by, where the user has a folder of such samples; else there are none.
+    Validation,
     /// What it is judged on.
     Test,
 }
@@ -46,7 +48,11 @@ pub trait Dataset: Send + Sync {
 
 impl ImageSet {
     fn samples(&self, split: Split) -> &Samples {
-        if split == Split::Train { &self.train } else { &self.test }
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
     }
 }
 
@@ -79,7 +85,7 @@ impl Dataset for ImageSet {
         false
     }
     fn bytes(&self) -> usize {
-        self.train.pixels.len() + self.test.pixels.len()
+        [&self.train, &self.validation, &self.test].iter().map(|samples| samples.pixels.len()).sum()
     }
     fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Values> {
         Ok(assemble(self.samples(split), self.shape, indices, prep, augment))
@@ -88,7 +94,11 @@ impl Dataset for ImageSet {
 
 impl FrameSet {
     fn split(&self, split: Split) -> &FrameSplit {
-        if split == Split::Train { &self.train } else { &self.test }
+        match split {
+            Split::Train => &self.train,
+            Split::Validation => &self.validation,
+            Split::Test => &self.test,
+        }
     }
 }
 
@@ -122,7 +132,7 @@ impl Dataset for FrameSet {
     }
     fn bytes(&self) -> usize {
         let per_sample = size_of::<u16>() + size_of::<u32>();
-        self.source.bytes() + per_sample * (self.train.labels.len() + self.test.labels.len())
+        self.source.bytes() + per_sample * (self.train.labels.len() + self.validation.labels.len() + self.test.labels.len())
     }
     fn assemble(&self, split: Split, indices: &[u32], prep: &Preparation, augment: Option<(u64, u64)>) -> Result<Values> {
         assemble_frames(self, self.split(split), indices, prep, augment)

@@ -28,6 +28,8 @@ pub struct FrameSet {
     pub classes: Vec<String>,
     /// What a network learns from.
     pub train: FrameSplit,
+    /// What the best epoch is chosen by; empty unless the user has a folder of it.
+    pub validation: FrameSplit,
     /// What it is judged on.
     pub test: FrameSplit,
     /// The counts.

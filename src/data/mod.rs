@@ -79,17 +79,19 @@ pub struct ImageSet {
     pub classes: Vec<String>,
     /// What a network learns from, in file order.
     pub train: Samples,
+    /// What the best epoch is chosen by, in file order; empty unless the user has a folder of it.
+    pub validation: Samples,
     /// What it is judged on, in file order.
     pub test: Samples,
     /// What the user should know: missing batches, resized pictures, limits.
     pub notes: Vec<String>,
-    /// SHA-256 (hex) over shape, labels and pixels of both splits: two runs with the same one saw the same data.
+    /// SHA-256 (hex) over shape, labels and pixels of training and test: two runs with the same one learned from and were judged on the same.
     pub fingerprint: String,
 }
 
 impl ImageSet {
     fn new(name: DatasetName, shape: Chw, classes: Vec<String>, train: Samples, test: Samples, notes: Vec<String>) -> Self {
-        ImageSet { name, shape, classes, train, test, notes, fingerprint: String::new() }
+        ImageSet { name, shape, classes, train, validation: Samples::default(), test, notes, fingerprint: String::new() }
     }
 
     /// Applies the limits, says so in the notes, and takes the fingerprint.

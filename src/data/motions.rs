@@ -245,6 +245,7 @@ pub fn load(train: Option<usize>, test: Option<usize>, steps: usize, seed: u64) 
         steps,
         classes: CLASSES.iter().map(name).collect(),
         train: split(0, train),
+        validation: FrameSplit::default(),
         test: split(train, test),
         fingerprint: fingerprint(steps, train, &samples),
         source: Arc::new(InMemory { cells: cells(SENSOR, steps), samples }),

@@ -3,6 +3,7 @@
 //! A note that begins with [`WARNING`] says that a result could mislead.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -24,12 +25,30 @@ pub(super) fn called<'a>(mut folders: impl Iterator<Item = &'a str> + Clone, nam
     folders.clone().find(|f| *f == name).or_else(|| folders.find(|f| f.eq_ignore_ascii_case(name)))
 }
 
+/// The one of `folders` that holds samples to choose the best epoch by: val/, else validation/.
+pub(super) fn validation<'a>(folders: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    called(folders.clone(), "val").or_else(|| called(folders, "validation"))
+}
+
+/// Whether the user's folder `dir` has one for validation beside those for training and test.
+pub fn has_validation(dir: &Path) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let names: Vec<String> = entries.filter(|e| e.path().is_dir()).map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    let names = || names.iter().map(String::as_str);
+    called(names(), "train").is_some() && called(names(), "test").is_some() && validation(names()).is_some()
+}
+
+/// Says what is chosen by.
+pub(super) fn chosen_by(folder: &str, samples: usize) -> String {
+    format!("validation: the {samples} samples in {folder}; the best epoch is chosen by them")
+}
+
 /// Warns of folders that lie beside the training and the test folder.
 pub(super) fn unused(folders: &[&str]) -> Option<String> {
     (!folders.is_empty()).then(|| {
         warning(format!(
-            "beside the folders for training and test, not used: {}; samples to choose the best epoch by are held out of the training \
-             folder: --val-split 0.1",
+            "beside the folders for training and test, not used: {}; samples to choose the best epoch by lie in a folder val, or are held \
+             out of the training folder: --val-split 0.1",
             some_of(folders)
         ))
     })
@@ -131,5 +150,7 @@ mod tests {
         assert_eq!(called(folders.into_iter(), "train"), Some("train"));
         assert_eq!(called(folders.into_iter(), "test"), Some("TEST"));
         assert_eq!(called(folders.into_iter(), "val"), None);
+        assert_eq!(validation(folders.into_iter()), None);
+        assert_eq!(validation(["validation", "Val"].into_iter()), Some("Val"));
     }
 }

@@ -1,6 +1,6 @@
 //! The user's own pictures: a folder per class, PNG and JPEG.
 //!
-//! `DIR/train/<class>/` and `DIR/test/<class>/` if both are there; else `DIR/<class>/`, of which a seeded fifth of every class
+//! `DIR/train/<class>/` and `DIR/test/<class>/` if both are there, and with them `DIR/val/<class>/` to choose the best epoch by; else `DIR/<class>/`, of which a seeded fifth of every class
 //! becomes the test set. Pictures in folders below a class folder belong to the class. Classes and files are taken in the order of their names. The samples of a split stand in rounds, first
 //! picture of every class, then the second of every class…, so that a limit on their number keeps all classes.
 
@@ -137,48 +137,63 @@ pub(super) fn load(options: &LoadOptions) -> Result<ImageSet> {
             .remedy("name the folder of class folders: --dataset images DIR"));
     }
     let mut notes = Vec::new();
-    let (train, test) = splits(dir, options.seed, &mut notes)?;
+    let Divided { train, validation, test } = splits(dir, options.seed, &mut notes)?;
     let names: Vec<String> = train.iter().map(|c| c.name.clone()).collect();
     if !(2..=limits::MAX_CLASSES).contains(&names.len()) {
         let what = format!("expected a folder for each of 2 to {} classes, found {}", limits::MAX_CLASSES, names.len());
         return Err(Error::usage(what).at(dir.display()));
     }
-    let train = in_rounds(&train, &names)?;
+    let (train, validation) = (in_rounds(&train, &names, "training")?, in_rounds(&validation, &names, "validation")?);
     let tested: Vec<bool> = names.iter().map(|name| test.iter().any(|c| c.name == *name && !c.files.is_empty())).collect();
-    let test = in_rounds(&test, &names)?;
+    let test = in_rounds(&test, &names, "test")?;
     if test.is_empty() {
         return Err(Error::usage("no picture is left for the test").at(dir.display()).remedy("give three pictures per class at least"));
     }
     let channels = if options.grey { 1 } else { 3 };
     let (h, w) = match options.size {
         Some(size) => size,
-        None => common_size(train.iter().chain(&test).map(|(path, _)| path.as_path()))?,
+        None => common_size(train.iter().chain(&validation).chain(&test).map(|(path, _)| path.as_path()))?,
     };
     let shape: Chw = format!("{channels}x{h}x{w}").parse()?;
-    let bytes = (train.len() + test.len()) as u64 * shape.len() as u64;
+    let all = train.len() + validation.len() + test.len();
+    let bytes = all as u64 * shape.len() as u64;
     if bytes > limits::MAX_SET_BYTES {
-        return Err(Error::memory(format!("{} pictures of {shape} are {bytes} bytes", train.len() + test.len()))
+        return Err(Error::memory(format!("{all} pictures of {shape} are {bytes} bytes"))
             .at(dir.display())
             .remedy(format!("choose a smaller size: --size 32x32 (height x width); a set may have {} bytes", limits::MAX_SET_BYTES)));
     }
     notes.extend(own::untested(&names, &tested));
     notes.extend(in_both(&train, &test)?);
     let mut counts = Counts::default();
-    let (train, test) = (read_all(&train, shape, &mut counts)?, read_all(&test, shape, &mut counts)?);
-    notes.extend(counts.notes(train.len() + test.len(), (h, w)));
-    Ok(ImageSet::new(sets::IMAGES, shape, names, train, test, notes))
+    let mut read = |files: &[(PathBuf, u16)]| read_all(files, shape, &mut counts);
+    let (train, validation, test) = (read(&train)?, read(&validation)?, read(&test)?);
+    notes.extend(counts.notes(all, (h, w)));
+    Ok(ImageSet { validation, ..ImageSet::new(sets::IMAGES, shape, names, train, test, notes) })
 }
 
-/// The classes for training and those for the test.
-fn splits(dir: &Path, seed: u64, notes: &mut Vec<String>) -> Result<(Vec<Class>, Vec<Class>)> {
+/// The classes of every split.
+struct Divided {
+    train: Vec<Class>,
+    /// Empty without a folder for it.
+    validation: Vec<Class>,
+    test: Vec<Class>,
+}
+
+fn splits(dir: &Path, seed: u64, notes: &mut Vec<String>) -> Result<Divided> {
     let folders: Vec<String> = entries(dir)?.iter().filter(|p| p.is_dir()).map(|p| name_of(p)).collect();
     let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
     let called = |name: &str| own::called(folders.iter().copied(), name);
     match (called("train"), called("test")) {
         (Some(train), Some(test)) => {
-            let others: Vec<&str> = folders.iter().copied().filter(|f| *f != train && *f != test).collect();
+            let choosing = own::validation(folders.iter().copied());
+            let others: Vec<&str> = folders.iter().copied().filter(|f| *f != train && *f != test && Some(*f) != choosing).collect();
             notes.extend(own::unused(&others));
-            Ok((classes_in(&dir.join(train), true, notes)?, classes_in(&dir.join(test), true, notes)?))
+            let mut classes = |folder: &str| classes_in(&dir.join(folder), true, notes);
+            let (train, test) = (classes(train)?, classes(test)?);
+            let validation = choosing.map(&mut classes).transpose()?.unwrap_or_default();
+            let samples = validation.iter().map(|class| class.files.len()).sum();
+            notes.extend(choosing.map(|folder| own::chosen_by(folder, samples)));
+            Ok(Divided { train, validation, test })
         }
         (None, None) => Ok(divide(classes_in(dir, false, notes)?, seed)),
         (train, _) => {
@@ -258,14 +273,15 @@ fn is_picture(path: &Path) -> bool {
 }
 
 /// Splits every class by (seed, class).
-fn divide(classes: Vec<Class>, seed: u64) -> (Vec<Class>, Vec<Class>) {
+fn divide(classes: Vec<Class>, seed: u64) -> Divided {
     let split = |(c, class): (usize, Class)| {
         let is_test = drawn_for_test(class.files.len(), seed, c);
         let (test, train): (Vec<_>, Vec<_>) = class.files.into_iter().zip(is_test).partition(|(_, t)| *t);
         let files = |part: Vec<(PathBuf, bool)>| part.into_iter().map(|(path, _)| path).collect();
         (Class { name: class.name.clone(), files: files(train) }, Class { name: class.name, files: files(test) })
     };
-    classes.into_iter().enumerate().map(split).unzip()
+    let (train, test) = classes.into_iter().enumerate().map(split).unzip();
+    Divided { train, validation: Vec::new(), test }
 }
 
 /// Which of the `n` files of class number `c` are for the test: a fifth, rounded.
@@ -277,12 +293,12 @@ pub(super) fn drawn_for_test(n: usize, seed: u64, c: usize) -> Vec<bool> {
 }
 
 /// (file, label) of a split: the first of every class, the second of every class…
-fn in_rounds(classes: &[Class], names: &[String]) -> Result<Vec<(PathBuf, u16)>> {
+fn in_rounds(classes: &[Class], names: &[String], split: &str) -> Result<Vec<(PathBuf, u16)>> {
     let mut keyed = Vec::new();
     for class in classes {
         let Some(label) = names.iter().position(|n| *n == class.name) else {
-            let what = format!("the class '{}' is in the test folder but not in the training folder", class.name);
-            return Err(Error::usage(what).remedy("both must have the same class folders"));
+            let what = format!("the class '{}' is in the {split} folder but not in the training folder", class.name);
+            return Err(Error::usage(what).remedy("all must have the same class folders"));
         };
         keyed.extend(class.files.iter().enumerate().map(|(round, path)| (round, label as u16, path)));
     }

@@ -1,10 +1,11 @@
-//! Whether a file still computes what the network does: both are run on the same samples and compared spike by spike.
+//! Whether a file still computes what the network does: both are run on the same samples and compared spike by spike. They begin with the
+//! raw sample, pixels or counts, and each prepares it in its own way, so that a file that says a wrong preparation does not agree.
 
 use serde::{Deserialize, Serialize};
 
 use super::npz;
 use crate::engine::{Batch, Input, Values};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::predict;
 use crate::rng::{Purpose, Rng};
 use crate::shape::Chw;
@@ -90,14 +91,22 @@ pub fn batch_size(plan: &crate::plan::Plan, steps: usize) -> usize {
     (AT_A_TIME / per_sample.max(1)).clamp(1, 64)
 }
 
+/// The same samples as the network and as the exported one read them.
+pub struct Pair {
+    /// As the network does, with labels.
+    pub original: Labelled,
+    /// As the file says.
+    pub exported: Batch,
+}
+
 /// Runs both on all batches; labels count where `labelled`.
 ///
 /// # Errors
-/// Of a batch, or of a run.
+/// Of a batch, or of a run. Bug: the two do not read samples of the same kind.
 pub fn compare(
     names: &[String],
     (original, exported): (Run, Run),
-    batches: impl Iterator<Item = Result<Labelled>>,
+    batches: impl Iterator<Item = Result<Pair>>,
     labelled: bool,
     inputs: &str,
 ) -> Result<Agreement> {
@@ -105,8 +114,12 @@ pub fn compare(
     let mut all = Agreement { inputs: inputs.to_string(), layers: names.iter().map(layer).collect(), ..Agreement::default() };
     let mut right = [0usize; 2];
     for batch in batches {
-        let Labelled { batch, labels } = batch?;
-        let (a, b) = (original(&batch)?, exported(&batch)?);
+        let Pair { original: Labelled { batch, labels }, exported: prepared } = batch?;
+        let of = |b: &Batch| format!("{} samples of {} at {} steps", b.samples, b.shape, b.steps);
+        if of(&batch) != of(&prepared) {
+            return Err(Error::bug(format!("the network reads {}, the exported one {}", of(&batch), of(&prepared))));
+        }
+        let (a, b) = (original(&batch)?, exported(&prepared)?);
         for (l, (x, y)) in all.layers.iter_mut().zip(a.spikes.iter().zip(&b.spikes)) {
             l.compared += x.len() as u64;
             l.different += x.iter().zip(y).filter(|(x, y)| x != y).count() as u64;
@@ -146,6 +159,12 @@ pub fn random_inputs(shape: Chw, steps: usize, samples: usize, direct: bool, see
         Input::Frames(Values::Counts((0..steps * len).map(|_| if rng.below(5) == 0 { 1 + rng.below(2) as u16 } else { 0 }).collect()))
     };
     Batch::whole(shape, samples, steps, input)
+}
+
+/// The same of pictures as they are stored: what two preparations can be applied to.
+pub fn random_pixels(shape: Chw, samples: usize, seed: u64) -> Vec<u8> {
+    let mut rng = Rng::at(seed, Purpose::Test, 0, 0);
+    (0..samples * shape.len()).map(|_| rng.below(256) as u8).collect()
 }
 
 /// The arrays of a golden trace: `pixels` `[B,C,H,W]` as pictures are stored, `input` `[T,B,C,H,W]` as the network reads it (of events the

@@ -1,11 +1,12 @@
-//! What a receiver has to know to feed an exported network and to read its answers: every format carries it.
+//! What a receiver has to know to feed an exported network and to read its answers: every format carries it, and [`super::stated`] reads it.
 
 use crate::config::Config;
-use crate::data::{Preparation, Resize};
+use crate::data::{DatasetName, Preparation, Resize};
 use crate::plan::Plan;
 use crate::plural::counted;
 use crate::shape::Chw;
 
+use super::stated::Cutting;
 use super::tensors::About;
 
 /// Inputs and answers of a network.
@@ -19,6 +20,10 @@ pub struct Inputs {
     pub pixels: Option<[Vec<f32>; 2]>,
     /// How recordings become frames, in words.
     pub frames: Option<String>,
+    /// The same, for [`super::stated`].
+    pub cutting: Option<Cutting>,
+    /// The set of the configuration.
+    pub dataset: DatasetName,
     /// Names of the classes in the order of the outputs.
     pub classes: Vec<String>,
 }
@@ -35,11 +40,20 @@ impl Inputs {
             other => format!("; counted on {}x{} pixels, then made half as wide and high ({})", size.width, size.height, other.name()),
         };
         let cut = format!(
-            "events cut by {} into {}; a frame holds the counts of its slice, channel 0 OFF, 1 ON",
+            "events{} cut by {} into {}; a frame holds the counts of its slice, channel 0 OFF, 1 ON",
+            if config.sort { " in the order of their times" } else { "" },
             config.split_by.name(),
             counted(steps, "slice")
         );
-        Inputs { shape, steps, pixels: (!events).then_some([mean, std]), frames: events.then(|| cut + &smaller), classes: classes.to_vec() }
+        Inputs {
+            shape,
+            steps,
+            pixels: (!events).then_some([mean, std]),
+            frames: events.then(|| cut + &smaller),
+            cutting: events.then_some(Cutting { split_by: config.split_by, resize, sort: config.sort }),
+            dataset: config.dataset,
+            classes: classes.to_vec(),
+        }
     }
 
     /// How a raw sample becomes what the network reads, in a sentence.
@@ -63,7 +77,16 @@ impl Inputs {
             ("input_layout", if self.frames.is_some() { "T,C,H,W" } else { "C,H,W" }.to_string() + ", rows from the top"),
             ("classes", serde_json::json!(self.classes).to_string()),
             ("time_steps", self.steps.to_string()),
+            ("dataset", self.dataset.to_string()),
         ];
+        if let Some(Cutting { split_by, resize, sort }) = self.cutting {
+            let sorted = if sort { "yes" } else { "no" };
+            all.extend([
+                ("events_split_by", split_by.name().to_string()),
+                ("events_resize", resize.name().to_string()),
+                ("events_sorted", sorted.to_string()),
+            ]);
+        }
         if let Some([mean, std]) = &self.pixels {
             all.extend([("input_mean", json(mean).to_string()), ("input_std", json(std).to_string())]);
         }

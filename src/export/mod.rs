@@ -5,6 +5,7 @@
 //!   the [`time_step`].
 //! - [`tensors`], [`npz`]: parameters by name; [`state_dict`]: those of other programs.
 //! - [`integer`] → [`c`]: with int8 weights, and that as C.
+//! - [`inputs`]: how samples are prepared, which every file says; [`stated`]: what an imported one is fed by.
 //! - [`agree`]: whether the file computes what the network does, and a golden trace for whoever receives it.
 
 pub mod agree;
@@ -16,6 +17,7 @@ pub mod model;
 pub mod nir;
 pub mod npz;
 pub mod state_dict;
+pub mod stated;
 pub mod tensors;
 pub mod time_step;
 pub mod unchain;
@@ -31,6 +33,7 @@ use crate::named::named;
 use crate::neuron::Lif;
 use crate::shape::Chw;
 use crate::storage::{Published, Storage};
+use stated::Stated;
 use tensors::About;
 
 /// What a network leaves as.
@@ -134,8 +137,8 @@ pub struct Hints {
 pub struct Imported {
     /// The network.
     pub model: Model,
-    /// Names of its classes, if the file says them.
-    pub classes: Option<Vec<String>>,
+    /// What it says about inputs and answers.
+    pub stated: Stated,
     /// Sentences for the user: what was assumed, what was left out, what cannot be known.
     pub notes: Vec<String>,
 }
@@ -203,7 +206,7 @@ pub fn import(path: &Path, hints: &Hints) -> Result<Imported> {
     if said(NETWORK).is_none() && !neurons.reset {
         notes.push(UNSAID.to_string());
     }
-    Ok(Imported { model, classes: inputs::classes(&about), notes })
+    Ok(Imported { model, stated: Stated::of(&about).map_err(|e| at(e, path))?, notes })
 }
 
 /// What a state_dict cannot say.

@@ -3,8 +3,9 @@
 use super::graph::{Chain, Node, Tensor};
 use super::model::{Layer, Model};
 use super::nir::{Found, SUPPORTED};
+use super::stated::Stated;
 use super::time_step::TimeStep;
-use super::{Hints, Imported, NETWORK, inputs};
+use super::{Hints, Imported, NETWORK};
 use crate::engine::VOTERS;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -61,7 +62,7 @@ pub fn model(Found { chain: Chain(nodes), dt, about }: Found, hints: &Hints) -> 
     if !about.contains_key(NETWORK) {
         imported.notes.push(RESET.to_string());
     }
-    Ok(Imported { classes: inputs::classes(&about), ..imported })
+    Ok(Imported { stated: Stated::of(&about)?, ..imported })
 }
 
 /// The input as C,H,W. A row of numbers is what `said` makes of it; a first side of 1 before C,H,W is the batch in older files.
@@ -250,7 +251,7 @@ impl Walk {
         if fits {
             self.step.agrees(lif.decay)?;
             self.notes.push(self.step.note(lif.decay));
-            Ok(Imported { model: Model { plan, lif, layers: self.layers }, classes: None, notes: self.notes })
+            Ok(Imported { model: Model { plan, lif, layers: self.layers }, stated: Stated::default(), notes: self.notes })
         } else {
             Err(unsupported(format!("weights that do not fit {}", plan.notation)))
         }

@@ -36,8 +36,8 @@ fn chosen(on: BestOn) -> &'static str {
 /// Accuracy of the epoch that was chosen.
 fn best(run: &Run) -> String {
     match &run.result {
-        Some(r) if r.best_chosen_on == BestOn::Last => "none: nothing was selected on".to_string(),
-        Some(r) => format!("{} (epoch {}, {})", percent(r.best_test_accuracy), r.best_epoch, chosen(r.best_chosen_on)),
+        Some(r) if r.selected_by == BestOn::Last => "none: nothing was selected on".to_string(),
+        Some(r) => format!("{} (epoch {}, {})", percent(r.selected_test_accuracy), r.selected_epoch, chosen(r.selected_by)),
         None => "not known before the run ends".to_string(),
     }
 }

@@ -135,6 +135,18 @@ mod tests {
         let nothing = fit(0.01, 3.0, 32, [60_000, 100]);
         assert_eq!((nothing.train.0, nothing.test.0), (128, 100));
         assert!((nothing.expected - 0.01 * 675.0 / 3.0).abs() < 1e-9, "{nothing:?}");
-        assert!(nothing.words().contains("128 of 60000 training samples"), "{}", nothing.words());
+    }
+
+    #[test]
+    fn a_budget_says_what_it_leaves_of_the_papers_run() {
+        let all = Budget { minutes: 60.0, expected: 60.0, epochs: 10, train: (1000, 1000), test: (200, 200), eval_every: 1 };
+        assert_eq!(all.words(), "budget 60.0 min: 10 of 300 epochs");
+        let part = Budget { epochs: 5, train: (128, 60_000), test: (100, 200), ..all };
+        assert_eq!(part.words(), "budget 60.0 min: 5 of 300 epochs, 128 of 60000 training samples, 100 of 200 test samples");
+        let more = Budget { minutes: 0.5, expected: 2.2, ..all };
+        assert_eq!(
+            more.words(),
+            "budget 0.5 min, but even the shortest runs that say anything take about 3 min and are run: 10 of 300 epochs"
+        );
     }
 }

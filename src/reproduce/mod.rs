@@ -38,6 +38,14 @@ pub struct Reproduced {
     pub rows: Vec<Row>,
 }
 
+/// Which sets can be run.
+pub struct Present {
+    /// Those.
+    pub here: Vec<DatasetName>,
+    /// The others, and what to do about each.
+    pub missing: Vec<(DatasetName, Error)>,
+}
+
 /// How a set fared.
 pub enum Fate {
     /// Compared.
@@ -57,6 +65,23 @@ pub fn exhibit(name: &str) -> Result<&'static Exhibit> {
         let all: Vec<&str> = paper::EXHIBITS.iter().map(|e| e.name).collect();
         Error::usage(format!("no table or figure is called '{name}'")).at("reproduce").remedy(format!("choose {}", all.join(", ")))
     })
+}
+
+/// The ones of `sets` that are here, by `there`, which a budget is divided over; and of the others what to do about it.
+///
+/// # Errors
+/// As of `there`, but that a set is not there is none.
+pub fn present(e: &Exhibit, sets: &[DatasetName], said: &Options, mut there: impl FnMut(&Config) -> Result<()>) -> Result<Present> {
+    let (mut here, mut missing) = (Vec::new(), Vec::new());
+    for &set in sets {
+        let options = Options { dataset: Some(set), ..said.clone() }.or(paper::protocol(set, e.kind));
+        match there(&options.complete()?) {
+            Ok(()) => here.push(set),
+            Err(what) if what.kind == ErrorKind::Usage => missing.push((set, what)),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(Present { here, missing })
 }
 
 /// Runs one set of an exhibit below `folder`; `said` departs from the paper's protocol.
@@ -136,4 +161,24 @@ pub fn table(e: &Exhibit, r: &Reproduced) -> Table {
     let simulated = if r.simulated { " (simulated events: not the paper's data)" } else { "" };
     let head = ["", "T", "ours %", "paper %", "difference", "our rate %", "paper's", "Eq. 11 gain", "paper's", "run"];
     Table { title: format!("{}: {} on {}{simulated}", e.name, e.shows, r.set), head: head.map(str::to_string).to_vec(), rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_divided_over_the_sets_that_are_here() {
+        let fig6 = exhibit("fig6").unwrap();
+        let there = |c: &Config| match c.dataset.as_str() {
+            "mnist" | "nmnist" => Ok(()),
+            _ => Err(Error::usage("not here").remedy("fetch it")),
+        };
+        let Present { here, missing } = present(fig6, fig6.sets, &Options::default(), there).unwrap();
+        assert_eq!(here.iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["mnist", "nmnist"]);
+        assert_eq!(missing.len(), fig6.sets.len() - 2);
+        assert!(missing.iter().all(|(_, e)| e.remedy == "fetch it"));
+        let broken = present(fig6, fig6.sets, &Options::default(), |_| Err(Error::storage("a bad disk")));
+        assert!(broken.is_err_and(|e| e.kind == ErrorKind::Storage));
+    }
 }

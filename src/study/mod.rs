@@ -139,13 +139,13 @@ impl Study {
                 .option("alphas")
                 .remedy("name each value once"));
         }
-        let options = if options.val_split.is_none() && options.best_on.is_none() {
+        let options = if options.val_split.is_none() && options.best_on.is_none() && !options.has_validation_folder() {
             Options { val_split: Some(VALIDATION_SHARE), ..options }
         } else {
             options
         };
         let study = Study { kind, tune: tune.to_vec(), options, cells };
-        if !tune.is_empty() && study.config(&study.cells[0], 1)?.val_split == 0.0 {
+        if !tune.is_empty() && study.config(&study.cells[0], 1)?.val_split == 0.0 && !study.options.has_validation_folder() {
             return Err(Error::usage("there are no validation samples to choose on").option("tune").remedy("add --val-split 0.1"));
         }
         study.cells.iter().try_for_each(|c| study.config(c, 1).map(|_| ()))?;
@@ -181,7 +181,7 @@ impl Study {
             let (cell, chosen) = tune::applied(cell, &choices);
             let mut runs = Vec::new();
             for seed in first..first + seeds {
-                let path = folder.join(RUNS).join(format!("{}-s{seed}", folder_name(&cell.name)));
+                let path = self.run_folder(folder, &cell, seed);
                 around.watch.note(&format!("run {} of {all}: {}, seed {seed}", i * seeds + seed - first + 1, cell.name));
                 let Some(finished) = run::run(&path, self.config(&cell, seed)?, around)? else { return Ok(None) };
                 around.watch.note(&table::run_line(&finished));
@@ -193,30 +193,57 @@ impl Study {
         Ok(Some(rows))
     }
 
-    /// Keeps the folder for this study and this process.
-    fn claim(&self, folder: &Path) -> Result<std::fs::File> {
-        let file = folder.join(STUDY);
+    /// How many of a cell's runs with `seeds` seeds are still to be trained in `folder`; of one that has begun the share of its epochs.
+    ///
+    /// # Errors
+    /// As of [`Study::config`] and [`run::finished`].
+    pub fn left(&self, folder: &Path, cell: &Cell, seeds: u64) -> Result<f64> {
+        let first = self.options.seed.unwrap_or(1);
+        let of_run = |seed: u64| -> Result<f64> {
+            let path = self.run_folder(folder, cell, seed);
+            if run::finished(&path)?.is_some() {
+                return Ok(0.0);
+            }
+            let epochs = self.config(cell, seed)?.epochs;
+            Ok(epochs.saturating_sub(run::epochs_done(&path)) as f64 / epochs as f64)
+        };
+        (first..first.saturating_add(seeds)).map(of_run).sum()
+    }
+
+    fn run_folder(&self, folder: &Path, cell: &Cell, seed: u64) -> PathBuf {
+        folder.join(RUNS).join(format!("{}-s{seed}", folder_name(&cell.name)))
+    }
+
+    /// Whether runs of this study lie in the folder.
+    ///
+    /// # Errors
+    /// Usage: the folder holds another study or something else.
+    pub fn has_begun(&self, folder: &Path) -> Result<bool> {
         // Where the data and its cache lie does not count.
         let bare = |s: &Study| Study { options: s.options.clone().without(&[Mark::Place]), ..s.clone() };
-        let here = is_study(folder)?;
+        let Some(text) = is_study(folder)? else { return Ok(false) };
+        let file = folder.join(STUDY);
+        let other: Study = toml::from_str(&text).map_err(|e| Error::format(e.to_string().trim_end()).at(file.display()))?;
+        let begun = [RUNS, TUNE].iter().any(|d| folder.join(d).exists());
+        if begun && bare(&other) != bare(self) {
+            return Err(Error::usage(format!("this folder holds another study: {}", different(&bare(&other), &bare(self))))
+                .at(folder.display())
+                .remedy("give the same options to go on with it, or choose another folder with --out"));
+        }
+        Ok(begun)
+    }
+
+    /// Keeps the folder for this study and this process.
+    fn claim(&self, folder: &Path) -> Result<std::fs::File> {
+        is_study(folder)?;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "creating the folder", &e))?;
         let lock = storage::lock(folder)?.ok_or_else(|| {
             Error::storage("another study is running in this folder").at(folder.display()).remedy("wait for it, or choose another --out")
         })?;
-        if let Some(text) = here {
-            let other: Study = toml::from_str(&text).map_err(|e| Error::format(e.to_string().trim_end()).at(file.display()))?;
-            let begun = [RUNS, TUNE].iter().any(|d| folder.join(d).exists());
-            if begun && bare(&other) != bare(self) {
-                return Err(Error::usage(format!("this folder holds another study: {}", different(&bare(&other), &bare(self))))
-                    .at(folder.display())
-                    .remedy("give the same options to go on with it, or choose another folder with --out"));
-            }
-            if begun {
-                return Ok(lock);
-            }
+        if !self.has_begun(folder)? {
+            let text = toml::to_string(self).map_err(|e| Error::bug(format!("study to TOML: {e}")))?;
+            storage::write_text(&Disk, &folder.join(STUDY), &text)?;
         }
-        let text = toml::to_string(self).map_err(|e| Error::bug(format!("study to TOML: {e}")))?;
-        storage::write_text(&Disk, &file, &text)?;
         Ok(lock)
     }
 }

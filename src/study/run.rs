@@ -12,10 +12,10 @@ use crate::engine::Engine;
 use crate::engines::{Work, with_engine};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::run_folder::{CONFIG, COST, RESULT, RunFolder};
+use crate::run_folder::{CONFIG, COST, METRICS, RESULT, RunFolder};
 use crate::storage::{self, Disk};
 use crate::train::feed::Feed;
-use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop};
+use crate::train::{self, EpochLine, Observer, Outcome, RunResult, Session, Start, Stop};
 use crate::trained::Trained;
 
 /// What a study needs of the world around it.
@@ -49,6 +49,12 @@ pub fn finished(path: &Path) -> Result<Option<Finished>> {
     let cost: Option<Cost> = read_json(&path.join(COST))?;
     let result: Option<RunResult> = read_json(&path.join(RESULT))?;
     Ok(cost.zip(result).map(|(cost, result)| Finished { result, cost }))
+}
+
+/// Epochs that a run in this folder has behind it, 0 if there is none: for an estimate, so that what cannot be read counts as nothing.
+pub fn epochs_done(path: &Path) -> usize {
+    let text = storage::read_text(&path.join(METRICS), limits::MAX_TEXT_BYTES).ok().flatten().unwrap_or_default();
+    text.lines().filter(|line| serde_json::from_str::<EpochLine>(line).is_ok()).count()
 }
 
 /// Reads a JSON file; `None` if it is not there.

@@ -45,8 +45,8 @@ pub fn write(folder: &Path, kind: Kind, rows: &[Row]) -> Result<()> {
 /// One finished run in a line.
 pub fn run_line(f: &Finished) -> String {
     let r = &f.result;
-    let best = r.best_validation_accuracy.map_or(String::new(), |v| {
-        format!(", best epoch {} ({:.2} % of the validation split): {:.2} %", r.best_epoch, 100.0 * v, 100.0 * r.best_test_accuracy)
+    let best = r.selected_validation_accuracy.map_or(String::new(), |v| {
+        format!(", best epoch {} ({:.2} % of the validation split): {:.2} %", r.selected_epoch, 100.0 * v, 100.0 * r.selected_test_accuracy)
     });
     format!(
         "  test {:.2} % after the last epoch{best}; mean rate {:.2} %, {:.0} s",
@@ -114,7 +114,7 @@ fn accuracy(rows: &[Row]) -> Table {
             row.cell.clone(),
             row.runs.len().to_string(),
             stat(row, 2, |f| Some(100.0 * f.result.last_test_accuracy)),
-            stat(row, 2, |f| (f.result.best_chosen_on != BestOn::Last).then_some(100.0 * f.result.best_test_accuracy)),
+            stat(row, 2, |f| (f.result.selected_by != BestOn::Last).then_some(100.0 * f.result.selected_test_accuracy)),
             stat(row, 2, |f| f.cost.energy.map(|_| 100.0 * f.result.mean_firing_rate)),
             stat(row, 2, |f| f.cost.energy.map(|_| 100.0 * f.result.weighted_firing_rate)),
             stat(row, 0, |f| Some(f.result.samples_per_s)),
@@ -192,7 +192,7 @@ fn exits(rows: &[Row]) -> Option<Table> {
 /// A line per run.
 fn csv(rows: &[Row]) -> String {
     let mut out = String::from(
-        "cell,chosen,seed,T,epochs,last_test_accuracy,best_test_accuracy,best_epoch,best_validation_accuracy,mean_firing_rate,\
+        "cell,chosen,seed,T,epochs,last_test_accuracy,selected_test_accuracy,selected_epoch,selected_validation_accuracy,mean_firing_rate,\
          weighted_firing_rate,operations,dense_macs,eq11_gain,sober_gain,samples_per_s,train_seconds,simulated,weights_sha256\n",
     );
     for (row, f) in rows.iter().flat_map(|row| row.runs.iter().map(move |f| (row, f))) {
@@ -205,9 +205,9 @@ fn csv(rows: &[Row]) -> String {
             r.time_steps.to_string(),
             r.epochs.to_string(),
             r.last_test_accuracy.to_string(),
-            r.best_test_accuracy.to_string(),
-            r.best_epoch.to_string(),
-            number(r.best_validation_accuracy),
+            r.selected_test_accuracy.to_string(),
+            r.selected_epoch.to_string(),
+            number(r.selected_validation_accuracy),
             r.mean_firing_rate.to_string(),
             r.weighted_firing_rate.to_string(),
             f.cost.layers.iter().map(|l| l.operations).sum::<f64>().to_string(),

@@ -144,11 +144,11 @@ fn the_last_word_of_anytime_is_the_accuracy_and_energy_counts_the_spikes() {
     let rows = run(&study, dir.path(), 1, None).0.unwrap().unwrap();
     let (spiking, ann) = (&rows[0].runs[0], &rows[1].runs[0]);
     assert_eq!(spiking.cost.anytime.len(), 3);
-    assert_eq!(spiking.cost.accuracy, spiking.result.best_test_accuracy);
+    assert_eq!(spiking.cost.accuracy, spiking.result.selected_test_accuracy);
     let first = &spiking.cost.layers[0];
     assert!(first.multiplies && first.operations <= first.macs as f64, "a picture counts once: {first:?}");
     assert!(!spiking.cost.layers[1].multiplies);
     assert!(ann.cost.energy.is_none() && ann.cost.exits.is_empty());
     assert_eq!(ann.cost.layers[1].operations, ann.cost.layers[1].macs as f64);
-    assert_eq!(ann.cost.accuracy, ann.result.best_test_accuracy);
+    assert_eq!(ann.cost.accuracy, ann.result.selected_test_accuracy);
 }

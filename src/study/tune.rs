@@ -150,7 +150,7 @@ fn best(study: &Study, folder: &Path, cells: &[Cell], around: &mut Surroundings)
         around.watch.note(&format!("choosing: {}", cell.name));
         let config = study.config(cell, study.options.seed.unwrap_or(1))?;
         let Some(finished) = run(&path, config, around)? else { return Ok(None) };
-        let score = finished.result.best_validation_accuracy;
+        let score = finished.result.selected_validation_accuracy;
         let score =
             score.ok_or_else(|| Error::usage("no validation accuracy to choose by").option("tune").remedy("add --val-split 0.1"))?;
         around.watch.note(&format!("  validation accuracy {:.2} %", 100.0 * score));

@@ -46,18 +46,29 @@ fn one_length(said: &Options, file: Options) -> Options {
     }
 }
 
-/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew, and a larger number of epochs or
-/// another device, which its config.toml has from then on.
+/// Folder and configuration of a run to go on with; where the data and its cache lie may be said anew, and a larger number of epochs,
+/// another device, or that events are sorted, which its config.toml has from then on.
 ///
 /// # Errors
 /// Usage: something else is said, or there is no run. Format or Storage: its configuration cannot be read.
 pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> {
     let (epochs, device) = (said.epochs.take(), said.device.take());
+    let sort = said.sort.take_if(|sort| *sort).is_some();
     if said.clone().without(&[Mark::Place]) != Options::default() {
         return Err(takes_options_from_its_folder());
     }
     let folder = RunFolder::open(Box::new(Disk), folder)?;
     let mut config = folder.read_config()?;
+    // A run that is older than the refusal of recordings out of order cannot go on without.
+    if sort && !config.sort {
+        if folder.result().exists() && epochs.is_none_or(|epochs| epochs <= config.epochs) {
+            return Err(Error::usage("this run is finished: what it was trained on is no longer chosen")
+                .option("sort")
+                .remedy("evaluate it with eval --sort, or let it go on for longer: --resume RUN --sort --epochs N"));
+        }
+        config = config.sorted()?;
+        folder.write_config(&config.to_toml()?)?;
+    }
     if let Some(epochs) = epochs.filter(|&epochs| epochs != config.epochs) {
         config = config.lengthened(epochs)?;
         // What it was is no result any more; then what it shall be.
@@ -74,7 +85,7 @@ pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> 
 /// What is said to other options of a run that is gone on with.
 pub fn takes_options_from_its_folder() -> Error {
     Error::usage("a resumed run takes its options from its folder").option("resume").remedy(
-        "give -j, --memory, --data-dir, --cache, --device and more --epochs at most; with another rate or rule a new run begins with its weights: \
+        "give -j, --memory, --data-dir, --cache, --device, --sort and more --epochs at most; with another rate or rule a new run begins with its weights: \
              train --config RUN/config.toml --init RUN/best.ckpt --lr 0.0003",
     )
 }
@@ -93,6 +104,17 @@ pub fn dataset(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn D
 /// As [`data::load`] and [`recordings::rehearse`].
 pub fn rehearsed(c: &Config, watch: &mut dyn verify::Observer) -> Result<Box<dyn Dataset>> {
     dataset_by(c, recordings::rehearse, watch)
+}
+
+/// Whether the files of a configuration's data set are where they should be; recordings are found, but not read.
+///
+/// # Errors
+/// As [`dataset`]: Usage where they are not.
+pub fn there(c: &Config) -> Result<()> {
+    match c.dataset.has_recordings() {
+        true => recordings::there(c.dataset, &event_options(c, c.time_steps.last())),
+        false => dataset(c, &mut ()).map(drop),
+    }
 }
 
 type LoadFrames = fn(DatasetName, &EventOptions, &mut dyn verify::Observer) -> Result<FrameSet>;

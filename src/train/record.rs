@@ -96,15 +96,19 @@ pub struct RunResult {
     /// What the last epoch warns of, in words.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// Test accuracy at `best_epoch`.
-    pub best_test_accuracy: f64,
-    /// Accuracy on the held-out samples at `best_epoch`, if it was chosen on them.
-    #[serde(default)]
-    pub best_validation_accuracy: Option<f64>,
-    /// From 1.
-    pub best_epoch: u64,
-    /// On what the best epoch was chosen: `validation`, `test` (a biased choice) or `last` (no choice).
-    pub best_chosen_on: BestOn,
+    // Earlier versions called these four best_…, also where nothing had been selected.
+    /// Test accuracy at `selected_epoch`.
+    #[serde(alias = "best_test_accuracy")]
+    pub selected_test_accuracy: f64,
+    /// Accuracy on the held-out samples at `selected_epoch`, if it was selected on them.
+    #[serde(default, alias = "best_validation_accuracy")]
+    pub selected_validation_accuracy: Option<f64>,
+    /// The epoch whose weights best.ckpt holds, from 1.
+    #[serde(alias = "best_epoch")]
+    pub selected_epoch: u64,
+    /// By what it was selected: `validation`, `test` (a biased choice), or `last`: nothing was selected, it is the last one.
+    #[serde(alias = "best_chosen_on")]
+    pub selected_by: BestOn,
     /// Per LIF layer in network order, on the test set, after the last epoch.
     pub firing_rates: Vec<f64>,
     /// Mean over the layers (the paper's style).
@@ -155,10 +159,10 @@ impl RunResult {
             last_balanced_accuracy: last.balanced_accuracy(),
             chance_accuracy: last.commonest_class().map(|(_, share)| share),
             warnings: p.warnings.clone(),
-            best_test_accuracy: best.test_accuracy,
-            best_validation_accuracy: (c.best_on == BestOn::Validation).then_some(best.score),
-            best_epoch: best.epoch,
-            best_chosen_on: c.best_on,
+            selected_test_accuracy: best.test_accuracy,
+            selected_validation_accuracy: (c.best_on == BestOn::Validation).then_some(best.score),
+            selected_epoch: best.epoch,
+            selected_by: c.best_on,
             firing_rates: last.firing_rates.clone(),
             mean_firing_rate,
             weighted_firing_rate,

@@ -8,7 +8,7 @@ use super::feed::{Feed, preparation};
 use super::trainer::{Progress, Trainer, fresh_tally, smallest_batch};
 use super::{Observer, open, save};
 use crate::checkpoint::{self, Checkpoint, CheckpointKind};
-use crate::config::{ClassWeights, Config};
+use crate::config::{BestOn, ClassWeights, Config};
 use crate::data::{Dataset, Split, hold_out};
 use crate::engine::{Engine, NUMERICS};
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ pub struct Session<'a> {
     pub data: &'a dyn Dataset,
     /// Indices trained on.
     pub train: Vec<u32>,
-    /// Indices held out.
+    /// Indices to choose the best epoch by: of [`Split::Validation`] where the data set has one, else held out of the training split.
     pub validation: Vec<u32>,
     /// The network.
     pub plan: Plan,
@@ -72,7 +72,21 @@ impl<'a> Session<'a> {
         config.net = plan.notation.to_string();
         let labels = data.labels(Split::Train);
         let all: Vec<u32> = (0..labels.len() as u32).collect();
-        let (train, validation) = if config.val_split > 0.0 { hold_out(labels, config.val_split, config.seed)? } else { (all, Vec::new()) };
+        let in_folder = data.labels(Split::Validation).len() as u32;
+        let (train, validation) = match config.val_split > 0.0 {
+            true if in_folder > 0 => {
+                return Err(Error::usage(format!("the data set has {in_folder} samples for validation in a folder of its own"))
+                    .option_as("val-split", config.val_split)
+                    .remedy("leave it out, or take the folder val away from beside train and test"));
+            }
+            true => hold_out(labels, config.val_split, config.seed)?,
+            false => (all, (0..in_folder).collect()),
+        };
+        if config.best_on == BestOn::Validation && validation.is_empty() {
+            return Err(Error::usage("there are no validation samples to choose on")
+                .option_as("best-on", "validation")
+                .remedy("add --val-split 0.1, or a folder val beside train and test"));
+        }
         check_batch(&config, &plan, train.len())?;
         let feed = Feed::new(&config, data)?;
         Ok(Session { config, data, train, validation, plan, budget, preset, feed })
@@ -182,6 +196,9 @@ impl<'a> Session<'a> {
         let (place, numerics) = (newest.path.display().to_string(), newest.checkpoint.header.numerics);
         let before = Config::from_toml(&newest.checkpoint.header.config_toml)?.device;
         let device = self.config.device.clone();
+        if self.config.sort && !Config::from_toml(&newest.checkpoint.header.config_toml)?.sort {
+            watch.note("note: from here on events are put in the order of their times, which they were not so far: frames may be others");
+        }
         let trainer = self.restore(engine, newest.checkpoint).map_err(|e| e.at(&place))?;
         let Progress { epoch, step, .. } = trainer.progress;
         folder.truncate_metrics(epoch as u64, step)?;
@@ -209,16 +226,18 @@ impl<'a> Session<'a> {
         if c.header.kind != CheckpointKind::Training {
             return Err(Error::usage("this checkpoint holds weights only, not the optimiser's state").remedy("resume from the run folder"));
         }
-        if c.header.dataset_fingerprint != self.data.fingerprint() {
+        // A run may have been given more epochs since, another device, or sorted events: other frames of the same recordings.
+        let theirs = Config::from_toml(&c.header.config_toml)?;
+        let sorted_since = self.config.sort && !theirs.sort;
+        if c.header.dataset_fingerprint != self.data.fingerprint() && !sorted_since {
             return Err(Error::usage(format!(
                 "the data set {} is not the one this run was trained on (other files or limits)",
                 self.data.name()
             ))
             .remedy("point --data-dir of the run's config.toml at the same files (spiketrain data check)"));
         }
-        // A run may have been given more epochs since.
-        let theirs = Config::from_toml(&c.header.config_toml)?;
         let theirs = Config { device: self.config.device.clone(), ..theirs };
+        let theirs = if sorted_since { Config { sort: true, ..theirs } } else { theirs };
         let theirs = if self.config.epochs > theirs.epochs { theirs.lengthened(self.config.epochs)? } else { theirs };
         let other = self.config.differences(&theirs);
         if !other.is_empty() {

@@ -87,7 +87,7 @@ pub struct Trainer<'a, E: Engine> {
     pub feed: Feed<'a>,
     /// Indices trained on.
     pub train: Vec<u32>,
-    /// Indices held out.
+    /// Indices to choose the best epoch by, as in [`super::Session`].
     pub validation: Vec<u32>,
     /// Weight of each class in the training loss, `[classes]`, by the samples trained on; `None`: all are 1.
     pub class_weights: Option<Vec<f64>>,
@@ -193,7 +193,8 @@ impl<'a, E: Engine> Trainer<'a, E> {
     /// # Errors
     /// Diverged: a layer's currents are not finite. Storage or Format: a sample cannot be read.
     pub fn evaluate_validation(&self, epoch: usize, stop: &Stop) -> Result<Option<Evaluation>> {
-        self.evaluate(epoch, (Split::Train, &self.validation), stop)
+        let of = if self.data.labels(Split::Validation).is_empty() { Split::Train } else { Split::Validation };
+        self.evaluate(epoch, (of, &self.validation), stop)
     }
 
     fn evaluate(&self, epoch: usize, samples: (Split, &[u32]), stop: &Stop) -> Result<Option<Evaluation>> {

@@ -73,9 +73,12 @@ pub fn of(layers: &[String], classes: usize, before: Option<&Seen>, now: &Seen) 
     if now.warm_up == "ann" {
         return Vec::new();
     }
-    let mut all: Vec<Trouble> = now.rates.iter().enumerate().filter_map(|(i, &rate)| layer(layers, i, rate)).collect();
+    let mut all = Vec::new();
     // That warm-up is there to wake them.
-    all.retain(|t| now.warm_up != "tssl" || !t.about.starts_with("dead"));
+    if now.warm_up != "tssl" {
+        all.extend(dead(layers, &now.rates));
+    }
+    all.extend(busy(layers, &now.rates));
     all.extend(stuck(before.filter(|b| b.warm_up == now.warm_up), now));
     // One answer and chance are what silence looks like: one cause is enough.
     if silent_output(now) {
@@ -93,21 +96,67 @@ pub fn of(layers: &[String], classes: usize, before: Option<&Seen>, now: &Seen) 
     all
 }
 
-fn layer(names: &[String], i: usize, rate: f64) -> Option<Trouble> {
-    let name = format!("layer {} ({})", i + 1, names.get(i).map_or("?", String::as_str));
-    match rate {
-        r if r < DEAD => Some(trouble(
-            format!("dead {i}"),
-            format!(
-                "{name} is dead: it fires at {:.3} % of the steps, and silent neurons get little or no gradient; a lower --threshold or a warm-up (--warm-up tssl:2 or ann:2) may wake it",
-                100.0 * r
-            ),
-        )),
-        r if r > BUSY => Some(trouble(
-            format!("busy {i}"),
-            format!("{name} fires at {} of the steps, more often than not: it costs much and says little", percent(r)),
-        )),
-        _ => None,
+/// All dead layers in one sentence: they often die together, and one remedy serves them all.
+fn dead(names: &[String], rates: &[f64]) -> Option<Trouble> {
+    let found = Layers::of(names, rates, |rate| rate < DEAD)?;
+    let is = found.verb("is dead: it fires", "are dead: they fire");
+    Some(trouble(
+        format!("dead {}", found.about),
+        format!(
+            "{} {is} at {} of the steps, and silent neurons get little or no gradient; a lower --threshold or a warm-up (--warm-up tssl:2 or ann:2) may wake {}",
+            found.named,
+            found.share(rates, |r| format!("{:.3}", 100.0 * r)),
+            found.verb("it", "them")
+        ),
+    ))
+}
+
+fn busy(names: &[String], rates: &[f64]) -> Option<Trouble> {
+    let found = Layers::of(names, rates, |rate| rate > BUSY)?;
+    Some(trouble(
+        format!("busy {}", found.about),
+        format!(
+            "{} {} at {} of the steps, more often than not: {} much and {} little",
+            found.named,
+            found.verb("fires", "fire"),
+            found.share(rates, |r| format!("{:.2}", 100.0 * r)),
+            found.verb("it costs", "they cost"),
+            found.verb("says", "say")
+        ),
+    ))
+}
+
+/// Layers with the same trouble.
+struct Layers {
+    which: Vec<usize>,
+    /// `2 4`, from 0.
+    about: String,
+    /// `layers 3 and 5 (8C3, 10Voting)`, from 1.
+    named: String,
+}
+
+impl Layers {
+    fn of(names: &[String], rates: &[f64], has: impl Fn(f64) -> bool) -> Option<Layers> {
+        let which: Vec<usize> = (0..rates.len()).filter(|&i| has(rates[i])).collect();
+        let (last, before) = which.split_last()?;
+        let all = |text: &dyn Fn(&usize) -> String, separator: &str| which.iter().map(text).collect::<Vec<_>>().join(separator);
+        let numbers = match before {
+            [] => format!("layer {}", last + 1),
+            _ => format!("layers {} and {}", before.iter().map(|i| (i + 1).to_string()).collect::<Vec<_>>().join(", "), last + 1),
+        };
+        let named = format!("{numbers} ({})", all(&|&i| names.get(i).cloned().unwrap_or("?".into()), ", "));
+        Some(Layers { about: all(&|i| i.to_string(), " "), named, which })
+    }
+
+    fn verb(&self, one: &'static str, several: &'static str) -> &'static str {
+        if self.which.len() == 1 { one } else { several }
+    }
+
+    /// `0.010 %`, or `0.000 to 0.010 %`.
+    fn share(&self, rates: &[f64], text: impl Fn(f64) -> String) -> String {
+        let of = || self.which.iter().map(|&i| rates[i]);
+        let (least, most) = (text(of().fold(f64::INFINITY, f64::min)), text(of().fold(0.0, f64::max)));
+        if least == most { format!("{most} %") } else { format!("{least} to {most} %") }
     }
 }
 
@@ -194,6 +243,29 @@ mod tests {
 
     fn about(before: Option<&Seen>, now: &Seen) -> Vec<String> {
         of(&["20FC".into(), "10Voting".into()], 10, before, now).into_iter().map(|t| t.about).collect()
+    }
+
+    #[test]
+    fn layers_with_the_same_trouble_share_a_sentence() {
+        let names = ["8C3", "16C3", "20FC", "9FC", "10Voting"].map(String::from);
+        let texts = |rates: [f64; 5]| -> Vec<String> {
+            of(&names, 10, None, &Seen { rates: rates.to_vec(), ..healthy() })
+                .into_iter()
+                .map(|t| format!("{}: {}", t.about, t.text))
+                .collect()
+        };
+        let [dead] = &texts([0.1, 0.0, 0.0002, 0.0, 0.2])[..] else { panic!() };
+        assert!(
+            dead.starts_with("dead 1 2 3: layers 2, 3 and 4 (16C3, 20FC, 9FC) are dead: they fire at 0.000 to 0.020 % of the steps"),
+            "{dead}"
+        );
+        assert!(dead.ends_with("may wake them"), "{dead}");
+        let [one, busy] = &texts([0.7, 0.0, 0.6, 0.1, 0.2])[..] else { panic!() };
+        assert!(
+            one.starts_with("dead 1: layer 2 (16C3) is dead: it fires at 0.000 % of the steps") && one.ends_with("may wake it"),
+            "{one}"
+        );
+        assert!(busy.starts_with("busy 0 2: layers 1 and 3 (8C3, 20FC) fire at 60.00 to 70.00 % of the steps"), "{busy}");
     }
 
     #[test]

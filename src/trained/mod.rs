@@ -108,6 +108,14 @@ impl Trained {
         Trained { config: self.config.with_data_at(data_dir, cache), ..self }
     }
 
+    /// With the events of recordings put in the order of their times first, as `--sort` does in training.
+    ///
+    /// # Errors
+    /// Usage: its data set holds no recordings.
+    pub fn with_sorted_events(self) -> Result<Trained> {
+        Ok(Trained { config: self.config.sorted()?, ..self })
+    }
+
     /// Its blocks.
     pub fn plan(&self) -> &Plan {
         self.on.plan()
@@ -147,12 +155,20 @@ impl Trained {
     /// Whether it takes the samples of `data`; gives what the user should know if they are not those it was trained on.
     ///
     /// # Errors
-    /// Usage: shape or number of classes differ.
+    /// Usage: shape or number of classes differ, or the classes are the same in another order, so that every label would mean another.
     pub fn check(&self, data: &dyn Dataset) -> Result<Option<String>> {
         let (plan, shape, classes) = (self.plan(), data.shape(&preparation(&self.config, data)), data.classes().len());
         if (shape, classes) != (plan.shape, plan.classes()) {
             let takes = format!("the network takes {} and {}", plan.shape, counted_as(plan.classes(), "class", "classes"));
             return Err(Error::usage(format!("{takes}, the data set has {shape} and {classes}")));
+        }
+        if self.classes != data.classes() && sorted(&self.classes) == sorted(data.classes()) {
+            return Err(Error::usage(format!(
+                "the network's classes are {}; the data set has them in another order: {}",
+                self.classes.join(", "),
+                data.classes().join(", ")
+            ))
+            .remedy("name the folders of the classes so that their order by name is that of the network, e.g. 0-cat, 1-dog"));
         }
         let others = !self.fingerprint.is_empty() && data.fingerprint() != self.fingerprint;
         Ok(others.then(|| format!("the files of {} are not those the network was trained with (fingerprint differs)", self.config.dataset)))
@@ -254,6 +270,12 @@ impl Trained {
         let header = save::header(&self.config, plan, &from, &self.progress, kind)?;
         checkpoint::save(storage, path, &header, save::values(plan, kind, |_, place| self.host(place)))
     }
+}
+
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort();
+    names
 }
 
 /// Names of classes that have none.

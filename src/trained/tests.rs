@@ -59,6 +59,18 @@ fn it_takes_what_fits_and_says_when_the_files_are_others_unless_it_never_knew_th
     }
 }
 
+/// Every label would mean another class.
+#[test]
+fn the_same_classes_in_another_order_are_refused() {
+    let data = glyphs();
+    let zeros = &mut |t: &Tensor| Ok(vec![0.0; t.layout.len()]);
+    let mut names = numbered(10);
+    names.reverse();
+    let turned = Trained::imported(config(Device::Cpu), &plan("10Voting", "1x28x28"), names, zeros).unwrap();
+    let e = turned.check(&data).unwrap_err();
+    assert!(e.exit_code() == 2 && e.what.contains("9, 8, 7") && e.what.contains("another order: 0, 1"), "{e}");
+}
+
 #[test]
 fn values_that_are_not_as_many_as_a_tensor_has_are_refused() {
     let few = &mut |_: &Tensor| Ok(vec![0.0; 3]);

@@ -5,8 +5,9 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Widget, Wrap};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, Paragraph, Widget};
 
+use super::fit::{Piece, cut, packed, wrapped};
 use super::{EpochPoint, Run, State};
 use crate::config::BestOn;
 use crate::plural::counted;
@@ -17,6 +18,8 @@ const SMALLEST_PICTURE: (u16, u16) = (50, 16);
 const MOST_BARS: usize = 10;
 /// Lines of messages.
 const MESSAGES: u16 = 4;
+/// Lines of curves, at least.
+const CURVES: u16 = 6;
 
 /// Name, colour, and points of epoch and value.
 type Curve<'a> = (&'a str, Color, Vec<(f64, f64)>);
@@ -34,16 +37,20 @@ impl Widget for &View<'_> {
         if area.width < SMALLEST_PICTURE.0 || area.height < SMALLEST_PICTURE.1 {
             return Paragraph::new(self.words()).render(area, buf);
         }
-        let bars = self.bars(area.width as usize);
+        let width = area.width as usize;
+        let head = self.head(width);
+        // Titles and the footer are a line each.
+        let others = head.len() as u16 + CURVES + 1 + MESSAGES + 1 + 1;
+        let bars = self.bars(width, MOST_BARS.min(area.height.saturating_sub(others).max(1) as usize));
         let heights = [
-            Constraint::Length(3),
-            Constraint::Min(6),
+            Constraint::Length(head.len() as u16),
+            Constraint::Min(CURVES),
             Constraint::Length(bars.len() as u16 + 1),
             Constraint::Length(MESSAGES + 1),
             Constraint::Length(1),
         ];
-        let [head, curves, rates, messages, footer] = area.layout(&Layout::vertical(heights));
-        Paragraph::new(self.head()).render(head, buf);
+        let [top, curves, rates, messages, footer] = area.layout(&Layout::vertical(heights));
+        Paragraph::new(head).render(top, buf);
         let [left, right] = curves.layout(&Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]));
         self.curve("loss", &[("train", Color::Cyan, self.points(|p| p.loss, |l| Some(l.loss)))], left, buf);
         let accuracies = [
@@ -53,63 +60,70 @@ impl Widget for &View<'_> {
         ];
         self.curve("accuracy", &accuracies, right, buf);
         Paragraph::new(bars).block(Block::new().title("firing rates".bold())).render(rates, buf);
-        let lines = Paragraph::new(self.messages(MESSAGES as usize)).block(Block::new().title("messages".bold()));
-        lines.wrap(Wrap { trim: false }).render(messages, buf);
+        let lines = Paragraph::new(self.messages(MESSAGES as usize, width)).block(Block::new().title("messages".bold()));
+        lines.render(messages, buf);
         Line::from(self.footer).dim().render(footer, buf);
     }
 }
 
 impl View<'_> {
     /// What is trained, and where it stands.
-    fn head(&self) -> Vec<Line<'_>> {
+    fn head(&self, width: usize) -> Vec<Line<'_>> {
         let c = &self.run.config;
-        let what = format!("{} {} {}  T {}  batch {}  seed {}", c.dataset, c.net, c.rule.name(), c.time_steps, c.batch, c.seed);
-        vec![Line::from(what).bold(), self.state(), self.progress()]
+        let what = [
+            format!("{} {} {}", c.dataset, c.net, c.rule.name()),
+            format!("T {}", c.time_steps),
+            format!("batch {}", c.batch),
+            format!("seed {}", c.seed),
+        ];
+        let mut lines = packed(what.map(|text| vec![Span::from(text).bold()]), width);
+        lines.extend(packed(self.state(), width));
+        lines.extend(packed(self.progress(), width));
+        lines
     }
 
-    fn state(&self) -> Line<'_> {
+    fn state(&self) -> Vec<Piece<'_>> {
         let folder = self.run.folder.display();
+        let one = |text: Span<'static>| vec![vec![text]];
         match self.run.state() {
-            State::Finished => Line::from("finished").green().bold(),
-            State::Training => Line::from("training").green(),
-            State::Evaluating => Line::from(format!("the epoch's steps are done {} ago; evaluating", seconds(self.run.age))).green(),
-            State::Quiet => Line::from(format!("no news for {}: a long step, or it was killed", seconds(self.run.age))).yellow(),
-            State::Still => Line::from(format!("no session is training; go on with: spiketrain train --resume {folder}")).yellow(),
+            State::Finished => one(Span::from("finished").green().bold()),
+            State::Training => one(Span::from("training").green()),
+            State::Evaluating => one(Span::from(format!("the epoch's steps are done {} ago; evaluating", seconds(self.run.age))).green()),
+            State::Quiet => one(Span::from(format!("no news for {}: a long step, or it was killed", seconds(self.run.age))).yellow()),
+            State::Still => {
+                let go_on = format!("go on with: spiketrain train --resume {folder}");
+                vec![vec![Span::from("no session is training;").yellow()], vec![Span::from(go_on).yellow()]]
+            }
         }
     }
 
-    fn progress(&self) -> Line<'_> {
+    fn progress(&self) -> Vec<Piece<'_>> {
+        let one = |text: String| vec![Span::from(text)];
         if let Some(r) = &self.run.result {
+            let mut all = vec![one(format!("test accuracy after the last epoch {}", percent(r.last_test_accuracy)))];
             // Where nothing was selected there is no best epoch.
-            let best = match r.best_chosen_on {
-                BestOn::Last => String::new(),
-                on => format!(", best epoch by {} {} {}", on.name(), r.best_epoch, percent(r.best_test_accuracy)),
-            };
-            return Line::from(format!(
-                "test accuracy after the last epoch {}{best}, {} in all",
-                percent(r.last_test_accuracy),
-                seconds(r.train_seconds)
-            ));
+            if r.selected_by != BestOn::Last {
+                let by = r.selected_by.name();
+                all.push(one(format!("best epoch by {by} {} {}", r.selected_epoch, percent(r.selected_test_accuracy))));
+            }
+            all.push(one(format!("{} in all", seconds(r.train_seconds))));
+            return all;
         }
         let Some(l) = &self.run.live else {
-            return Line::from(format!("{} of {} done", self.run.metrics.epochs.len(), counted(self.run.config.epochs, "epoch")));
+            return vec![one(format!("{} of {} done", self.run.metrics.epochs.len(), counted(self.run.config.epochs, "epoch")))];
         };
         const CELLS: u64 = 12;
         let full = (l.step * CELLS / l.steps.max(1)).min(CELLS) as usize;
         let left = self.run.seconds_left().map_or("? left".to_string(), |s| format!("about {} left", seconds(s)));
-        Line::from(vec![
+        let bar = vec![
             Span::from(format!("epoch {}/{}{} ", l.epoch, l.epochs, self.at_steps(l.epoch))),
             Span::from("█".repeat(full)).cyan(),
             Span::from("░".repeat(CELLS as usize - full)).dim(),
-            Span::from(format!(
-                " step {}/{}  {left}  {:.0} samples/s  loss {:.4}  acc {}",
-                l.step,
-                l.steps,
-                l.samples_per_s,
-                l.loss,
-                percent(l.accuracy)
-            )),
-        ])
+            Span::from(format!(" step {}/{}", l.step, l.steps)),
+        ];
+        let rest =
+            [left, format!("{:.0} samples/s", l.samples_per_s), format!("loss {:.4}", l.loss), format!("acc {}", percent(l.accuracy))];
+        std::iter::once(bar).chain(rest.map(one)).collect()
     }
 
     /// T of an epoch, if it is not always the same.
@@ -120,7 +134,7 @@ impl View<'_> {
 
     /// The same in a few short lines.
     fn words(&self) -> Vec<Line<'_>> {
-        let mut lines = vec![self.state()];
+        let mut lines: Vec<Line> = self.state().into_iter().map(Line::from).collect();
         if let Some(r) = &self.run.result {
             lines.push(Line::from(format!("test {}", percent(r.last_test_accuracy))));
         } else if let Some(l) = &self.run.live {
@@ -153,25 +167,25 @@ impl View<'_> {
         // A curve of one value lies in the middle.
         let room = ((high - low) * 0.05).max(1e-6 + high.abs() * 1e-3);
         let named = curves.iter().filter(|(_, _, points)| !points.is_empty());
-        let (datasets, mut names): (Vec<Dataset>, Vec<Span>) = named
+        let (datasets, latest): (Vec<Dataset>, Vec<(&str, Style, f64)>) = named
             .map(|(name, color, points)| {
                 let kind = if points.len() > 1 { GraphType::Line } else { GraphType::Scatter };
                 let style = Style::new().fg(*color);
-                let value = if title == "accuracy" { percent(points[points.len() - 1].1) } else { number(points[points.len() - 1].1) };
                 let dataset = Dataset::default().marker(Marker::Braille).graph_type(kind).style(style).data(points);
-                (dataset, Span::styled(format!(" {name} {value} "), style))
+                (dataset, (*name, style, points[points.len() - 1].1))
             })
             .unzip();
-        names.insert(0, Span::from(title).bold());
+        // Within the corners of the frame.
+        let names = names(title, &latest, area.width.saturating_sub(2) as usize);
         let label = |v: f64| if title == "accuracy" { percent(v) } else { number(v) };
         let x = Axis::default().bounds([first, last.max(first + 1.0)]).labels([number(first), format!("epoch {}", number(last))]);
         let y = Axis::default().bounds([low - room, high + room]).labels([label(low), label(high)]);
-        let chart = Chart::new(datasets).block(block.title(Line::from(names))).x_axis(x).y_axis(y).legend_position(None);
+        let chart = Chart::new(datasets).block(block.title(names)).x_axis(x).y_axis(y).legend_position(None);
         chart.render(area, buf);
     }
 
-    /// A bar for each layer.
-    fn bars(&self, width: usize) -> Vec<Line<'_>> {
+    /// A bar for each layer, at most so many lines.
+    fn bars(&self, width: usize, most: usize) -> Vec<Line<'_>> {
         let rates = self.run.rates();
         let name = |i: usize| self.run.layers.get(i).map_or("?", String::as_str);
         let cells = width.saturating_sub(24);
@@ -183,31 +197,65 @@ impl View<'_> {
                 Span::from("░".repeat(cells - full)).dim(),
             ])
         };
-        let mut bars: Vec<Line> = rates.iter().enumerate().take(MOST_BARS).map(bar).collect();
+        // The line that counts the others takes the place of a bar.
+        let shown = if rates.len() > most { most - 1 } else { most };
+        let mut bars: Vec<Line> = rates.iter().enumerate().take(shown).map(bar).collect();
         if rates.is_empty() {
             bars.push(Line::from("nothing yet").dim());
         }
-        if rates.len() > MOST_BARS {
-            bars.push(Line::from(format!("and {} more", counted(rates.len() - MOST_BARS, "layer"))).dim());
+        if rates.len() > shown {
+            bars.push(Line::from(format!("and {} more", counted(rates.len() - shown, "layer"))).dim());
         }
         bars
     }
 
-    /// The last ones, warnings first.
-    fn messages(&self, most: usize) -> Vec<Line<'_>> {
-        let mut lines: Vec<Line> = self.run.warnings().into_iter().map(|w| Line::from(format!("warning: {w}")).yellow()).collect();
+    /// Warnings first, then the last epochs, at most so many lines; of the newest epoch all is said.
+    fn messages(&self, most: usize, width: usize) -> Vec<Line<'_>> {
+        let mut warnings: Vec<(String, Style)> =
+            self.run.warnings().into_iter().map(|w| (format!("warning: {w}"), Style::new().fg(Color::Yellow))).collect();
         let unknown = &self.run.metrics.unknown;
         if !unknown.is_empty() {
             let kinds = unknown.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            lines.push(Line::from(format!("lines of a kind this version does not know were skipped: {kinds}")));
+            warnings.push((format!("lines of a kind this version does not know were skipped: {kinds}"), Style::default()));
         }
-        lines.truncate(most - 1);
-        let epochs = self.run.metrics.epochs.iter().rev().take(most - lines.len());
-        let mut last: Vec<Line> = epochs.map(|p| Line::from(epoch_words(p, self.run.config.epochs))).collect();
-        last.reverse();
-        lines.extend(last);
+        let epochs = self.run.metrics.epochs.iter().rev().map(|p| {
+            let words = epoch_words(p, self.run.config.epochs);
+            packed(words.split("  ").map(|piece| vec![Span::from(piece.to_string())]), width)
+        });
+        let mut epochs = epochs.take(most).peekable();
+        let room = most.saturating_sub(epochs.peek().map_or(0, Vec::len));
+        // Where not all of it fits, each gets its share.
+        let wanted: Vec<Vec<String>> = warnings.iter().map(|(text, _)| wrapped(text, width)).collect();
+        let all: usize = wanted.iter().map(Vec::len).sum();
+        let share = if all <= room { room } else { (room / wanted.len().max(1)).max(1) };
+        let mut lines: Vec<Line> = Vec::new();
+        for (text, (_, style)) in wanted.into_iter().zip(&warnings) {
+            lines.extend(cut(text, share, width).into_iter().map(|line| Line::styled(line, *style)));
+        }
+        lines.truncate(room);
+        let mut last: Vec<Vec<Line>> = Vec::new();
+        for epoch in epochs {
+            if lines.len() + last.iter().map(Vec::len).sum::<usize>() + epoch.len() > most {
+                break;
+            }
+            last.push(epoch);
+        }
+        lines.extend(last.into_iter().rev().flatten());
         lines
     }
+}
+
+/// What the curves are called and where they stand, in the longest form that fits.
+fn names<'a>(title: &'a str, latest: &[(&'a str, Style, f64)], width: usize) -> Line<'a> {
+    let short = |name: &'a str| if name == "validation" { "val" } else { name };
+    let value = |v: f64| if title == "accuracy" { percent(v) } else { number(v) };
+    let title = || Span::from(title).bold();
+    let long = || latest.iter().map(|(name, style, v)| Span::styled(format!(" {name} {} ", value(*v)), *style));
+    let dense = || latest.iter().map(|(name, style, v)| Span::styled(format!(" {} {}", short(name), value(*v).replace(" %", "%")), *style));
+    let forms =
+        [std::iter::once(title()).chain(long()).collect::<Line>(), std::iter::once(title()).chain(dense()).collect(), dense().collect()];
+    let [.., shortest] = forms.clone();
+    forms.into_iter().find(|line| line.width() <= width).unwrap_or(shortest)
 }
 
 fn epoch_words(p: &EpochPoint, of: usize) -> String {

@@ -1,6 +1,7 @@
 //! A run as another process sees it: from the files in its folder, which are only read.
 
 mod draw;
+mod fit;
 mod read;
 
 pub use draw::{View, to_text};

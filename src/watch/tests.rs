@@ -116,6 +116,46 @@ fn a_training_shows_progress_curves_rates_and_the_time_left() {
     shows(&drawn(&run, 100, 32), &["loss train 0.0400"]);
 }
 
+/// The size that a terminal has unless it is changed: nothing that is said may end at its edge.
+#[test]
+fn at_80_by_24_everything_is_said_to_its_end() {
+    let line = |n: u64| {
+        format!(
+            "{{\"epoch\":{n},\"step\":{},\"warm_up\":\"tssl\",\"loss\":{},\"train_accuracy\":0.9,\"test_accuracy\":0.8123,\"validation_accuracy\":0.8345,\
+             \"firing_rates\":[0.1,0.62,0.3,0.1,0.2,0.1,0.71,0.1,0.2,0.3],\"seconds\":725.0}}\n",
+            n * 938,
+            0.1024 / n as f64
+        )
+    };
+    let live = live(47, 1.0).replace("[0.12,0.05,0.4]", "[0.1,0.6,0.3,0.1,0.2,0.1,0.7,0.1,0.2,0.3]");
+    let dir = folder(&[line(1), line(2)].concat(), Some(&live));
+    let net = "32C3-32C3-MP2-64C3-64C3-MP2-128C3-128C3-AP2-256FC-256FC-128FC-10Voting";
+    let options = Options {
+        net: Some(net.into()),
+        time_steps: Some("2:14,4:6".parse().unwrap()),
+        dataset: Some(crate::data::sets::FASHION_MNIST),
+        ..Options::default()
+    };
+    fs::write(dir.path().join(CONFIG), options.complete().unwrap().to_toml().unwrap()).unwrap();
+    let run = Run::read(dir.path()).unwrap();
+    let text = drawn(&run, 80, 24);
+    assert_eq!(text.lines().count(), 24, "{text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 80), "{text}");
+    shows(&text, &[net, "T 2:14,4:6", "batch 64", "seed 1"]);
+    shows(&text, &["epoch 3/12 at T 2 ██████░░░░░░ step 47/94", "left", "812 samples/s", "loss 0.0310", "acc 93.00 %"]);
+    shows(&text, &[" train 93.00% val 83.45% test 81.23%", "and 6 layers more", "q leaves"]);
+    shows(&text, &["warning: layers 2 and 7 (32C3, 256FC) fire at 62.00 to 71.00 % of the steps", "they cost much and say little"]);
+    shows(&text, &["epoch 2/20  loss 0.0512  train 90.00 %  validation 83.45 %  test 81.23 %", "12 min 05 s  (tssl warm-up)"]);
+
+    // The command that goes on is there to be copied.
+    let long = dir.path().join("runs").join("fashion-mnist-32c3-mp2-64c3-mp2-128c3-ap2-10v-bpsa+bpta-1");
+    fs::create_dir_all(&long).unwrap();
+    fs::copy(dir.path().join(CONFIG), long.join(CONFIG)).unwrap();
+    let text = drawn(&Run::read(&long).unwrap(), 80, 24);
+    let joined: String = text.lines().take_while(|l| !l.contains("epochs done")).map(|l| l.replace(' ', "")).collect();
+    assert!(joined.contains(&format!("--resume{}", long.display())), "{text}");
+}
+
 #[test]
 fn sessions_that_evaluate_are_silent_or_gone_are_told_apart() {
     for (live, state, words) in [

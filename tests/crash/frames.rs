@@ -41,6 +41,7 @@ pub fn build(storage: &dyn Storage, path: &Path) -> Result<Cache> {
         split_by: SplitBy::Number,
         classes: vec!["a".into(), "b".into()],
         split_hash: "s".into(),
+        validation: 0,
         fingerprint: String::new(),
         simulated: false,
         notes: vec![],

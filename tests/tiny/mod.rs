@@ -71,6 +71,7 @@ impl Tiny {
             steps: STEPS,
             classes: ["left", "right"].map(String::from).to_vec(),
             train: split(0..18),
+            validation: FrameSplit::default(),
             test: split(18..SAMPLES),
             source: Arc::new(Halves),
             simulated: true,

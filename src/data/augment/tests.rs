@@ -36,6 +36,7 @@ fn set(samples: usize, steps: usize, (height, width): (u16, u16), source: Drawn)
         steps,
         classes: vec!["a".into(), "b".into()],
         train: FrameSplit { labels: vec![0; samples], at: (0..samples as u32).rev().collect() },
+        validation: FrameSplit::default(),
         test: FrameSplit::default(),
         source: Arc::new(source),
         simulated: false,

@@ -55,12 +55,19 @@ pub struct About {
     pub classes: Vec<String>,
     /// Digest of which sample is in which split.
     pub split_hash: String,
+    /// So many of the last samples that are not for the test are to choose the best epoch by.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub validation: usize,
     /// Digest of labels and counts.
     pub fingerprint: String,
     /// True if no camera saw it.
     pub simulated: bool,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+fn is_none(samples: &usize) -> bool {
+    *samples == 0
 }
 
 impl About {

@@ -25,6 +25,7 @@ fn about() -> About {
         split_by: SplitBy::Number,
         classes: vec!["a".into(), "b".into()],
         split_hash: "s".into(),
+        validation: 0,
         fingerprint: String::new(),
         simulated: false,
         notes: vec!["n".into()],

@@ -117,7 +117,7 @@ fn pictures_are_turned_as_they_are_seen_and_transparency_is_said() {
 fn folders_that_would_mislead_are_said() {
     let dir = tempfile::tempdir().unwrap();
     for (i, path) in
-        ["Train/a/1.png", "Train/b/anna/1.png", "Train/b/2.png", "TEST/a/1.png", "TEST/a/2.png", "val/a/9.png"].iter().enumerate()
+        ["Train/a/1.png", "Train/b/anna/1.png", "Train/b/2.png", "TEST/a/1.png", "TEST/a/2.png", "more/a/9.png"].iter().enumerate()
     {
         rgb(&dir.path().join(path), 2, 2, [i as u8, 2, 3]);
     }
@@ -126,7 +126,7 @@ fn folders_that_would_mislead_are_said() {
     assert_eq!((set.train.len(), set.test.len(), set.classes.len()), (3, 2, 2));
     let said = set.notes.join("\n");
     for part in
-        ["not used: val;", "1 file lies in a folder below", "no test samples of 1 of 2 classes: b", "warning: 1 of 2 test files is also"]
+        ["not used: more;", "1 file lies in a folder below", "no test samples of 1 of 2 classes: b", "warning: 1 of 2 test files is also"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }
@@ -134,6 +134,27 @@ fn folders_that_would_mislead_are_said() {
     fs::write(&bmp, b"BM\0\0\0\0\0\0\0\0\0\0\0\0").unwrap();
     let e = load_picture(&bmp, Chw::new(1, 2, 2)).err().unwrap().to_string();
     assert!(e.contains("found BMP") && e.contains("convert it"), "{e}");
+}
+
+#[test]
+fn a_folder_for_validation_is_a_split_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for (i, path) in ["train/a/1.png", "train/b/1.png", "test/a/1.png", "Validation/a/1.png", "Validation/b/1.png", "Validation/b/2.png"]
+        .iter()
+        .enumerate()
+    {
+        rgb(&dir.path().join(path), 2, 2, [i as u8, 2, 3]);
+    }
+    let set = load(sets::IMAGES, &options(dir.path())).unwrap();
+    assert_eq!((set.train.len(), set.test.len(), &set.validation.labels[..]), (2, 1, &[0, 1, 1][..]));
+    assert_eq!([3, 4, 5].map(|i| set.validation.pixels[12 * (i - 3)]), [3, 4, 5]);
+    let said = set.notes.join("\n");
+    assert!(said.contains("validation: the 3 samples in Validation") && !said.contains("not used"), "{said}");
+    rgb(&dir.path().join("Validation/c/1.png"), 2, 2, [9, 2, 3]);
+    assert!(error(&options(dir.path())).contains("'c' is in the validation folder but not"));
+    fs::rename(dir.path().join("Validation"), dir.path().join("other")).unwrap();
+    let without = load(sets::IMAGES, &options(dir.path())).unwrap();
+    assert!(without.validation.is_empty() && without.fingerprint == set.fingerprint, "runs that did not choose by them go on");
 }
 
 #[test]

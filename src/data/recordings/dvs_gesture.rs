@@ -123,7 +123,7 @@ fn plan(parts: Parts, allow_partial: bool) -> Result<Plan> {
     }
     let classes = CLASSES.map(String::from).to_vec();
     let (sensor, supply) = (Sensor::DVS128, parts.supply);
-    let plan = Plan { classes, sensor, same_sensor: false, recordings, samples, supply, notes };
+    let plan = Plan { classes, sensor, same_sensor: false, recordings, samples, validation: 0, supply, notes };
     plan.check().map_err(|e| e.at(&parts.place))?;
     Ok(plan)
 }

@@ -1,6 +1,6 @@
 //! The user's own recordings: a folder per class, in any format that [`crate::events::read`] knows.
 //!
-//! `DIR/train/<class>/` and `DIR/test/<class>/` if both are there; else `DIR/<class>/`, of which a seeded fifth of every class
+//! `DIR/train/<class>/` and `DIR/test/<class>/` if both are there, and with them `DIR/val/<class>/` to choose the best epoch by; else `DIR/<class>/`, of which a seeded fifth of every class
 //! becomes the test set, as with pictures. Recordings in folders below a class folder belong to the class. The samples of a split stand in rounds.
 
 use std::collections::BTreeMap;
@@ -33,8 +33,11 @@ fn plan(dir: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Obser
     }
     let endings = recording_endings();
     listing.entries.retain(|e| e.parts != [SIMULATED]);
+    let choosing = own::validation(listing.entries.iter().filter(|e| e.parts.len() >= 3).map(|e| e.root.as_str())).map(String::from);
     let splits = train.zip(test);
-    let in_split = |e: &Entry| splits.as_ref().is_none_or(|(train, test)| e.root == *train || e.root == *test);
+    let choosing = choosing.filter(|_| splits.is_some());
+    let chooses = |e: &Entry| choosing.as_ref().is_some_and(|folder| e.root == *folder);
+    let in_split = |e: &Entry| splits.as_ref().is_none_or(|(train, test)| e.root == *train || e.root == *test || chooses(e));
     let depth = if splits.is_some() { 3 } else { 2 };
     let (entries, others): (Vec<_>, Vec<_>) =
         listing.entries.into_iter().partition(|e| e.parts.len() >= depth && in_split(e) && endings.contains(&e.ending().as_str()));
@@ -42,31 +45,37 @@ fn plan(dir: &Path, files: Vec<Found>, options: &EventOptions, _: &mut dyn Obser
     let below: Vec<&Entry> = entries.iter().filter(|e| e.parts.len() > depth).collect();
     notes.extend(own::deeper(below.len(), &below.first().map_or(String::new(), |e| e.parts.join("/")), splits.is_some()));
     let entries = entries.into_iter().map(|e| Own {
+        chooses: chooses(&e),
         test: splits.as_ref().map(|(_, test)| e.root == *test),
         class: e.parts[depth - 2].clone(),
         entry: e,
     });
     let entries: Vec<Own> = entries.collect();
-    let mut names: Vec<String> = entries.iter().filter(|e| e.test != Some(true)).map(|e| e.class.clone()).collect();
+    let mut names: Vec<String> = entries.iter().filter(|e| e.test != Some(true) && !e.chooses).map(|e| e.class.clone()).collect();
     names.sort();
     names.dedup();
     if !(2..=limits::MAX_CLASSES).contains(&names.len()) {
         let what = format!("expected recordings in folders of 2 to {} classes, found {}", limits::MAX_CLASSES, names.len());
         return Err(Error::usage(what).at(dir.display()).remedy(format!("recordings end in .{}", endings.join(", ."))));
     }
+    let (choosing, entries): (Vec<Own>, Vec<Own>) = entries.into_iter().partition(|e| e.chooses);
+    let folder = choosing.first().map(|e| e.entry.root.clone());
     let mut wholes = in_rounds(entries, &names, options.seed)?;
-    wholes.sort_by_key(|(round, whole)| (*round, whole.place.label));
-    let wholes: Vec<Whole> = wholes.into_iter().map(|(_, whole)| whole).collect();
     let tested: Vec<bool> =
         (0..names.len()).map(|label| wholes.iter().any(|w| w.place.test && usize::from(w.place.label) == label)).collect();
     notes.extend(own::untested(&names, &tested));
     notes.extend(in_both(&wholes, &listing.archives)?);
+    let choosing = in_rounds(choosing, &names, options.seed)?;
+    let validation = choosing.len();
+    notes.extend(folder.map(|folder| own::chosen_by(&folder, validation)));
+    // Behind the others that are not for the test.
+    wholes.extend(choosing);
     let sensor = match size {
         Some(size) => size,
         None => sensor_of(&wholes[0].entry)?,
     };
     let plan = Plan::of_whole(names, sensor, wholes, listing.archives).map_err(|e| e.at(dir.display()))?;
-    Ok(Plan { same_sensor: size.is_none(), notes, ..plan })
+    Ok(Plan { same_sensor: size.is_none(), validation, notes, ..plan })
 }
 
 /// A recording in its class folder.
@@ -75,6 +84,8 @@ struct Own {
     class: String,
     /// Whether it lies in the folder for the test; `None`: there is none.
     test: Option<bool>,
+    /// Whether it lies in the folder for validation.
+    chooses: bool,
 }
 
 /// What is said about files that are not used: folders beside those of the splits by name, others by number.
@@ -99,13 +110,14 @@ fn in_both(wholes: &[Whole], archives: &[PathBuf]) -> Result<Option<String>> {
     own::in_both(&wholes.iter().map(content).collect::<Vec<_>>(), |item| supply::read(item, archives, &mut opened))
 }
 
-/// (position in its class and split, sample).
-fn in_rounds(entries: Vec<Own>, names: &[String], seed: u64) -> Result<Vec<(usize, Whole)>> {
+/// The samples of a split in rounds: the first of every class, the second of every class…
+fn in_rounds(entries: Vec<Own>, names: &[String], seed: u64) -> Result<Vec<Whole>> {
     let mut folders: BTreeMap<(Option<bool>, usize), Vec<Entry>> = BTreeMap::new();
-    for Own { entry, class, test } in entries {
+    for Own { entry, class, test, .. } in entries {
         let Some(label) = names.iter().position(|n| *n == class) else {
-            let what = format!("the class '{class}' is in the test folder but not in the training folder");
-            return Err(Error::usage(what).remedy("both must have the same class folders"));
+            let folder = if test == Some(true) { "test" } else { "validation" };
+            let what = format!("the class '{class}' is in the {folder} folder but not in the training folder");
+            return Err(Error::usage(what).remedy("all must have the same class folders"));
         };
         folders.entry((test, label)).or_default().push(entry);
     }
@@ -120,7 +132,8 @@ fn in_rounds(entries: Vec<Own>, names: &[String], seed: u64) -> Result<Vec<(usiz
             *round += 1;
         }
     }
-    Ok(wholes)
+    wholes.sort_by_key(|(round, whole): &(usize, Whole)| (*round, whole.place.label));
+    Ok(wholes.into_iter().map(|(_, whole)| whole).collect())
 }
 
 /// The sensor that the format of a recording has.

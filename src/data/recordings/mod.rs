@@ -28,7 +28,7 @@ use super::cache::{About, Cache, is_distrust, take_damaged};
 use super::frame_set::FrameSet;
 use super::sets::Source;
 use super::verify::{Doing, Observer};
-use super::{DatasetName, catalog, check_limits, default_data_dir, hex, sets};
+use super::{DatasetName, catalog, check_limits, default_data_dir, hex, own, sets};
 use crate::error::{Error, Result};
 use crate::events::Sensor;
 use crate::frames::{MAX_BAD_SHARE, SplitBy, cells};
@@ -236,6 +236,16 @@ fn prepare_on(
     Ok(Prepared::new(cache, Some(Built { seconds: start.elapsed().as_secs_f64(), events }), notes))
 }
 
+/// Whether there are recordings of a set here; none is read.
+///
+/// # Errors
+/// Usage: there are none, or an option does not fit. Storage: a folder cannot be listed.
+pub fn there(name: DatasetName, options: &EventOptions) -> Result<()> {
+    check(options)?;
+    let layout = name.recordings().ok_or_else(|| no_recordings(name))?;
+    here(name, layout, options).map(drop)
+}
+
 /// The recordings of a set as they lie here, and the cache that belongs to them.
 struct Here {
     folder: PathBuf,
@@ -249,7 +259,10 @@ fn here(name: DatasetName, layout: &Layout, options: &EventOptions) -> Result<He
     let (folder, roots) = roots(name, layout, options)?;
     let files = listing::find(&folder, &roots)?;
     let simulated = is_simulated(&folder)?;
-    let key = listing::key(&options.decisive(name, simulated), &files);
+    // Frames that were prepared when such a folder was not used do not say which of their samples lie in it.
+    let roots = files.iter().filter(|f| f.parts.len() >= 3).map(|f| f.parts[0].as_str());
+    let validation = if name.is_own() && own::validation(roots).is_some() { " validation" } else { "" };
+    let key = listing::key(&(options.decisive(name, simulated) + validation), &files);
     let path = cache_path(name, options, &folder)?;
     Ok(Here { folder, files, simulated, key, path })
 }
@@ -300,6 +313,7 @@ fn build_cache(
         split_by: cut.by,
         classes: plan.classes.clone(),
         split_hash: plan.split_hash(),
+        validation: plan.validation,
         fingerprint: String::new(),
         simulated,
         notes,

@@ -73,7 +73,7 @@ fn in_words(bytes: u64, cut: Cut) -> String {
 pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) -> Result<FrameSet> {
     let First { blocks, bytes } = first(plan, cut)?;
     let few: Vec<Vec<u16>> = blocks.iter().filter_map(|block| block.decoded(cells(plan.sensor, cut.steps))).collect();
-    let [train, test] = splits(plan.samples.iter().map(|sample| sample.place));
+    let [train, validation, test] = splits(plan.samples.iter().map(|sample| sample.place), plan.validation);
     let recordings = plan.recordings.len();
     let mut notes = plan.notes.clone();
     let disk = in_words(bytes, cut);
@@ -88,6 +88,7 @@ pub(super) fn peek(name: DatasetName, plan: &Plan, cut: Cut, simulated: bool) ->
         steps: cut.steps,
         classes: plan.classes.clone(),
         train,
+        validation,
         test,
         source: Arc::new(Few(few)),
         simulated,

@@ -42,6 +42,8 @@ pub(super) struct Plan {
     pub recordings: Vec<Planned>,
     /// Train before test, each in its order: a sample's number is its position here.
     pub samples: Vec<Sample>,
+    /// So many of the last training samples are to choose the best epoch by.
+    pub validation: usize,
     pub supply: Supply,
     pub notes: Vec<String>,
 }
@@ -73,7 +75,7 @@ impl Plan {
             items.push(entry.item);
         }
         let supply = Supply::Items { archives, items };
-        let plan = Plan { classes, sensor, same_sensor: false, recordings, samples, supply, notes: Vec::new() };
+        let plan = Plan { classes, sensor, same_sensor: false, recordings, samples, validation: 0, supply, notes: Vec::new() };
         plan.check()?;
         Ok(plan)
     }

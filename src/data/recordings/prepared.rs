@@ -57,24 +57,29 @@ impl Prepared {
 
     /// `[2][classes]`: samples for training and for the test.
     pub fn per_class(&self) -> [Vec<usize>; 2] {
-        let mut counts = [(); 2].map(|()| vec![0; self.cache.about().classes.len()]);
-        for entry in self.cache.entries() {
-            if let Some(n) = counts[usize::from(entry.place.test)].get_mut(entry.place.label as usize) {
-                *n += 1;
+        let about = self.cache.about();
+        let [train, _, test] = splits(self.cache.entries().iter().map(|entry| entry.place), about.validation);
+        let mut counts = [(); 2].map(|()| vec![0; about.classes.len()]);
+        for (counts, split) in counts.iter_mut().zip([train, test]) {
+            for label in split.labels {
+                if let Some(n) = counts.get_mut(label as usize) {
+                    *n += 1;
+                }
             }
         }
         counts
     }
 
     pub(super) fn into_set(self, options: &EventOptions) -> FrameSet {
-        let [train, test] = splits(self.cache.entries().iter().map(|entry| entry.place));
         let about = self.cache.about().clone();
+        let [train, validation, test] = splits(self.cache.entries().iter().map(|entry| entry.place), about.validation);
         let mut set = FrameSet {
             name: about.set,
             sensor: self.cache.sensor(),
             steps: about.steps,
             classes: about.classes,
             train,
+            validation,
             test,
             simulated: about.simulated,
             notes: self.notes,
@@ -129,15 +134,19 @@ fn with_gaps(cache: &Cache) -> Option<String> {
     (steps > 1 && found > 0).then(|| warning(what))
 }
 
-/// Training and test samples of those that stand at these places, in the order of their numbers.
-pub(super) fn splits(places: impl Iterator<Item = Place>) -> [FrameSplit; 2] {
+/// Training, validation and test samples of those that stand at these places, in the order of their numbers; `validation`: how many of
+/// the last ones that are not for the test are to choose by.
+pub(super) fn splits(places: impl Iterator<Item = Place>, validation: usize) -> [FrameSplit; 3] {
     let mut both = [FrameSplit::default(), FrameSplit::default()];
     for (at, place) in (0..).zip(places) {
         let split = &mut both[usize::from(place.test)];
         split.labels.push(place.label);
         split.at.push(at);
     }
-    both
+    let [mut train, test] = both;
+    let learned = train.labels.len().saturating_sub(validation);
+    let validation = FrameSplit { labels: train.labels.split_off(learned), at: train.at.split_off(learned) };
+    [train, validation, test]
 }
 
 /// Applies the limits, says so, and tells limited sets from whole ones. Recordings often lie class by class, so a limit takes the

@@ -172,15 +172,47 @@ fn frames_are_taken_as_they_are_or_added_up() {
 #[test]
 fn what_would_mislead_is_said() {
     let dir = tempfile::tempdir().unwrap();
-    for (split, class, n) in [("Train", "wave", 3), ("Train", "clap/anna", 2), ("TEST", "clap/anna", 1), ("val", "wave", 2)] {
+    for (split, class, n) in [("Train", "wave", 3), ("Train", "clap/anna", 2), ("TEST", "clap/anna", 1), ("more", "wave", 2)] {
         fill(dir.path(), split, class, n);
     }
     let p = ready(sets::EVENTS, &of(dir.path()));
     assert_eq!((&p.cache.about().classes[..], p.per_class()), (&["clap".to_string(), "wave".to_string()][..], [vec![2, 3], vec![1, 0]]));
     let said = p.notes.join("\n");
-    for part in
-        ["not used: val;", "3 files lie in folders below", "no test samples of 1 of 2 classes: wave", "warning: the only test file is also"]
-    {
+    for part in [
+        "not used: more;",
+        "3 files lie in folders below",
+        "no test samples of 1 of 2 classes: wave",
+        "warning: the only test file is also",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
+}
+
+#[test]
+fn a_folder_for_validation_is_a_split_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for (split, class, n) in [("train", "wave", 3), ("train", "clap", 2), ("test", "clap", 1)] {
+        fill(dir.path(), split, class, n);
+    }
+    let before = load(sets::EVENTS, &of(dir.path()), &mut ()).unwrap();
+    assert!(before.validation.labels.is_empty());
+    fill(dir.path(), "VAL", "wave", 2);
+    fill(dir.path(), "VAL", "clap", 1);
+    let path = ready(sets::EVENTS, &of(dir.path())).cache.path().to_owned();
+    for made in ["built", "opened", "rehearsed"] {
+        let set = match made {
+            "rehearsed" => {
+                fs::remove_file(&path).unwrap();
+                rehearse(sets::EVENTS, &of(dir.path()), &mut ()).unwrap()
+            }
+            _ => load(sets::EVENTS, &of(dir.path()), &mut ()).unwrap(),
+        };
+        assert_eq!((&set.train.labels, &set.test.labels), (&before.train.labels, &before.test.labels), "{made}");
+        assert_eq!((&set.validation.labels[..], &set.validation.at[..]), (&[0, 1, 1][..], &[5, 6, 7][..]), "{made}");
+        assert!(set.notes.iter().any(|n| n.contains("the 3 samples in VAL")), "{:?}", set.notes);
+    }
+    let limited = load(sets::EVENTS, &EventOptions { train_limit: Some(2), ..of(dir.path()) }, &mut ()).unwrap();
+    assert_eq!((limited.train.labels.len(), limited.validation.labels.len()), (2, 3));
+    let p = ready(sets::EVENTS, &of(dir.path()));
+    assert_eq!(p.per_class(), [vec![2, 3], vec![1, 0]]);
 }
