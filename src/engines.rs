@@ -51,6 +51,21 @@ pub fn with_engine<W: Work>(device: &Device, isa: InstructionSet, work: W) -> Re
     })
 }
 
+/// Whether a card holds a step of so many bytes, in buffers of at most `largest`; other devices are the host, whose memory is asked elsewhere.
+///
+/// # Errors
+/// Memory: it does not. As of [`with_engine`].
+pub fn holds(device: &Device, bytes: usize, largest: usize) -> Result<()> {
+    match device {
+        #[cfg(feature = "gpu")]
+        Device::Gpu(which) => gpu::opened(which.as_deref())?.holds(bytes, largest),
+        _ => {
+            let _ = (bytes, largest);
+            Ok(())
+        }
+    }
+}
+
 /// The graphics cards that `gpu:0`, `gpu:1` … name, in words; none where the program was built without the engine for them.
 pub fn cards() -> Vec<String> {
     #[cfg(feature = "gpu")]

@@ -159,6 +159,23 @@ fn failures<E: Engine>(inner: impl Fn() -> E) -> usize {
     cases
 }
 
+/// The best card, or what stands for it.
+#[cfg(feature = "gpu")]
+fn card() -> Option<spiketrain::engine::gpu::Gpu> {
+    let card = spiketrain::engine::gpu::opened(None).ok();
+    if card.is_none() {
+        println!("SKIPPED: this machine has no graphics card, and no software in place of one");
+    }
+    card
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_training_step_on_a_card_waits_twice_and_its_failure_changes_nothing() {
+    let Some(card) = card() else { return };
+    println!("{} cases", waits(|| card.clone()) + failures(|| card.clone()));
+}
+
 #[test]
 fn a_training_step_waits_twice_and_an_evaluation_once() {
     println!("{} cases", waits(Cpu::new) + waits(|| Reference));

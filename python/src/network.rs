@@ -277,7 +277,7 @@ impl Network {
 pub fn load(py: Python, path: PathBuf) -> PyResult<Network> {
     let stop = Stop::default();
     let Done { result, raised } = wait(py, &stop, None, |reports| {
-        let (net, _) = Trained::open(&path, &mut |text| Observer::note(reports, text))?;
+        let (net, _) = Trained::open(&path, None, &mut |text| Observer::note(reports, text))?;
         Ok(Network { options: of_network(net.config()), net })
     })?;
     raised.map_or(Ok(result), Err)

@@ -120,7 +120,7 @@ impl Work for Training<'_> {
 pub fn evaluate<'py>(py: Python<'py>, path: PathBuf, data_dir: Option<PathBuf>, cache: Option<PathBuf>) -> PyResult<Bound<'py, PyAny>> {
     let stop = Stop::default();
     let Done { result, raised } = wait(py, &stop, None, |reports| {
-        let (net, path) = Trained::open(&path, &mut |text| Observer::note(reports, text))?;
+        let (net, path) = Trained::open(&path, None, &mut |text| Observer::note(reports, text))?;
         evaluated(&net.with_data_at(data_dir, cache), &stop, reports).map_err(|e| e.at(path.display()))
     })?;
     match (result, raised) {

@@ -16,7 +16,7 @@ pub use train::{RunArgs, TrainArgs};
 
 use super::progress::Voice;
 use crate::bench::Inputs;
-use crate::config::{InstructionSet, on_off};
+use crate::config::{Device, InstructionSet, on_off};
 use crate::data::DatasetName;
 use crate::events::Sensor;
 use crate::memory;
@@ -138,6 +138,9 @@ pub struct EvalArgs {
     pub json: bool,
     #[command(flatten)]
     pub loudness: Loudness,
+    /// What computes: cpu, reference, gpu, gpu:N or gpu:NAME [default: as in training].
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -165,6 +168,9 @@ pub struct PredictArgs {
     pub json: bool,
     #[command(flatten)]
     pub loudness: Loudness,
+    /// What computes: cpu, reference, gpu, gpu:N or gpu:NAME [default: as in training].
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -189,6 +195,9 @@ pub struct ReportArgs {
     pub places: Places,
     #[command(flatten)]
     pub loudness: Loudness,
+    /// What computes: cpu, reference, gpu, gpu:N or gpu:NAME [default: as in training].
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
     /// Worker threads [default: one per core].
     #[arg(short = 'j', long)]
     pub threads: Option<usize>,
@@ -251,6 +260,9 @@ pub struct BenchArgs {
     /// Measure the latency of classifying one sample instead, at T = 1, 2, 4 … 32.
     #[arg(long)]
     pub infer: bool,
+    /// What computes: cpu, reference, gpu, gpu:N or gpu:NAME [default: cpu].
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<Device>,
     /// Instruction set: portable, neon, avx2, avx512 [default: the widest of this machine].
     #[arg(long)]
     pub isa: Option<InstructionSet>,

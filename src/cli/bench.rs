@@ -8,11 +8,12 @@ use super::args::BenchArgs;
 use super::{print, set_threads};
 use crate::bench::timed::Phase;
 use crate::bench::{self, Measured, Spec};
-use crate::engine::cpu::Cpu;
-use crate::engine::cpu::CpuMemory;
+use crate::config::Device;
+use crate::engine::Engine;
+use crate::engines::{self, Work};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::memory::{self, Load, MemoryPlan};
+use crate::memory::{self, Load};
 use crate::notation::Notation;
 use crate::plan::Plan;
 use crate::plural::counted;
@@ -23,34 +24,29 @@ use crate::storage;
 pub fn run(a: &BenchArgs) -> Result<u8> {
     set_threads(a.threads)?;
     let rival = a.vs.as_deref().map(rival).transpose()?;
-    let spec = spec(a)?;
-    let engine = Cpu::with_isa(a.isa.unwrap_or_default().isa()?);
+    let (spec, device, isa) = (spec(a)?, device(a), a.isa.unwrap_or_default());
+    // What the last bits of sums depend on.
+    let what = if device == Device::Cpu { isa.isa()?.name() } else { device.engine() };
     if a.infer {
-        return infer(&engine, &spec, a.json);
+        let latency = Latency { spec: &spec, what, json: a.json };
+        return engines::with_engine(&device, isa, latency)?;
     }
-    let m = bench::training(&engine, &spec)?;
-    let planned = CpuMemory.step(&spec.plan, &load_of(&spec.plan, a), &spec.recompute).total() / 1_000_000;
+    let m = engines::with_engine(&device, isa, Steps { spec: &spec })??;
+    let planned = engines::memory(&device).step(&spec.plan, &load_of(&spec.plan, a), &spec.recompute).total() / 1_000_000;
     let speed = spec.batch as f64 / m.median();
     let rss = m.peak_rss_mb;
     if a.json {
         print(json!({
             "net": spec.plan.notation.to_string(), "T": spec.time_steps, "batch": spec.batch, "rule": spec.rule.name(), "rate": spec.rate,
             "inputs": if spec.inputs == bench::Inputs::Noise { "noise" } else { "smooth" },
-            "threads": rayon::current_num_threads(), "isa": engine.instruction_set(), "samples_per_s": speed, "step_seconds": m.seconds,
-            "rates": m.rates, "densities": m.densities, "peak_rss_mb": rss, "planned_mb": planned,
+            "threads": rayon::current_num_threads(), "device": device.to_string(), "isa": what, "samples_per_s": speed,
+            "step_seconds": m.seconds, "rates": m.rates, "densities": m.densities, "peak_rss_mb": rss, "planned_mb": planned,
         }));
         return Ok(0);
     }
-    let threads = counted(rayon::current_num_threads(), "thread");
-    let (plan, isa) = (&spec.plan, engine.instruction_set());
-    print(format!(
-        "{} on {}: T {}, batch {}, {}, {threads}, cpu ({isa})",
-        plan.notation,
-        plan.shape,
-        spec.time_steps,
-        spec.batch,
-        spec.rule.name()
-    ));
+    let (plan, threads) = (&spec.plan, counted(rayon::current_num_threads(), "thread"));
+    let on = if device == Device::Cpu { format!("{threads}, cpu ({what})") } else { device.to_string() };
+    print(format!("{} on {}: T {}, batch {}, {}, {on}", plan.notation, plan.shape, spec.time_steps, spec.batch, spec.rule.name()));
     let (least, most) = m.seconds.iter().fold((f64::INFINITY, 0.0f64), |(l, h), &s| (l.min(s), h.max(s)));
     print(format!(
         "{speed:.1} samples/s: {:.0} ms a step (median of {}, {:.0} to {:.0}), peak memory {} MB (planned: {})\n",
@@ -67,6 +63,24 @@ pub fn run(a: &BenchArgs) -> Result<u8> {
         print(compare(&rival, speed, rss)?);
     }
     Ok(0)
+}
+
+/// The device asked for.
+fn device(a: &BenchArgs) -> Device {
+    a.device.clone().unwrap_or_default()
+}
+
+/// Training steps on an engine.
+struct Steps<'a> {
+    spec: &'a Spec,
+}
+
+impl Work for Steps<'_> {
+    type Out = Result<Measured>;
+
+    fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out {
+        bench::training(&engine, self.spec)
+    }
 }
 
 fn spec(a: &BenchArgs) -> Result<Spec> {
@@ -92,7 +106,7 @@ fn spec(a: &BenchArgs) -> Result<Spec> {
         a.shape.or(preset).ok_or_else(|| Error::usage("a notation needs an input").option("shape").remedy("write --shape 1x28x28"))?;
     let plan = Plan::new(notation, shape)?;
     let recompute = match a.memory {
-        Some(limit) => memory::recompute_within(&CpuMemory, &plan, &load_of(&plan, a), limit)?,
+        Some(limit) => memory::recompute_within(engines::memory(&device(a)), &plan, &load_of(&plan, a), limit)?,
         None => vec![false; plan.blocks.len()],
     };
     Ok(Spec { plan, time_steps: a.time_steps, batch: a.batch, rule: a.rule, rate: a.rate, inputs: a.inputs, steps: a.steps, recompute })
@@ -172,21 +186,36 @@ fn compare(rival: &Value, speed: f64, rss: Option<u64>) -> Result<String> {
     Ok(format!("\nagainst {}: {speed:.1} / {theirs:.1} samples/s = {:.1} times{memory}", rival["impl"], speed / theirs))
 }
 
-fn infer(engine: &Cpu, spec: &Spec, json: bool) -> Result<u8> {
-    if !json {
+/// Latencies of single samples on an engine.
+struct Latency<'a> {
+    spec: &'a Spec,
+    what: &'a str,
+    json: bool,
+}
+
+impl Work for Latency<'_> {
+    type Out = Result<u8>;
+
+    fn on<E: Engine + Clone + Send + 'static>(self, engine: E) -> Self::Out {
+        infer(&engine, &self)
+    }
+}
+
+fn infer<E: Engine>(engine: &E, Latency { spec, what, json }: &Latency) -> Result<u8> {
+    if !*json {
         print(format!("{} on {}, one sample, {}", spec.plan.notation, spec.plan.shape, counted(rayon::current_num_threads(), "thread")));
         print(format!("{:>4} {:>10} {:>10} {:>12}", "T", "p50 ms", "p99 ms", "samples/s"));
     }
     for t in [1, 2, 4, 8, 16, 32] {
         let steps = spec.steps.max(20);
-        let mut seconds = bench::inference(engine, &Spec { time_steps: t, steps, ..spec.clone() })?;
+        let mut seconds = bench::inference(engine, &Spec { time_steps: t, steps, ..(*spec).clone() })?;
         seconds.sort_by(f64::total_cmp);
         let at = |share: f64| 1e3 * seconds[((seconds.len() - 1) as f64 * share).round() as usize];
         let throughput = seconds.len() as f64 / seconds.iter().sum::<f64>();
         match json {
             true => print(json!({
                 "net": spec.plan.notation.to_string(), "T": t, "rate": spec.rate, "threads": rayon::current_num_threads(),
-                "isa": engine.instruction_set(), "runs": steps, "p50_ms": at(0.5), "p99_ms": at(0.99), "samples_per_s": throughput})),
+                "isa": what, "runs": steps, "p50_ms": at(0.5), "p99_ms": at(0.99), "samples_per_s": throughput})),
             false => print(format!("{t:>4} {:>10.2} {:>10.2} {throughput:>12.1}", at(0.5), at(0.99))),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::EvalArgs;
 use super::progress::Voice;
 use super::{print, say, set_threads};
-use crate::config::BestOn;
+use crate::config::{BestOn, Device};
 use crate::data::own::WARNING;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ use crate::trained::Trained;
 /// Evaluates a checkpoint on its test set.
 pub fn run_eval(a: &EvalArgs) -> Result<u8> {
     set_threads(a.threads)?;
-    let (net, path) = open(&a.checkpoint)?;
+    let (net, path) = open(&a.checkpoint, a.device.as_ref())?;
     let net = a.places.of(net);
     let net = if a.sort && !net.config().sort { in_order(net)? } else { net };
     let config = net.config();
@@ -80,9 +80,9 @@ fn by_class(names: &[String], e: &Evaluation) {
     }
 }
 
-/// The network of a checkpoint file, or of a run folder.
-pub(super) fn open(path: &Path) -> Result<(Trained, PathBuf)> {
-    Trained::open(path, &mut |text| say(text))
+/// The network of a checkpoint file, or of a run folder, on this device or on the one it was trained on.
+pub(super) fn open(path: &Path, device: Option<&Device>) -> Result<(Trained, PathBuf)> {
+    Trained::open(path, device, &mut |text| say(text))
 }
 
 /// Checks that the network takes the samples of `data`, and says if they are not those it was trained on.

@@ -8,7 +8,7 @@ use super::args::ExportArgs;
 use super::eval::open;
 use super::progress::Voice;
 use super::{print, set_threads};
-use crate::config::Config;
+use crate::config::{Config, Device};
 use crate::data::{Dataset, Split};
 use crate::engine::{Batch, Input, Values};
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ type Answering<'s> = Box<dyn FnMut(&Batch) -> Result<Answers> + 's>;
 /// Exports a checkpoint.
 pub fn run(a: &ExportArgs) -> Result<u8> {
     set_threads(a.threads)?;
-    let (net, path) = open(&a.checkpoint)?;
+    let (net, path) = open(&a.checkpoint, Some(&Device::Cpu))?;
     let net = a.places.of(net);
     if net.method().ann {
         return Err(Error::usage("this network is still in the ann warm-up: its neurons do not spike")

@@ -16,7 +16,7 @@ use crate::trained::sample::{Answer, Decision, Source};
 /// Classifies pictures or recordings.
 pub fn run(a: &PredictArgs) -> Result<u8> {
     set_threads(a.threads)?;
-    let (net, _) = open(&a.checkpoint)?;
+    let (net, _) = open(&a.checkpoint, a.device.as_ref())?;
     if a.stream {
         return stream(&net, a);
     }

@@ -96,7 +96,7 @@ impl Sets {
 
 /// The network of a run and its data set, which fits it, and the checkpoint's file.
 fn open<'a>(a: &ReportArgs, run: &Run, sets: &'a mut Sets) -> Result<(Trained, &'a dyn Dataset, PathBuf)> {
-    let (net, path) = eval::open(&run.path)?;
+    let (net, path) = eval::open(&run.path, a.device.as_ref())?;
     let net = a.places.of(net);
     let data = sets.of(net.config())?;
     eval::check(&net, data, a.loudness.voice()).map_err(|e| e.at(path.display()))?;

@@ -49,6 +49,11 @@ pub trait MemoryPlan: Sync {
     /// the host before it is passed, see [`copied_to_host`]. Blocks in `recompute` are recomputed with all samples.
     fn credit(&self, plan: &Plan, load: &Load, recompute: &[bool]) -> usize;
 
+    /// Bytes of the largest buffer of a step, where a device limits that.
+    fn largest(&self, _plan: &Plan, _load: &Load) -> usize {
+        0
+    }
+
     /// Bytes that stay with the process, at most, though the engine gave them back, where training steps and looks at credit on `samples`
     /// take turns.
     fn retained(&self, _plan: &Plan, _load: &Load, _samples: usize) -> usize {

@@ -156,7 +156,7 @@ fn start(path: &Path, config: &Config) -> Result<Start> {
 
 /// The best network of the run on the test set.
 fn measure(folder: &RunFolder, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
-    let (net, _) = Trained::open(&folder.best(), &mut |_| {})?;
+    let (net, _) = Trained::open(&folder.best(), None, &mut |_| {})?;
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
     cost::measure(&net, &Feed::new(net.config(), data)?, (Split::Test, &all), stop)
 }

@@ -2,7 +2,7 @@
 
 use super::credit;
 use super::record::available_memory;
-use crate::config::Config;
+use crate::config::{Config, Device};
 use crate::data::{Dataset, Resize};
 use crate::engine::memory::samples_on_host;
 use crate::engines;
@@ -33,6 +33,21 @@ pub struct Budget {
     pub credit_samples: usize,
 }
 
+/// Asks a graphics card whether it holds a step.
+fn on_card(c: &Config, plan: &Plan, load: &Load, recompute: &[bool]) -> Result<()> {
+    let engine = engines::memory(&c.device);
+    let asked = |batch| {
+        let load = Load { batch, ..*load };
+        engines::holds(&c.device, engine.step(plan, &load, recompute).total(), engine.largest(plan, &load))
+    };
+    asked(c.batch).map_err(|e| {
+        let halves = std::iter::successors(Some(c.batch / 2), |b| Some(b / 2)).take_while(|b| *b > 0);
+        let advice = halves.filter(|b| asked(*b).is_ok()).take(1).map(|b| format!("choose --batch {b}, or ")).collect::<String>();
+        let e = e.option_as("batch", c.batch).option_as("T", c.time_steps.most());
+        e.remedy(format!("{advice}--memory SIZE (layers are recomputed), fewer time steps, or --device cpu{}", smaller_inputs(c)))
+    })
+}
+
 /// Fits a run into `limit` bytes.
 ///
 /// # Errors
@@ -54,6 +69,10 @@ pub fn within(c: &Config, data: &dyn Dataset, plan: &Plan, limit: Option<usize>)
             })?,
         None => (vec![false; plan.blocks.len()], most),
     };
+    if let Device::Gpu(_) = c.device {
+        on_card(c, plan, &load, &recompute)?;
+        return Ok(Budget { recompute, credit_samples });
+    }
     let needs = |batch| {
         let load = Load { batch, ..load };
         let look = engine.credit(plan, &Load { batch: credit_samples.min(batch), ..load }, &recompute);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::checkpoint::{self, Checkpoint, CheckpointKind, Header};
-use crate::config::Config;
+use crate::config::{Config, Device};
 use crate::data::{Dataset, Preparation, Split};
 use crate::engine::Batch;
 use crate::engines::isa_here;
@@ -42,25 +42,25 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Opens a checkpoint file, or of a run folder the best checkpoint, else the newest; gives the file's path too. `note` is told of
-    /// newer files that could not be used.
+    /// Opens a checkpoint file, or of a run folder the best checkpoint, else the newest, on `device`, else on the one it was trained on; gives the
+    /// file's path too. `note` is told of newer files that could not be used.
     ///
     /// # Errors
     /// As [`checkpoint_at`] and [`Trained::from_checkpoint`].
-    pub fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<(Trained, PathBuf)> {
+    pub fn open(path: &Path, device: Option<&Device>, note: &mut dyn FnMut(&str)) -> Result<(Trained, PathBuf)> {
         let found = checkpoint_at(path)?;
         found.warnings.iter().for_each(|w| note(&format!("warning: {w}")));
-        let trained = Trained::from_checkpoint(found.checkpoint).map_err(|e| e.at(found.path.display()))?;
+        let trained = Trained::from_checkpoint(found.checkpoint, device).map_err(|e| e.at(found.path.display()))?;
         Ok((trained, found.path))
     }
 
-    /// The network of a checkpoint.
+    /// The network of a checkpoint, on `device`, else on the one it was trained on.
     ///
     /// # Errors
     /// Format: configuration, notation and tensors do not fit each other.
-    pub fn from_checkpoint(mut c: Checkpoint) -> Result<Trained> {
+    pub fn from_checkpoint(mut c: Checkpoint, device: Option<&Device>) -> Result<Trained> {
         let config = Config::from_toml(&c.header.config_toml)?.at_last_steps();
-        let config = Config { isa: isa_here(config.isa), ..config };
+        let config = Config { isa: isa_here(config.isa), device: device.unwrap_or(&config.device).clone(), ..config };
         let notation: Notation = c.header.network.parse()?;
         if notation.classes() != c.header.classes.len() {
             let named = c.header.classes.len();

@@ -16,7 +16,7 @@ fn glyphs() -> impl Dataset {
 }
 
 fn open(path: &Path) -> Trained {
-    Trained::open(path, &mut |note| panic!("{note}")).unwrap().0
+    Trained::open(path, None, &mut |note| panic!("{note}")).unwrap().0
 }
 
 #[test]

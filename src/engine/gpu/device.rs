@@ -193,6 +193,24 @@ impl Device {
         ((self.binding() - self.alignment()) / each.max(1)).max(1)
     }
 
+    /// Whether so many bytes can be had at this moment, in buffers of at most 256 MiB; they are given back at once.
+    pub fn has(&self, bytes: u64) -> bool {
+        const PROBE: u64 = 256 << 20;
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let usage = wgpu::BufferUsages::STORAGE;
+        let buffer = |size| self.device.create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+        let whole = (0..bytes / PROBE).map(|_| buffer(PROBE));
+        let probes: Vec<wgpu::Buffer> = whole.chain(std::iter::once(buffer((bytes % PROBE).next_multiple_of(4).max(4)))).collect();
+        let failed = pollster::block_on(scope.pop()).is_some();
+        probes.iter().for_each(wgpu::Buffer::destroy);
+        !failed
+    }
+
+    /// Bytes of the largest buffer.
+    pub fn largest(&self) -> u64 {
+        self.limits.max_buffer_size
+    }
+
     /// A buffer of so many words, with values from before.
     pub fn buffer(&self, words: usize) -> Buffer {
         let size = (words.max(1) * 4).next_multiple_of(256) as u64;

@@ -50,6 +50,12 @@ impl MemoryPlan for GpuMemory {
         }
     }
 
+    fn largest(&self, plan: &Plan, load: &Load) -> usize {
+        let of_block =
+            |b: &Block| reals(load, b.output, load.steps).max(reals(load, b.input, load.steps)).max(size_of::<f32>() * b.weight().len());
+        plan.blocks.iter().map(of_block).max().unwrap_or(0)
+    }
+
     fn credit(&self, plan: &Plan, load: &Load, recompute: &[bool]) -> usize {
         let copied = plan.blocks.iter().map(|b| copied_to_host(load, b.output.len())).max().unwrap_or(0);
         self.step(plan, load, recompute).total() + samples_on_host(plan, load) + copied

@@ -29,7 +29,7 @@ pub use values::{Acts, Moments, Note, Param, Reals};
 
 use super::memory::MemoryPlan;
 use super::{AdamW, AffineGrads, Batch, Cell, DropMask, Engine, Layout, Need, Norm, NormGrads, Pass, Running};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::neuron::Surrogate;
 
 /// A graphics card that has been opened; clones are the same card.
@@ -55,6 +55,23 @@ impl Gpu {
     /// The adapter's name and driver.
     pub fn about(&self) -> &str {
         self.device.about()
+    }
+
+    /// Whether a step of so many bytes, in buffers of at most `largest`, can be had at this moment.
+    ///
+    /// # Errors
+    /// Memory: it cannot.
+    pub fn holds(&self, bytes: usize, largest: usize) -> Result<()> {
+        let (mb, device) = (|n: u64| n.div_ceil(1_000_000), &self.device);
+        let short = |what: String| Err(Error::memory(what));
+        if largest as u64 > device.largest() {
+            let (needs, has) = (mb(largest as u64), mb(device.largest()));
+            return short(format!("a step needs a buffer of {needs} MB, {} gives {has} MB at most", self.about()));
+        }
+        if !device.has(bytes as u64) {
+            return short(format!("a step needs about {} MB, and {} does not have them left", mb(bytes as u64), self.about()));
+        }
+        Ok(())
     }
 
     /// Kernels launched since the card was opened.
