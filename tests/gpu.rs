@@ -134,13 +134,34 @@ fn a_step_takes_few_launches() {
         let count = |samples: usize, steps: usize| {
             let mut state = State::new(&gpu, "8C3-MP2-8C3-16FC-2Voting", "2x8x8", (samples, steps));
             state.step(&gpu, 1, &method(Rule::BpsaBpta)).unwrap();
-            let before = gpu.launches();
+            gpu.take_traffic();
             state.step(&gpu, 2, &method(Rule::BpsaBpta)).unwrap();
-            gpu.launches() - before
+            gpu.take_traffic().values().map(|(launches, _)| launches).sum::<usize>()
         };
         let launches = [count(3, 2), count(40, 16)];
         println!("{launches:?} launches for two convolutions and two linear layers");
         assert!(launches[1] <= launches[0] + 4 && launches[1] <= 40 * 4, "{launches:?}");
+    }
+}
+
+/// docs/gpu.md, "Sweeps": a current is written once and read four times, its error takes its place, and spikes are bits.
+#[test]
+fn currents_are_seen_five_times_in_a_step() {
+    let (channels, area, samples, steps) = (16, 16 * 16, 8, 16);
+    for gpu in cards(Profile::LEAST) {
+        let mut state = State::new(&gpu, "16C3-2Voting", "1x16x16", (samples, steps));
+        gpu.take_traffic();
+        state.step(&gpu, 1, &method(Rule::BpsaBpta)).unwrap();
+        let traffic = gpu.take_traffic();
+        let currents = (samples * channels * area * steps) as f64;
+        // Of the voters, parameters, sums and counters there is little beside them.
+        let seen = |kernel: &str| (traffic[kernel].1 as f64 / currents * 100.0).round() / 100.0;
+        let sweeps = ["moments", "fire", "fire_back"].map(seen);
+        println!("words per current: moments, fire, fire_back {sweeps:?}; {traffic:?}");
+        // Read once; read once beside a bit for each step; twice read, once of these written in its place, beside the gradient twice.
+        for (seen, bound) in sweeps.into_iter().zip([1.0, 1.0 + 1.0 / 16.0, 4.0]) {
+            assert!((bound..bound + 0.06).contains(&seen), "{sweeps:?}");
+        }
     }
 }
 

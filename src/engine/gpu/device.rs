@@ -4,9 +4,8 @@
 //! Commands run in the order in which they are recorded, so a buffer that is given back is used again by what is recorded later, while
 //! what was recorded before still waits to run. Uploads come in buffers of their own for the same reason: they are written at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kernels::Kernel;
@@ -37,8 +36,11 @@ pub struct Device {
     /// Buffers that wait for use, by size.
     free: Arc<Mutex<HashMap<u64, Vec<wgpu::Buffer>>>>,
     failure: Failure,
-    launches: AtomicUsize,
+    traffic: Mutex<Traffic>,
 }
+
+/// Launches of each kernel, and words of all its views.
+pub type Traffic = BTreeMap<&'static str, (usize, usize)>;
 
 struct Pipeline {
     pipeline: wgpu::ComputePipeline,
@@ -164,7 +166,7 @@ impl Device {
             recording: Mutex::default(),
             free: Arc::default(),
             failure,
-            launches: AtomicUsize::new(0),
+            traffic: Mutex::default(),
         })
     }
 
@@ -173,9 +175,9 @@ impl Device {
         &self.about
     }
 
-    /// Kernels recorded since it was opened.
-    pub fn launches(&self) -> usize {
-        self.launches.load(Relaxed)
+    /// Kernels recorded since this was asked last.
+    pub fn take_traffic(&self) -> Traffic {
+        std::mem::take(&mut *lock(&self.traffic))
     }
 
     /// Words that one binding of a kernel can see.
@@ -296,7 +298,8 @@ impl Device {
             entries: &entries,
         });
         let [x, y, z] = grid.groups();
-        self.launches.fetch_add(1, Relaxed);
+        let words: usize = views.iter().map(|v| v.words.len()).sum();
+        lock(&self.traffic).entry(kernel.name).and_modify(|(n, all)| (*n, *all) = (*n + 1, *all + words)).or_insert((1, words));
         self.record(|encoder| {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(kernel.name), timestamp_writes: None });
             pass.set_pipeline(&pipeline.pipeline);

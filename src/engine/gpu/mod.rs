@@ -22,6 +22,7 @@ mod values;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use adapters::{Adapter, Profile, adapters, open, opened};
+pub use device::Traffic;
 use device::{Buffer, Device};
 pub use memory::GpuMemory;
 use params::NoteList;
@@ -74,9 +75,10 @@ impl Gpu {
         Ok(())
     }
 
-    /// Kernels launched since the card was opened.
-    pub fn launches(&self) -> usize {
-        self.device.launches()
+    /// By kernel, since this was asked last: launches, and words of 32 bits that they were shown. A sweep reads or writes each of them once; a
+    /// product reads them once for each of its tiles.
+    pub fn take_traffic(&self) -> Traffic {
+        self.device.take_traffic()
     }
 
     fn notes(&self) -> MutexGuard<'_, NoteList> {

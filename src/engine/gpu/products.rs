@@ -49,6 +49,15 @@ impl Shape {
     }
 }
 
+/// Multiply-adds for each value that workgroups load, of a product of so many rows, columns and terms.
+#[cfg(test)]
+fn reuse(rows: usize, columns: usize, depth: usize) -> f64 {
+    const DEEP: usize = 16;
+    let groups = rows.div_ceil(TILE) * columns.div_ceil(TILE);
+    let loaded = groups * depth.div_ceil(DEEP) * 2 * TILE * DEEP;
+    rows as f64 * columns as f64 * depth as f64 / loaded as f64
+}
+
 /// One product: which samples and which outputs of the weight.
 struct Piece<'a> {
     shape: &'a Shape,
@@ -251,4 +260,33 @@ pub fn bias_gradient(gpu: &Gpu, e: &Reals) -> Param {
     let gradient = gpu.param_of(layout);
     tree(gpu, &leaves, &parts, channels, &gradient);
     gradient
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notation::Notation;
+    use crate::plan::Plan;
+
+    /// docs/gpu.md, "Products": a tile of 64 by 64 uses every value 64 times, so 32 multiply-adds for each of two; what is at its edge is lost.
+    #[test]
+    fn a_value_that_is_loaded_is_used_thirty_times() {
+        for (name, shape) in [("small", "1x28x28"), ("middle", "3x32x32"), ("large", "2x64x64")] {
+            let plan = Plan::new(Notation::named(name, 10).unwrap(), shape.parse().unwrap()).unwrap();
+            for block in &plan.blocks[1..] {
+                let shape = Shape::of(block.weight(), block.input);
+                let columns = 16 * 16 * shape.area();
+                let all = [
+                    reuse(shape.out, columns, shape.depth()),
+                    reuse(shape.inp, columns, shape.out * shape.k * shape.k),
+                    reuse(shape.out, shape.depth(), columns),
+                ];
+                let least = all.into_iter().fold(f64::INFINITY, f64::min);
+                // The voters are 100, a tile and a half.
+                let bound = if shape.out % TILE == 0 { 30.0 } else { 23.0 };
+                println!("{name} {}: {all:.1?} multiply-adds for each value loaded", block.name());
+                assert!(least >= bound, "{name} {}: {all:?}", block.name());
+            }
+        }
+    }
 }
