@@ -201,6 +201,21 @@ fn resume_after_any_step_ends_in_the_same_bytes() {
     println!("{} resumed runs, one of them of {sessions} sessions", steps + 1);
 }
 
+/// Opened anew for every session.
+#[cfg(feature = "gpu")]
+#[test]
+fn a_run_on_a_card_resumes_to_the_same_bytes() {
+    use spiketrain::engine::gpu::{Profile, open};
+    let (data, config, parent) = (glyphs(), config(), tempfile::tempdir().unwrap());
+    let Ok(card) = open(None, Profile::Full) else { return println!("SKIPPED: this machine has no graphics card") };
+    let undisturbed = parent.path().join("undisturbed");
+    finished(session(&card, &config, &data, &undisturbed, u64::MAX));
+    let path = parent.path().join("stopped");
+    assert!(matches!(session(&card, &config, &data, &path, 7), Outcome::Stopped(_)));
+    finished(session(&open(None, Profile::Full).unwrap(), &config, &data, &path, u64::MAX));
+    assert_eq!(timeless(&path), timeless(&undisturbed));
+}
+
 #[test]
 fn frames_resume_after_any_step_and_on_any_threads_to_the_same_bytes() {
     let (config, data, parent) = (frames_config(), corners(usize::MAX), tempfile::tempdir().unwrap());
