@@ -9,7 +9,8 @@
 //! | `result.json`                           | what came out; its presence says the run is complete   |
 //! | `cost.json`                             | of a study's run: what the network costs, written last |
 //! | `checkpoint-<step>.ckpt`                | the newest two, to go on from ([`crate::checkpoint`])  |
-//! | `best.ckpt`                             | those of the selected epoch; of the last, if none was  |
+//! | `best.ckpt`                             | weights and statistics of the epoch that was selected  |
+//! | `last.ckpt`                             | in its place, of the last epoch, where none is         |
 //! | `events.out.tfevents.<time>.spiketrain` | one per session, for TensorBoard                       |
 //! | `.lock`                                 | held while a process uses the folder                   |
 
@@ -42,8 +43,10 @@ pub const RESULT: &str = "result.json";
 pub const COST: &str = "cost.json";
 /// Where the session under way is ([`crate::train::live`]).
 pub const LIVE: &str = "live.json";
-/// Weights and statistics of the selected epoch; of the last one where nothing was selected (result.json: `selected_by`).
+/// Weights and statistics of the epoch that was selected (result.json: `selected_by`). Earlier versions called those of the last epoch so, too.
 pub const BEST: &str = "best.ckpt";
+/// Weights and statistics of the last epoch, in a run that selects none.
+pub const LAST: &str = "last.ckpt";
 const EVENTS: &str = "events.out.tfevents.";
 
 /// A run folder that this process, and no other, may write to until the value is dropped.
@@ -117,9 +120,9 @@ impl RunFolder {
     pub fn result(&self) -> PathBuf {
         self.path.join(RESULT)
     }
-    /// Path of `best.ckpt`.
-    pub fn best(&self) -> PathBuf {
-        self.path.join(BEST)
+    /// Path of `best.ckpt`, or of `last.ckpt` where no epoch is selected.
+    pub fn weights(&self, selected: bool) -> PathBuf {
+        self.path.join(if selected { BEST } else { LAST })
     }
     /// Path of the checkpoint after `step` optimiser steps.
     pub fn checkpoint(&self, step: u64) -> PathBuf {
@@ -169,9 +172,15 @@ impl RunFolder {
         checkpoint::prune(self.storage(), &self.path, step, KEPT_CHECKPOINTS)
     }
 
-    /// Saves `best.ckpt`.
-    pub fn save_best<'a>(&self, header: &Header, values: impl FnMut(&TensorEntry) -> Result<Cow<'a, [f32]>>) -> Result<()> {
-        checkpoint::save(self.storage(), &self.best(), header, values).map(|_| ())
+    /// Saves the weights of an epoch that was `selected`, or of the last one. What an earlier version called them by goes.
+    pub fn save_weights<'a>(
+        &self,
+        selected: bool,
+        header: &Header,
+        values: impl FnMut(&TensorEntry) -> Result<Cow<'a, [f32]>>,
+    ) -> Result<()> {
+        checkpoint::save(self.storage(), &self.weights(selected), header, values)?;
+        storage::remove_if_there(self.storage(), &self.weights(!selected))
     }
 
     /// The checkpoint to go on from ([`checkpoint::load_newest`]); `None` if the run was stopped before its first.
@@ -266,16 +275,22 @@ impl RunFolder {
     }
 }
 
-/// The checkpoint at `path`: a file; or of a run folder the best one, or the newest as long as there is no best.
+/// The weights that a run folder keeps: of the last epoch, or of the selected one. There are both only where an earlier version began the run,
+/// and then the last ones are newer.
+pub fn weights_in(folder: &Path) -> Option<PathBuf> {
+    [LAST, BEST].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
+}
+
+/// The checkpoint at `path`: a file; or of a run folder the weights it keeps ([`weights_in`]), or the newest as long as there are none.
 ///
 /// # Errors
 /// Format: it is damaged. Storage: it cannot be read. Usage: the folder has none.
 pub fn checkpoint_at(path: &Path) -> Result<Newest> {
-    let best = path.join(BEST);
-    if path.is_dir() && !best.exists() {
+    let kept = weights_in(path);
+    if path.is_dir() && kept.is_none() {
         return checkpoint::load_newest(&Disk, path);
     }
-    let file = if path.is_dir() { best } else { path.to_path_buf() };
+    let file = kept.filter(|_| path.is_dir()).unwrap_or_else(|| path.to_path_buf());
     Ok(Newest { checkpoint: checkpoint::load(&Disk, &file)?, path: file, warnings: Vec::new() })
 }
 

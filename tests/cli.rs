@@ -203,7 +203,7 @@ fn predict_says_class_rates_and_that_it_resized() {
     image::RgbImage::from_fn(60, 30, |x, y| image::Rgb([x as u8, y as u8, 9])).save(dir.path().join("b.jpg")).unwrap();
     let (code, out, err) = spiketrain(dir.path(), &["predict", "run", "a.png", "b.jpg"]);
     assert!(code == 0 && out.contains("a.png: ") && out.contains("(resized from 30x60 to 28x28)"), "{out}{err}");
-    let (_, out, _) = spiketrain(dir.path(), &["predict", "run/best.ckpt", "b.jpg", "--json"]);
+    let (_, out, _) = spiketrain(dir.path(), &["predict", "run/last.ckpt", "b.jpg", "--json"]);
     let p: Value = serde_json::from_str(&out).unwrap();
     let confidence = p["confidence"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&confidence) && p["rates"].as_object().unwrap().len() == 10 && p["resized_from"]["height"] == 30, "{p}");
@@ -378,7 +378,7 @@ fn run_folders_are_not_shared_nor_overwritten() {
     }
     // A weights-only file and a checkpoint of another network in place of the newest.
     let newest = dir.path().join("run/checkpoint-8.ckpt");
-    fs::copy(dir.path().join("run/best.ckpt"), &newest).unwrap();
+    fs::copy(dir.path().join("run/last.ckpt"), &newest).unwrap();
     refused(dir.path(), &["train", "--resume", "run"], 2, &["checkpoint-8.ckpt", "weights only"]);
     let mut other = tiny(&["--out", "other"]);
     other[1] = "--net=6C3-MP4-10Voting";

@@ -577,7 +577,7 @@ fn the_command_exports_compares_and_imports() {
     refused(&["export", "relu", "--format", "npz", "--out", "a.zip"], &["does not end in .npz"]);
     refused(&["import", "net.pth", "--out", "x.ckpt"], &["'pth'", ".safetensors"]);
     refused(&["import", "plain/best.nir", "--out", "x.ckpt", "--threshold", "0.7"], &["--threshold", "the file knows"]);
-    let mut newer = std::fs::read(at("plain/best.ckpt")).unwrap();
+    let mut newer = std::fs::read(at("plain/last.ckpt")).unwrap();
     newer[8] = 9;
     std::fs::write(at("newer.ckpt"), newer).unwrap();
     refused(&["export", "newer.ckpt", "--format", "npz"], &["newer spiketrain", "version 9"]);

@@ -206,7 +206,7 @@ fn an_older_run_is_evaluated_and_gone_on_with_when_its_recordings_are_sorted() {
     refused(&["eval", "run"], &["out of order", "--sort"]);
     let (code, out, err) = spiketrain(dir, &["eval", "run", "--sort"]);
     assert!(code == 0 && out.contains("2 test samples") && err.contains("trained without --sort"), "{out}{err}");
-    assert!(out.contains("run/best.ckpt") && out.contains("(the last epoch: nothing was selected)"), "{out}");
+    assert!(out.contains("run/last.ckpt") && out.contains("(the last epoch: nothing was selected)"), "{out}");
 
     refused(&["train", "--resume", "run", "--epochs", "2", "--lr", "0.1"], &["--sort and more --epochs at most"]);
     refused(&["train", "--resume", "run", "--sort"], &["--sort", "finished", "eval --sort"]);

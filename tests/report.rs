@@ -155,7 +155,7 @@ fn a_run_that_is_still_written_to_is_shown_as_far_as_it_is_whole() {
     train(dir.path(), "run", &[]);
     let metrics = dir.path().join("run/metrics.jsonl");
     append(&metrics, "{\"kind\":\"dream\",\"epoch\":2}\n{\"version\":2,\"epoch\":2,\"other\":1}\n{\"epoch\":3,\"st");
-    for file in ["result.json", "best.ckpt"] {
+    for file in ["result.json", "last.ckpt"] {
         fs::remove_file(dir.path().join("run").join(file)).unwrap();
     }
     let said = report(dir.path(), &["run"]);
@@ -182,7 +182,7 @@ fn bad_input_is_named_and_nothing_is_overwritten() {
     let before = fs::read(at("run/report.html")).unwrap();
     let copy = |name: &str| {
         fs::create_dir(at(name)).unwrap();
-        for file in ["config.toml", "metrics.jsonl", "result.json", "best.ckpt"] {
+        for file in ["config.toml", "metrics.jsonl", "result.json", "last.ckpt"] {
             fs::copy(at("run").join(file), at(name).join(file)).unwrap();
         }
     };

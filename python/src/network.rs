@@ -270,7 +270,7 @@ impl Network {
     }
 }
 
-/// The network of a checkpoint: of a file, or of a run folder's best.ckpt, else of its newest checkpoint.
+/// The network of a checkpoint: of a file, or of a run folder's best.ckpt or last.ckpt, else of its newest checkpoint.
 ///
 /// Raises FormatError: it is damaged. StorageError: it cannot be read.
 #[pyfunction]

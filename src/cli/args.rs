@@ -126,7 +126,7 @@ impl Places {
 
 #[derive(Args)]
 pub struct EvalArgs {
-    /// A checkpoint file (best.ckpt, checkpoint-….ckpt), or a run folder: its best.ckpt, else its newest checkpoint.
+    /// A checkpoint file, or a run folder: its best.ckpt or last.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     #[command(flatten)]
     pub places: Places,
@@ -153,7 +153,7 @@ fn predicted_files() -> String {
 
 #[derive(Args)]
 pub struct PredictArgs {
-    /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
+    /// A checkpoint file, or a run folder: its best.ckpt or last.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     #[arg(required = true, value_name = "FILE", help = predicted_files())]
     pub files: Vec<PathBuf>,

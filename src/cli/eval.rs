@@ -59,9 +59,9 @@ fn in_order(net: Trained) -> Result<Trained> {
     Ok(net)
 }
 
-/// Whether this best.ckpt is the best of nothing.
+/// Whether these are the weights of the last epoch of a run that selected none, however they are called.
 fn is_last(path: &Path, best_on: BestOn) -> bool {
-    best_on == BestOn::Last && path.file_name().is_some_and(|name| name == run_folder::BEST)
+    best_on == BestOn::Last && path.file_name().is_some_and(|name| name == run_folder::BEST || name == run_folder::LAST)
 }
 
 /// Balanced accuracy, what the commonest class alone would give, and the recall of each class.

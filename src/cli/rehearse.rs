@@ -193,7 +193,7 @@ pub fn dry_run(session: &Session, memory: Option<usize>, voice: Voice) -> Result
     print(format!("  the batch made ahead       {:>8.1} MB", samples_on_host(plan, &load) as f64 / 1e6));
     let mb = |floats: usize| 4.0 * floats as f64 / 1e6;
     print(format!(
-        "disk: two checkpoints of {:.1} MB (three while saving), best.ckpt {:.1} MB",
+        "disk: two checkpoints of {:.1} MB (three while saving), the weights alone {:.1} MB",
         mb(3 * plan.parameters()),
         mb(plan.parameters())
     ));

@@ -70,9 +70,8 @@ fn same_classes(runs: &[Run]) -> Result<()> {
 
 /// Of a checkpoint of the run; a run without a usable one cannot be compared by its classes.
 fn class_names(run: &Path) -> Option<Vec<String>> {
-    let best = run.join(run_folder::BEST);
-    let newest = || Some(checkpoint::load_newest(&Disk, run).ok()?.checkpoint);
-    let loaded = if best.exists() { checkpoint::load(&Disk, &best).ok().or_else(newest) } else { newest() };
+    let kept = run_folder::weights_in(run).and_then(|path| checkpoint::load(&Disk, &path).ok());
+    let loaded = kept.or_else(|| Some(checkpoint::load_newest(&Disk, run).ok()?.checkpoint));
     Some(loaded?.header.classes)
 }
 

@@ -40,7 +40,21 @@ fn save(folder: &RunFolder, step: u64) {
     };
     let path = folder.save_checkpoint(&header, |_| Ok(vec![step as f32; 3].into())).unwrap();
     assert_eq!(path, folder.checkpoint(step));
-    folder.save_best(&Header { kind: What::WeightsOnly, ..header }, |_| Ok(vec![0.5; 3].into())).unwrap();
+    folder.save_weights(true, &Header { kind: What::WeightsOnly, ..header }, |_| Ok(vec![0.5; 3].into())).unwrap();
+}
+
+/// An earlier version called the weights of the last epoch best.ckpt.
+#[test]
+fn weights_are_called_what_they_are() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("run");
+    let folder = create(&path).unwrap();
+    save(&folder, 3);
+    assert_eq!(weights_in(&path), Some(path.join(BEST)));
+    let header = checkpoint::load(&Disk, &path.join(BEST)).unwrap().header;
+    folder.save_weights(false, &header, |_| Ok(vec![0.25; 3].into())).unwrap();
+    assert_eq!(weights_in(&path), Some(path.join(LAST)));
+    assert!(!path.join(BEST).exists() && checkpoint_at(&path).unwrap().path == path.join(LAST));
 }
 
 #[test]

@@ -154,9 +154,9 @@ fn start(path: &Path, config: &Config) -> Result<Start> {
         .remedy("give the same options again, or choose another folder with --out"))
 }
 
-/// The best network of the run on the test set.
+/// The network that the run keeps, on the test set.
 fn measure(folder: &RunFolder, data: &dyn Dataset, stop: &Stop) -> Result<Option<Cost>> {
-    let (net, _) = Trained::open(&folder.best(), None, &mut |_| {})?;
+    let (net, _) = Trained::open(folder.path(), None, &mut |_| {})?;
     let all: Vec<u32> = (0..data.labels(Split::Test).len() as u32).collect();
     cost::measure(&net, &Feed::new(net.config(), data)?, (Split::Test, &all), stop)
 }

@@ -4,6 +4,7 @@ use super::live::{Live, LiveFile, now};
 use super::record::{EpochLine, RunResult};
 use super::trainer::Trainer;
 use crate::checkpoint::CheckpointKind;
+use crate::config::BestOn;
 use crate::credit::CreditLine;
 use crate::engine::Engine;
 use crate::error::Result;
@@ -88,7 +89,12 @@ impl Keep for InFolder<'_> {
         self.folder.append_metrics(line)?;
         self.events.epoch(line)?;
         if trainer.progress.best.as_ref().is_some_and(|b| b.epoch == line.epoch) {
-            self.folder.save_best(&trainer.header(CheckpointKind::WeightsOnly)?, trainer.values(CheckpointKind::WeightsOnly))?;
+            let selected = trainer.config.best_on != BestOn::Last;
+            self.folder.save_weights(
+                selected,
+                &trainer.header(CheckpointKind::WeightsOnly)?,
+                trainer.values(CheckpointKind::WeightsOnly),
+            )?;
         }
         Ok(())
     }

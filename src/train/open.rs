@@ -86,7 +86,7 @@ pub fn resumed(folder: &Path, mut said: Options) -> Result<(RunFolder, Config)> 
 pub fn takes_options_from_its_folder() -> Error {
     Error::usage("a resumed run takes its options from its folder").option("resume").remedy(
         "give -j, --memory, --data-dir, --cache, --device, --sort and more --epochs at most; with another rate or rule a new run begins with its weights: \
-             train --config RUN/config.toml --init RUN/best.ckpt --lr 0.0003",
+             train --config RUN/config.toml --init RUN/last.ckpt --lr 0.0003",
     )
 }
 

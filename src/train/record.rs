@@ -103,7 +103,7 @@ pub struct RunResult {
     /// Accuracy on the held-out samples at `selected_epoch`, if it was selected on them.
     #[serde(default, alias = "best_validation_accuracy")]
     pub selected_validation_accuracy: Option<f64>,
-    /// The epoch whose weights best.ckpt holds, from 1.
+    /// The epoch whose weights best.ckpt or last.ckpt holds, from 1.
     #[serde(alias = "best_epoch")]
     pub selected_epoch: u64,
     /// By what it was selected: `validation`, `test` (a biased choice), or `last`: nothing was selected, it is the last one.

@@ -11,7 +11,7 @@ use crate::shape::Chw;
 
 #[derive(Args)]
 pub struct ExportArgs {
-    /// A checkpoint file, or a run folder: its best.ckpt, else its newest checkpoint.
+    /// A checkpoint file, or a run folder: its best.ckpt or last.ckpt, else its newest checkpoint.
     pub checkpoint: PathBuf,
     /// What to write: nir, safetensors, npz, c.
     #[arg(long)]
