@@ -66,6 +66,18 @@ pub fn holds(device: &Device, bytes: usize, largest: usize) -> Result<()> {
     }
 }
 
+/// The engine of a device, and of a card its name and driver.
+pub fn described(device: &Device) -> String {
+    match device {
+        #[cfg(feature = "gpu")]
+        Device::Gpu(which) => match gpu::opened(which.as_deref()) {
+            Ok(card) => format!("gpu engine on {}", card.about()),
+            Err(_) => "gpu engine".to_string(),
+        },
+        other => format!("{} engine", other.engine()),
+    }
+}
+
 /// The graphics cards that `gpu:0`, `gpu:1` … name, in words; none where the program was built without the engine for them.
 pub fn cards() -> Vec<String> {
     #[cfg(feature = "gpu")]

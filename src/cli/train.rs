@@ -12,7 +12,7 @@ use super::{print, rehearse, set_threads};
 use crate::config::{BestOn, Config};
 use crate::data::{Dataset, Split, verify};
 use crate::engine::Engine;
-use crate::engines::{Work, with_engine};
+use crate::engines::{self, Work, with_engine};
 use crate::error::{Error, Result};
 use crate::plural::{counted, counted_as, thousands};
 use crate::train::{self, Observer, Outcome, RunResult, Session, Start, Stop, credit, open};
@@ -125,7 +125,7 @@ fn describe(session: &Session, watch: &mut Terminal) {
     }
     session.data.notes().iter().for_each(|n| watch.note(&format!("  {}", super::noted(n))));
     let name = session.preset.map_or(String::new(), |p| format!("{p} = "));
-    watch.note(&format!("net {name}{}: {} parameters, {} engine", plan.notation, thousands(plan.parameters()), c.device));
+    watch.note(&format!("net {name}{}: {} parameters, {}", plan.notation, thousands(plan.parameters()), engines::described(&c.device)));
     let alpha = if c.rule == crate::neuron::Rule::BpsaBpta { format!(", α {}", c.alpha) } else { String::new() };
     let relu = if c.relu { "" } else { ", without ReLU" };
     watch.note(&format!(

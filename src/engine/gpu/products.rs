@@ -283,7 +283,7 @@ mod tests {
                 ];
                 let least = all.into_iter().fold(f64::INFINITY, f64::min);
                 // The voters are 100, a tile and a half.
-                let bound = if shape.out % TILE == 0 { 30.0 } else { 23.0 };
+                let bound = if shape.out.is_multiple_of(TILE) { 30.0 } else { 23.0 };
                 println!("{name} {}: {all:.1?} multiply-adds for each value loaded", block.name());
                 assert!(least >= bound, "{name} {}: {all:?}", block.name());
             }
