@@ -508,7 +508,7 @@ fn an_imported_network_prepares_samples_as_the_exported_one_did() {
     for format in ["nir", "safetensors", "npz"] {
         let report = json(&ok(&["export", "scaled", "--format", format, "--samples", "20", "--json"]));
         assert_eq!(report["inputs"]["input_mean"], "[0.5]", "{report}");
-        let file = format!("scaled/best.{format}");
+        let file = format!("scaled/last.{format}");
         let text = ok(&["import", &file, "--out", "alone.ckpt", "--train-limit=64", "--test-limit=20"]);
         assert!(text.contains("input, as the file says: ") && text.contains("mean [0.5] and std [0.25]"), "{text}");
         let text = ok(&["import", &file, "--out", "own.ckpt", "--dataset", "images", "pictures"]);
@@ -526,9 +526,9 @@ fn an_imported_network_prepares_samples_as_the_exported_one_did() {
     }
     ok(&train(&["--out=moving", "--relu=off", "--dataset=motions", "--time-steps=4", "--net=2C3-MP7-{n}Voting"]));
     ok(&["export", "moving", "--format=npz", "--samples=8"]);
-    ok(&["import", "moving/best.npz", "--out=moving.ckpt", "--train-limit=64", "--test-limit=20"]);
+    ok(&["import", "moving/last.npz", "--out=moving.ckpt", "--train-limit=64", "--test-limit=20"]);
     assert_eq!(loss("moving.ckpt"), loss("moving"));
-    refused(&["import", "moving/best.npz", "--out=x.ckpt", "--dataset=glyphs"], &["--dataset glyphs", "frames of events"]);
+    refused(&["import", "moving/last.npz", "--out=x.ckpt", "--dataset=glyphs"], &["--dataset glyphs", "frames of events"]);
 }
 
 fn json(text: &str) -> Value {
@@ -555,7 +555,7 @@ fn the_command_exports_compares_and_imports() {
         assert_eq!(report["agreement"]["samples"], 20, "{report}");
         assert!(format == "nir" || report["exact"] == true, "{report}");
         assert!(report["agreement"]["same_class"].as_u64().unwrap() >= 19, "{report}");
-        let file = format!("plain/best.{format}");
+        let file = format!("plain/last.{format}");
         for beside in ["agreement.json", "trace.npz"] {
             assert!(at(&format!("{file}.{beside}")).exists(), "{beside}");
         }
@@ -576,7 +576,7 @@ fn the_command_exports_compares_and_imports() {
     refused(&["export", "relu", "--format", "onnx"], &["no such format; choose nir, safetensors, npz, c"]);
     refused(&["export", "relu", "--format", "npz", "--out", "a.zip"], &["does not end in .npz"]);
     refused(&["import", "net.pth", "--out", "x.ckpt"], &["'pth'", ".safetensors"]);
-    refused(&["import", "plain/best.nir", "--out", "x.ckpt", "--threshold", "0.7"], &["--threshold", "the file knows"]);
+    refused(&["import", "plain/last.nir", "--out", "x.ckpt", "--threshold", "0.7"], &["--threshold", "the file knows"]);
     let mut newer = std::fs::read(at("plain/last.ckpt")).unwrap();
     newer[8] = 9;
     std::fs::write(at("newer.ckpt"), newer).unwrap();
