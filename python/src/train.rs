@@ -86,8 +86,8 @@ fn session(request: Request, stop: &Stop, reports: &mut Reports) -> Result<End> 
     let data = open::dataset(&config, reports)?;
     data.notes().iter().for_each(|note| Observer::note(reports, note));
     let session = Session::new(config, &*data, request.memory)?;
-    let (engine, isa) = (session.config.engine, session.config.isa);
-    with_engine(engine, isa, Training { session, start, stop, reports })?
+    let (device, isa) = (session.config.device.clone(), session.config.isa);
+    with_engine(&device, isa, Training { session, start, stop, reports })?
 }
 
 struct Training<'a> {
