@@ -344,7 +344,7 @@ fn what_a_run_leaves() {
     made.metrics();
     made.results();
     // A finished run of a study keeps its best network only.
-    let best = checkpoint::load(&Disk, &made.folder().join("last.ckpt"));
+    let best = checkpoint::load(&Disk, &made.folder().join("best.ckpt"));
     assert!(best.is_ok(), "the run itself is as it was: {:?}", best.err());
 }
 

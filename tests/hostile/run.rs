@@ -51,7 +51,7 @@ impl Made {
     pub fn checkpoint(&self) {
         let scratch = Scratch::new("a.ckpt");
         let trial = Trial { memory: of_json, mend: Some(|bytes| mend_checkpoint(bytes)), ..Trial::of("checkpoint") };
-        trial.run(&[self.read("last.ckpt")], &mut |bytes| checkpoint::load(&Disk, scratch.put(bytes)).map(drop));
+        trial.run(&[self.read("best.ckpt")], &mut |bytes| checkpoint::load(&Disk, scratch.put(bytes)).map(drop));
     }
 
     /// metrics.jsonl, as `watch` and `report` read it.
