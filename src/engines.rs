@@ -51,6 +51,18 @@ pub fn with_engine<W: Work>(device: &Device, isa: InstructionSet, work: W) -> Re
     })
 }
 
+/// Opens a card; other devices are there.
+///
+/// # Errors
+/// As of [`with_engine`].
+pub fn ready(device: &Device) -> Result<()> {
+    match device {
+        #[cfg(feature = "gpu")]
+        Device::Gpu(which) => gpu::opened(which.as_deref()).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a card holds a step of so many bytes, in buffers of at most `largest`; other devices are the host, whose memory is asked elsewhere.
 ///
 /// # Errors

@@ -73,8 +73,10 @@ fn a_run_goes_on_and_is_evaluated_on_another_device() {
         serde_json::from_str::<Value>(json).unwrap()["test_accuracy"].as_f64().unwrap()
     };
     assert_eq!(accuracy("gpu"), accuracy("cpu"));
-    let (code, words) = said(&mut command(dir, &["eval", "run", "--device", "gpu:no-such-card"]));
-    assert!(code == Some(2) && words.contains("gpu:0 is "), "{words}");
+    for args in [&["eval", "run", "--device", "gpu:no-such-card"][..], &train(&["--out=none", "--device=gpu:no-such-card"])] {
+        let (code, words) = said(&mut command(dir, args));
+        assert!(code == Some(2) && words.contains("gpu:0 is "), "{words}");
+    }
 }
 
 #[test]

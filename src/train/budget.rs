@@ -35,6 +35,7 @@ pub struct Budget {
 
 /// Asks a graphics card whether it holds a step.
 fn on_card(c: &Config, plan: &Plan, load: &Load, recompute: &[bool]) -> Result<()> {
+    engines::ready(&c.device)?;
     let engine = engines::memory(&c.device);
     let asked = |batch| {
         let load = Load { batch, ..*load };
