@@ -46,19 +46,19 @@ kernels! {
     FIRE = "fire" with "neuron", 5, 1, ["STEPS", "STORED", "ROWS", "WORDS", "NORM", "RELU", "IDENTITY"];
     FIRE_BACK = "fire_back" with "neuron", 5, 2, ["STEPS", "STORED", "ROWS", "NORM", "RELU", "SURROGATE", "SUM"];
     INPUT = "input", 2, 1, ["STEPS", "KIND"];
-    MAX_POOL = "max_pool", 1, 1, ["K", "STEPS", "BITS", "PLANES", "WORDS"];
-    MAX_POOL_BACK = "max_pool_back", 2, 1, ["K", "STEPS", "STORED", "BITS", "PLANES", "WORDS"];
+    MAX_POOL = "max_pool" with "spikes", 1, 1, ["K", "STEPS", "BITS", "PLANES", "WORDS"];
+    MAX_POOL_BACK = "max_pool_back" with "spikes", 2, 1, ["K", "STEPS", "STORED", "BITS", "PLANES", "WORDS"];
     MOMENTS = "moments", 1, 1, ["ROWS"];
     MOMENTS_TOTAL = "moments_total", 1, 2, ["ROWS"];
     NORM_GRADS = "norm_grads", 1, 2, ["ROWS"];
     NORM_TOTAL = "norm_total", 1, 1, ["ROWS"];
     NOTE = "note", 1, 1, ["KIND", "PLANES"];
-    PRODUCT = "product", 3, 1, ["K", "STEPS", "BITS", "PLANES", "WORDS", "TRANSPOSED", "BIAS"];
+    PRODUCT = "product" with "spikes", 3, 1, ["K", "STEPS", "BITS", "PLANES", "WORDS", "TRANSPOSED", "BIAS"];
     RUNNING = "running", 4, 2, ["ROWS"];
     TREE = "tree", 1, 1, [];
     VOTE = "vote", 1, 1, ["STEPS", "STORED", "BITS", "PLANES", "WORDS", "VOTERS"];
     VOTE_BACK = "vote_back", 1, 1, ["STEPS", "VOTERS"];
-    WEIGHTS = "weights", 2, 1, ["K", "STEPS", "BITS", "PLANES", "WORDS", "SPLIT"];
+    WEIGHTS = "weights" with "spikes", 2, 1, ["K", "STEPS", "BITS", "PLANES", "WORDS", "SPLIT"];
 }
 
 impl Kernel {

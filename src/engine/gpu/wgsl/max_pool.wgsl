@@ -13,14 +13,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<u32>;
 
-fn graded(i: u32, t: u32) -> u32 {
-    var value = 0u;
-    for (var p = 0u; p < PLANES; p++) {
-        value |= ((x[P.x0 + p * P.plane + i * WORDS + t / 32u] >> (t % 32u)) & 1u) << p;
-    }
-    return value;
-}
-
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let o = flat(group, groups, lane);

@@ -16,11 +16,7 @@ fn value_at(i: u32, t: u32) -> f32 {
     if (BITS == 0u) {
         return bitcast<f32>(x[P.x0 + i * STORED + min(t, STORED - 1u)]);
     }
-    var value = 0u;
-    for (var p = 0u; p < PLANES; p++) {
-        value |= ((x[P.x0 + p * P.plane + i * WORDS + t / 32u] >> (t % 32u)) & 1u) << p;
-    }
-    return f32(value);
+    return f32(graded(i, t));
 }
 
 @compute @workgroup_size(256)
